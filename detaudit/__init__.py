@@ -1,0 +1,32 @@
+"""detaudit: is your training reproducible, and if not, where does it break?
+
+Public names are resolved on first use; importing the package does not import torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detaudit.diagnose.audit import check
+    from detaudit.model.result import AuditResult, Verdict
+
+__version__ = "0.1.0"
+
+__all__ = ["AuditResult", "Verdict", "__version__", "check"]
+
+_HOMES = {
+    "check": "detaudit.diagnose.audit",
+    "AuditResult": "detaudit.model.result",
+    "Verdict": "detaudit.model.result",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute can be anything
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

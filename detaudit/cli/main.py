@@ -1,0 +1,133 @@
+"""Take the command line apart, call the verb, print what went wrong, and give the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from types import ModuleType
+from typing import Never, NoReturn
+
+from detaudit import __version__
+from detaudit.cli import check, diff, env, record, report
+from detaudit.errors import EXIT_INTERRUPTED, EXIT_UNVERIFIED, DetauditError, UsageError
+
+VERBS: dict[str, ModuleType] = {"check": check, "record": record, "diff": diff, "report": report, "env": env}
+
+EPILOG = """\
+exit codes: 0 reproducible, 1 not reproducible, 2 unverified or could not run, 130 interrupted
+`detaudit VERB --help` says more about each of them."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises what it finds wrong, so that all errors look alike."""
+
+    def error(self, message: str) -> Never:
+        """Raise UsageError."""
+        raise UsageError("usage", message, f"see `{self.prog} --help`")
+
+
+def main_exit() -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+    sys.exit(code)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command line and return its exit code; nothing is raised."""
+    try:
+        return _run(argv)
+    except DetauditError as error:
+        _explain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("detaudit: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the answer was not wholly told, though.
+        _forget_output()
+        return EXIT_UNVERIFIED
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is told as one
+        _explain_bug(error)
+        return EXIT_UNVERIFIED
+
+
+def _run(argv: list[str]) -> int:
+    own, passed_on = split(argv)
+    try:
+        arguments, unknown = build_parser().parse_known_args(own)
+    except SystemExit as exit_of_help:
+        return int(exit_of_help.code or 0)
+    verb = VERBS[arguments.verb]
+    if unknown:
+        hint = f"see `detaudit {arguments.verb} --help`"
+        if hasattr(arguments, "passed_on"):
+            hint = (
+                "arguments for the target itself go behind --, as in `detaudit check train.py -- --epochs 3`"
+            )
+        raise UsageError("usage", f"unknown arguments: {' '.join(unknown)}", hint)
+    if passed_on is not None:
+        if not hasattr(arguments, "passed_on"):
+            raise UsageError("usage", f"{arguments.verb} runs nothing that arguments behind -- could go to")
+        arguments.passed_on = tuple(passed_on)
+    return int(verb.run(arguments))
+
+
+def split(argv: list[str]) -> tuple[list[str], list[str] | None]:
+    """Part the arguments at the first `--`: detaudit's own, and the target's (None without `--`)."""
+    if "--" not in argv:
+        return argv, None
+    at = argv.index("--")
+    return argv[:at], argv[at + 1 :]
+
+
+def build_parser() -> Parser:
+    """The parser for all verbs."""
+    parser = Parser(
+        prog="detaudit",
+        description="Runs a PyTorch training twice, says whether the runs are the same bit for bit, and if not, "
+        "where they part.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"detaudit {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, verb in VERBS.items():
+        summary = str(verb.__doc__).partition("\n")[0]
+        brief = summary[0].lower() + summary[1:].rstrip(".")
+        described = verbs.add_parser(name, help=brief, description=summary, allow_abbrev=False)
+        verb.configure(described)
+    return parser
+
+
+def _explain(error: DetauditError) -> None:
+    print(f"detaudit: {error.message} [{error.slug}]", file=sys.stderr)
+    if error.hint:
+        print(f"  hint: {error.hint}", file=sys.stderr)
+    if debugging():
+        traceback.print_exception(error)
+
+
+def _explain_bug(error: Exception) -> None:
+    what = f"{type(error).__name__}: {error}"
+    print(f"detaudit: this is a bug in detaudit, not in your program: {what} [internal]", file=sys.stderr)
+    if debugging():
+        traceback.print_exception(error)
+    else:
+        print("  hint: set DETAUDIT_DEBUG=1 for the traceback, and please report it", file=sys.stderr)
+
+
+def debugging() -> bool:
+    """True if the user wants tracebacks."""
+    return os.environ.get("DETAUDIT_DEBUG", "") not in {"", "0"}
+
+
+def _forget_output() -> None:
+    """Point standard output to nowhere, so that Python does not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,68 @@
+"""Options that several verbs share, made from the table in `config`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from detaudit.config import BY_NAME, parse
+from detaudit.errors import UsageError
+from detaudit.model.plan import TargetRef
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from detaudit.config import Option
+
+
+class Once(argparse.Action):
+    """Store a value, and refuse a second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the option's text."""
+        del parser
+        if getattr(namespace, self.dest) is not None:
+            raise UsageError("usage", f"{option_string} is given more than once", "give it once")
+        setattr(namespace, self.dest, values)
+
+
+def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """Add options of the table. Each is None if not given, so that configuration can set it."""
+    for name in names:
+        _add(parser, BY_NAME[name])
+
+
+def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+    flag = f"--{option.name}"
+
+    def read(text: str) -> object:
+        return parse(option, text, flag)
+
+    metavar = "{" + ",".join(option.choices) + "}" if option.choices else option.metavar
+    parser.add_argument(flag, type=read, action=Once, metavar=metavar, help=option.help)
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add TARGET and `-m`; what stands behind `--` is the target's own."""
+    help_text = "train.py, model.py, model.py:make_model, or pkg.mod:callable; its own arguments go behind --"
+    parser.add_argument("target", nargs="?", metavar="TARGET", help=help_text)
+    parser.add_argument(
+        "-m", dest="module", action=Once, metavar="MODULE", help="run a module, as `python -m` does"
+    )
+    parser.set_defaults(passed_on=())
+
+
+def target_of(arguments: argparse.Namespace) -> TargetRef:
+    """What is to be run. Raises UsageError unless exactly one of TARGET and `-m` is given."""
+    if (arguments.target is None) == (arguments.module is None):
+        problem = "no target is given" if arguments.target is None else "both TARGET and -m are given"
+        hint = "give one: `detaudit check train.py`, or `detaudit check -m pkg.mod`"
+        raise UsageError("usage", problem, hint)
+    text = arguments.module if arguments.target is None else arguments.target
+    return TargetRef(text, module=arguments.target is None, args=arguments.passed_on)

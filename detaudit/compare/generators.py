@@ -1,0 +1,46 @@
+"""Random generators that are not in the same state in both runs. No fault by itself: a draw may reach nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from detaudit.compare.walk import Thread, Traces, index_of
+from detaudit.model.result import GeneratorDifference
+from detaudit.trace.reader import StepHead
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What was seen of one thread's generators in both runs."""
+
+    last: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    """The latest state by run (0 or 1) and generator."""
+    moved: set[str] = field(default_factory=set)
+    differs_from: dict[str, int] = field(default_factory=dict)
+
+    def see(self, run: int, head: StepHead | None) -> dict[str, bytes]:
+        """Take in one run's states at the end of one step."""
+        states = {} if head is None else {state.name: state.digest for state in head.generators}
+        for name, digest in states.items():
+            if self.last.get((run, name), digest) != digest:
+                self.moved.add(name)
+            self.last[run, name] = digest
+        return states
+
+
+def compare_generators(traces: Traces, threads: list[Thread]) -> tuple[GeneratorDifference, ...]:
+    """For each generator of each thread: the first step at whose end the two runs' states differ."""
+    return tuple(difference for thread in threads for difference in _differences(traces, thread))
+
+
+def _differences(traces: Traces, thread: Thread) -> list[GeneratorDifference]:
+    watch = _Watch()
+    for heads in traces.heads(thread):
+        ours, theirs = watch.see(0, heads[0]), watch.see(1, heads[1])
+        for name in ours.keys() & theirs.keys():
+            if ours[name] != theirs[name]:
+                watch.differs_from.setdefault(name, index_of(heads))
+    return [
+        GeneratorDifference(name, thread.label, step, name in watch.moved)
+        for name, step in sorted(watch.differs_from.items(), key=lambda item: (item[1], item[0]))
+    ]

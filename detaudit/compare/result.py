@@ -1,0 +1,271 @@
+"""Comparisons turned into the parts of an answer: run summaries, findings, notices, and a verdict for `diff`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+
+import xxhash
+
+from detaudit.compare.wording import describe, message
+from detaudit.model.result import (
+    AuditResult,
+    Compared,
+    Comparison,
+    Divergence,
+    DivergenceKind,
+    Finding,
+    Notice,
+    Origin,
+    RunSummary,
+    TargetSummary,
+    Verdict,
+)
+from detaudit.model.trace import Kind, Place, StreamRole
+from detaudit.trace.layout import place_key
+from detaudit.trace.reader import TraceReader
+
+CONFIDENCE = 0.95
+
+NOT_VARIED = (
+    "device",
+    "number of threads",
+    "library versions",
+    "order of files in folders",
+    "speed of the machine",
+    "content of fresh memory",
+)
+"""What stays as it is, as far as anyone can tell, when a program is run again on the same machine."""
+
+LAST_STEPS = 8
+"""Steps from the end in which the final weights are looked for: models with several optimizers take turns."""
+
+
+def diff_result(first: TraceReader, second: TraceReader, comparison: Comparison) -> AuditResult:
+    """The answer of `detaudit diff`: two runs, recorded before, held against each other."""
+    runs = tuple(
+        summarize_run(name, reader) for name, reader in zip(comparison.runs, (first, second), strict=True)
+    )
+    reason = why_unverified(
+        {run.id: reader for run, reader in zip(runs, (first, second), strict=True)}, [comparison]
+    )
+    if reason is not None:
+        verdict = Verdict.UNVERIFIED
+    else:
+        verdict = Verdict.REPRODUCIBLE if comparison.equal else Verdict.NOT_REPRODUCIBLE
+    return AuditResult(
+        verdict=verdict,
+        reason=reason,
+        target=_target(first, second),
+        runs=runs,
+        compared=compared([comparison], not_varied([dict(run.conditions) for run in runs])),
+        findings=() if comparison.equal else (finding_from(comparison, differs=1, pairs=1),),
+        notices=(*conditions_notices(runs), *notices_from(comparison)),
+    )
+
+
+def summarize_run(name: str, reader: TraceReader) -> RunSummary:
+    """One run, as the result shows it."""
+    info = reader.info
+    return RunSummary(
+        id=name,
+        conditions=info.conditions,
+        steps=steps_completed(reader),
+        events=reader.event_count,
+        exit_code=info.exit_code,
+        seconds=info.seconds,
+        overhead_seconds=info.overhead_seconds,
+        environment=info.environment,
+        final_digest=final_digest(reader),
+        level=info.level.value,
+    )
+
+
+def steps_completed(reader: TraceReader) -> int:
+    """Steps of the main thread or, where that does not train, of the thread or process with most."""
+    counts = {stream: reader.steps_completed(stream.id) for stream in reader.streams}
+    main = sum(count for stream, count in counts.items() if stream.role is StreamRole.MAIN)
+    return main or max(counts.values(), default=0)
+
+
+def final_digest(reader: TraceReader) -> str | None:
+    """Hexadecimal digest of the last weights that were seen; None if there were none."""
+    main = [stream.id for stream in reader.streams if stream.role is StreamRole.MAIN]
+    rest = [stream.id for stream in reader.streams if stream.role is not StreamRole.MAIN]
+    for streams in (main, rest):
+        weights = {key: value for stream in streams for key, value in _last_weights(reader, stream).items()}
+        if weights:
+            lines = sorted(place_key(place) + outputs for (_, place), outputs in weights.items())
+            return xxhash.xxh3_128_hexdigest(b"".join(lines))
+    return None
+
+
+def _last_weights(reader: TraceReader, stream: int) -> dict[tuple[int, Place], bytes]:
+    last: dict[tuple[int, Place], bytes] = {}
+    for head in deque(reader.heads(stream), maxlen=LAST_STEPS):
+        for event in reader.step(stream, head.index).events:
+            if event.place.kind is Kind.WEIGHT and event.outputs is not None:
+                last[stream, event.place] = event.outputs
+    return last
+
+
+def bound(pairs: int) -> dict[str, float]:
+    """What `pairs` independent pairs of equal runs say about how often two runs agree."""
+    return {
+        "confidence": CONFIDENCE,
+        "agreement_at_least": round(1 - CONFIDENCE, 6) ** (1 / pairs) if pairs else 0.0,
+    }
+
+
+def compared(comparisons: Sequence[Comparison], constant: tuple[str, ...]) -> Compared:
+    """How much evidence a number of comparisons with one reference run gives; at least one comparison."""
+    return Compared(
+        pairs=len(comparisons),
+        steps=min(comparison.steps for comparison in comparisons),
+        events=sum(comparison.events for comparison in comparisons),
+        level=comparisons[0].level.value,
+        not_varied=constant,
+        bound=bound(len(comparisons)),
+    )
+
+
+def not_varied(conditions: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+    """What was the same in all runs, so that nothing is known about it.
+
+    Python draws a new seed for the hash of strings in every process unless one is set (`hash_seed` in a run's
+    conditions).
+    """
+    seeds = {str(one["hash_seed"]) for one in conditions if one.get("hash_seed") not in {None, "random"}}
+    return (*NOT_VARIED, "hash seed") if len(seeds) == 1 else NOT_VARIED
+
+
+def finding_from(comparison: Comparison, *, differs: int, pairs: int, number: int = 1) -> Finding:
+    """The fault that a comparison shows, its cause not diagnosed. `comparison` must not be equal."""
+    if comparison.first is None:
+        raise ValueError("the comparison found no fault")
+    place = comparison.first.event.place
+    return Finding(
+        id=f"difference-{number}",
+        cause=None,
+        confirmed=False,
+        evidence=(),
+        origin=origin_from(comparison.first, comparison.runs),
+        site=comparison.first.event.site,
+        other_sites=_other_sites(comparison),
+        symbol=place.name if place.kind is Kind.OP else None,
+        message=message(comparison.first, comparison),
+        fix=None,
+        rate={"differs": differs, "pairs": pairs},
+        affects=comparison.affected,
+    )
+
+
+def origin_from(divergence: Divergence, runs: tuple[str, str]) -> Origin:
+    """The contract's `origin` for a divergence."""
+    place = divergence.event.place
+    return Origin(
+        run=runs,
+        step=divergence.step,
+        phase=place.phase.value,
+        module=place.module,
+        op=place.name if place.kind is Kind.OP else None,
+        event=describe(divergence.event),
+        root=place.root,
+        stream=divergence.stream,
+        kind=divergence.kind.value,
+        receiver=divergence.kind is DivergenceKind.VALUE and not divergence.origin,
+    )
+
+
+def _other_sites(comparison: Comparison) -> tuple:  # type: ignore[type-arg]
+    sites = dict.fromkeys(divergence.event.site for divergence in comparison.others)
+    first = comparison.first.event.site if comparison.first else None
+    return tuple(site for site in sites if site is not None and site != first)
+
+
+def notices_from(comparison: Comparison) -> tuple[Notice, ...]:
+    """What a comparison shows that is no fault."""
+    return (*_harmless_notices(comparison), *_generator_notices(comparison))
+
+
+def _harmless_notices(comparison: Comparison) -> Iterator[Notice]:
+    texts = [one for one in comparison.harmless if one.event.place.kind is Kind.BATCH_TEXT]
+    rest = [one for one in comparison.harmless if one.event.place.kind is not Kind.BATCH_TEXT]
+    if texts:
+        where = f"first in step {texts[0].step}"
+        yield Notice(
+            "batch-text-differs",
+            f"strings in the batches differ ({where}); no number compared differs for it",
+        )
+    if rest:
+        more = f" (and {len(rest) - 1} more)" if len(rest) > 1 else ""
+        text = f"{message(rest[0], comparison)}{more}; no weight, gradient or loss differs for it"
+        yield Notice("harmless-difference", text)
+
+
+def _generator_notices(comparison: Comparison) -> Iterator[Notice]:
+    for one in comparison.generators:
+        # One that nothing draws from is unseeded in most programs, and rightly so.
+        if not one.moved:
+            continue
+        where = "" if one.stream == "main" else f" in {one.stream}"
+        text = f"the {one.generator} generator{where} is in different states from step {one.from_step} on"
+        reached = ", but what was drawn from it reached nothing that was compared" if comparison.equal else ""
+        yield Notice("generator-differs", text + reached)
+
+
+def conditions_notices(runs: Sequence[RunSummary]) -> tuple[Notice, ...]:
+    """A notice if the first two runs were not made under the same conditions."""
+    ours, theirs = ({**_flat(run.environment), **_flat(run.conditions)} for run in runs[:2])
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    if not keys:
+        return ()
+    shown = ", ".join(f"{key}: {ours.get(key, 'absent')} / {theirs.get(key, 'absent')}" for key in keys[:4])
+    more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""  # noqa: PLR2004 - as many as were just shown
+    return (Notice("conditions-differ", f"the runs were not made under the same conditions ({shown}{more})"),)
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+    return flat
+
+
+def why_unverified(readers: Mapping[str, TraceReader], comparisons: Sequence[Comparison]) -> str | None:
+    """Why no verdict can be given; None if one can. `readers` has the traces by the names of their runs."""
+    reasons = [reason for name, reader in readers.items() for reason in _shortcomings(name, reader)]
+    if not reasons and not any(comparison.events for comparison in comparisons):
+        reasons.append("the runs have no event in common, so nothing could be compared")
+    if not reasons:
+        return None
+    parted = [one for one in comparisons if one.first is not None and one.first.step < one.steps]
+    if parted:
+        reasons.append(
+            f"the runs differ already where both were seen: {message(_first(parted[0]), parted[0])}"
+        )
+    return "; ".join(reasons)
+
+
+def _first(comparison: Comparison) -> Divergence:
+    if comparison.first is None:
+        raise ValueError("the comparison found no fault")
+    return comparison.first
+
+
+def _shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
+    info = reader.info
+    steps = steps_completed(reader)
+    if not info.finished:
+        yield f"run {name} did not end: its trace stops after {steps} completed steps"
+    elif info.exit_code:
+        yield f"run {name} ended with exit code {info.exit_code}"
+    if info.problems:
+        yield f"run {name} was not recorded completely: {info.problems[0]}"
+    if info.finished and steps == 0:
+        yield f"run {name} completed no training step"
+
+
+def _target(first: TraceReader, second: TraceReader) -> TargetSummary:
+    names = dict.fromkeys((first.info.target, second.info.target))
+    return TargetSummary("trace", " / ".join(names))

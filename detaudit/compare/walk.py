@@ -1,0 +1,238 @@
+"""Go through one thread's steps in both runs and weigh every difference.
+
+Steps are compared by their digests; only those that differ are opened, one at a time, so memory does not
+grow with the length of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from detaudit.compare.align import Pair, align
+from detaudit.compare.first import choose, divergence
+from detaudit.compare.significance import CORE, SHIFTING, decides, is_numeric
+from detaudit.model.result import Divergence
+from detaudit.model.trace import Event, Kind, Phase, Place
+from detaudit.trace.reader import StepHead, TraceReader
+
+MOST = 20
+"""How many differences of a sort are listed."""
+
+STEP_ITSELF = Event(Place(Phase.OPTIMIZER, Kind.OPTIMIZER_STATE, "", None, ""), None, 0, None, None)
+"""Stands for a completed step in which nothing was recorded."""
+
+Heads = tuple[StepHead | None, StepHead | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """The stream of one label in both traces; None where a trace has no such stream."""
+
+    label: str
+    process: str
+    first: int | None
+    second: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """The two traces that are compared."""
+
+    first: TraceReader
+    second: TraceReader
+
+    def heads(self, thread: Thread) -> Iterator[Heads]:
+        """The steps of a thread in both runs, side by side, in order."""
+        ours = iter(()) if thread.first is None else self.first.heads(thread.first)
+        theirs = iter(()) if thread.second is None else self.second.heads(thread.second)
+        return _side_by_side(ours, theirs)
+
+    def heads_at(self, thread: Thread, steps: Collection[int]) -> Iterator[Heads]:
+        """The steps of a thread that have the given numbers."""
+        return (heads for heads in self.heads(thread) if index_of(heads) in steps)
+
+    def pairs(self, thread: Thread, heads: Heads) -> list[Pair]:
+        """The matched events of one step."""
+        ours, theirs = heads
+        first = self._events(self.first, thread.first, ours)
+        second = self._events(self.second, thread.second, theirs)
+        return align(first, second, second_leads=is_complete(theirs) and not is_complete(ours))
+
+    @staticmethod
+    def _events(reader: TraceReader, stream: int | None, head: StepHead | None) -> tuple[Event, ...]:
+        return () if stream is None or head is None else reader.step(stream, head.index).events
+
+
+@dataclass(slots=True)
+class StreamDifference:
+    """What one thread's comparison gave."""
+
+    thread: Thread
+    steps: int = 0
+    """Steps that both runs completed."""
+    last_step: int | None = None
+    """The last of them."""
+    events: int = 0
+    """Events that both runs have."""
+    core: bool = False
+    """True if the training itself differs."""
+    trains: bool = False
+    """True if the thread was seen to train, in a step that differs."""
+    earliest: Divergence | None = None
+    """The first divergence that could reach a number, whether it did or not."""
+    fault: Divergence | None = None
+    """The first divergence that is a fault even where the training agrees."""
+    texts: dict[Place, Divergence] = field(default_factory=dict)
+    """Differences in strings."""
+    doubtful: dict[Place, Divergence] = field(default_factory=dict)
+    """Differences that are a fault only if the training differs too."""
+
+    @property
+    def process(self) -> str:
+        """The process that the thread belongs to."""
+        return self.thread.process
+
+    def candidate(self, *, core: bool) -> Divergence | None:
+        """Where this thread's runs part, given whether the training differs anywhere."""
+        return self.earliest if core else self.fault
+
+
+@dataclass(slots=True)
+class Walk:
+    """The walk over one thread, and what it has learned so far."""
+
+    traces: Traces
+    thread: Thread
+    shifted: set[Phase]
+    """Phases in which one run was seen to do more than the other; shared by all threads."""
+    places: Collection[Place] | None = None
+    """If given, only events at these places count."""
+    found: StreamDifference = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.found = StreamDifference(self.thread)
+
+    def run(self) -> StreamDifference:
+        """Compare all steps."""
+        for heads in self.traces.heads(self.thread):
+            ours, theirs = heads
+            self._count(ours, theirs)
+            if ours is not None and theirs is not None and _same(ours, theirs):
+                self.found.events += ours.events
+            elif self._settled:
+                self.found.events += min(_events(ours), _events(theirs))
+            else:
+                self._open(heads)
+        return self.found
+
+    @property
+    def _settled(self) -> bool:
+        """True if no later step can change where this thread's runs part."""
+        found = self.found
+        return found.core or (found.fault is not None and found.fault is found.earliest)
+
+    def _count(self, ours: StepHead | None, theirs: StepHead | None) -> None:
+        if ours is not None and is_complete(ours) and is_complete(theirs):
+            self.found.steps += 1
+            self.found.last_step = ours.index
+
+    def _open(self, heads: Heads) -> None:
+        ours, theirs = heads
+        index = index_of(heads)
+        pairs = self.traces.pairs(self.thread, heads)
+        self.found.events += sum(not pair.missing for pair in pairs)
+        self.found.trains |= any(_trains(pair.event.place) for pair in pairs)
+        differing = [pair for pair in pairs if not pair.agrees and self._counts(pair.event.place)]
+        self._note_texts(differing, index)
+        numeric = [pair for pair in differing if is_numeric(pair.event.place.kind)]
+        if numeric:
+            self._weigh(numeric, index)
+        if self.places is None and is_complete(ours) != is_complete(theirs):
+            self._count_as_missing_step(pairs, heads, index)
+
+    def _counts(self, place: Place) -> bool:
+        return self.places is None or place in self.places
+
+    def _note_texts(self, differing: list[Pair], index: int) -> None:
+        for pair in differing:
+            if not is_numeric(pair.event.place.kind):
+                self._list(self.found.texts, pair, index)
+
+    def _weigh(self, numeric: list[Pair], index: int) -> None:
+        faults = [pair for pair in numeric if self._is_fault(pair, index)]
+        chosen = choose(numeric)
+        if self.found.earliest is None:
+            self.found.earliest = divergence(chosen, self.thread.label, index)
+        if faults and self.found.fault is None:
+            fault = choose(faults)
+            is_earliest = fault is chosen and self.found.earliest.step == index
+            self.found.fault = (
+                self.found.earliest if is_earliest else divergence(fault, self.thread.label, index)
+            )
+
+    def _is_fault(self, pair: Pair, index: int) -> bool:
+        """Weigh one difference; what is not a fault by itself is remembered as doubtful."""
+        place = pair.event.place
+        if place.kind in CORE:
+            self.found.core = True
+            return True
+        if pair.missing and place.phase in SHIFTING:
+            self.shifted.add(place.phase)
+        excused = place.phase in SHIFTING and place.phase in self.shifted
+        if not pair.missing and decides(place.kind) and not excused:
+            return True
+        self._list(self.found.doubtful, pair, index)
+        return False
+
+    def _count_as_missing_step(self, pairs: list[Pair], heads: Heads, index: int) -> None:
+        """Note that only one run completes the step: the training differs, whatever the events say."""
+        self.found.core = True
+        if self.found.earliest is None:
+            event = pairs[-1].event if pairs else STEP_ITSELF
+            pair = Pair(event, None) if is_complete(heads[0]) else Pair(None, event)
+            self.found.earliest = divergence(pair, self.thread.label, index)
+
+    def _list(self, listed: dict[Place, Divergence], pair: Pair, index: int) -> None:
+        if len(listed) < MOST:
+            listed.setdefault(pair.event.place, divergence(pair, self.thread.label, index))
+
+
+def index_of(heads: Heads) -> int:
+    """The number of a step that at least one run has."""
+    head = heads[0] or heads[1]
+    if head is None:
+        raise ValueError("at least one run has the step")
+    return head.index
+
+
+def is_complete(head: StepHead | None) -> bool:
+    """True if the run has the step and completed it."""
+    return head is not None and head.complete
+
+
+def _same(ours: StepHead, theirs: StepHead) -> bool:
+    return ours.digest == theirs.digest and ours.complete == theirs.complete
+
+
+def _events(head: StepHead | None) -> int:
+    return 0 if head is None else head.events
+
+
+def _trains(place: Place) -> bool:
+    return place.phase in {Phase.BACKWARD, Phase.OPTIMIZER}
+
+
+def _side_by_side(ours: Iterator[StepHead], theirs: Iterator[StepHead]) -> Iterator[Heads]:
+    """Merge two sequences of steps by their index."""
+    left, right = next(ours, None), next(theirs, None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left.index < right.index):
+            yield left, None
+            left = next(ours, None)
+        elif left is None or right.index < left.index:
+            yield None, right
+            right = next(theirs, None)
+        else:
+            yield left, right
+            left, right = next(ours, None), next(theirs, None)

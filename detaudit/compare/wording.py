@@ -1,0 +1,106 @@
+"""Plain words for events and divergences."""
+
+from __future__ import annotations
+
+from detaudit.model.result import Comparison, Divergence, DivergenceKind
+from detaudit.model.trace import Event, Kind, Phase, Place
+
+NOTHING_BEFORE = "and nothing recorded before it does"
+FROM_OUTSIDE = "it comes from outside torch, or from operators that were not recorded"
+
+
+NAMES = {
+    Kind.BATCH: "batch from the DataLoader",
+    Kind.BATCH_TEXT: "strings in a batch from the DataLoader",
+    Kind.INPUT: "input of {root}",
+    Kind.MODULE: "output of {module}",
+    Kind.GRAD_OUTPUT: "gradient that arrives at the output of {module}",
+    Kind.LOSS: "loss",
+    Kind.GRAD: "gradient of {name}",
+    Kind.GRAD_ACCUMULATED: "accumulated gradient of {name}",
+    Kind.GRAD_USED: "gradient of {name} as the optimizer uses it",
+    Kind.OPTIMIZER_STATE: "optimizer state {name}",
+    Kind.OP: "result of operator {operator}",
+}
+"""What an event of each kind is called; weights and buffers are named by when they were seen."""
+
+
+def describe(event: Event) -> str:
+    """Name an event in a few words, without an article."""
+    place = event.place
+    if place.kind in {Kind.WEIGHT, Kind.BUFFER}:
+        when = "initial value of" if place.phase is Phase.INIT else "value after the step of"
+        return f"{when} {place.kind.value} {full_name(place)}"
+    root = place.root or "the model"
+    return NAMES[place.kind].format(
+        name=full_name(place) or "a parameter", module=module_name(place), root=root, operator=place.name
+    )
+
+
+def full_name(place: Place) -> str:
+    """`layer1.conv.weight`: the module's path and the name in it."""
+    return ".".join(filter(None, (place.module, place.name)))
+
+
+def module_name(place: Place) -> str:
+    """`module layer1.conv`, or the class of the outermost module itself."""
+    if place.module:
+        return f"module {place.module}"
+    return f"module {place.root}" if place.root else "the module"
+
+
+def message(divergence: Divergence, comparison: Comparison) -> str:
+    """Say in one sentence how the runs part."""
+    if divergence.kind is DivergenceKind.STRUCTURE:
+        return _structure(divergence, comparison)
+    subject = f"the {describe(divergence.event)}"
+    if not divergence.origin:
+        return _receiver(divergence.event)
+    return _value(divergence.event.place, subject)
+
+
+def _structure(divergence: Divergence, comparison: Comparison) -> str:
+    has, lacks = comparison.runs if divergence.first is not None else reversed(comparison.runs)
+    event = divergence.event
+    if (
+        divergence.stream == "main"
+        and divergence.step >= comparison.steps > 0
+        and event.place.phase is not Phase.EVAL
+    ):
+        return f"run {has} goes on to step {divergence.step}, which run {lacks} does not complete"
+    if event.place.phase is Phase.EVAL:
+        return (
+            f"run {has} has an evaluation pass in step {divergence.step} that run {lacks} does not have there"
+        )
+    what = {Kind.MODULE: f"a call of {module_name(event.place)}", Kind.OP: f"a call of {event.place.name}"}
+    thing = what.get(event.place.kind) or _with_article(describe(event))
+    return f"run {has} has {thing} in step {divergence.step} that run {lacks} does not have there"
+
+
+def _with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def _receiver(event: Event) -> str:
+    if event.place.kind is Kind.OP:
+        what = f"what goes into operator {event.place.name}"
+    else:
+        what = f"the input of {module_name(event.place)}"
+    return f"{what} differs {NOTHING_BEFORE}: {FROM_OUTSIDE}"
+
+
+def _value(place: Place, subject: str) -> str:
+    match place.kind:
+        case Kind.MODULE | Kind.OP:
+            return f"{subject} differs although its inputs agree"
+        case Kind.INPUT:
+            return f"{subject} differs {NOTHING_BEFORE}: {FROM_OUTSIDE}"
+        case Kind.GRAD_USED:
+            return (
+                f"{subject} differs although it agreed when it arrived: something between backward and step "
+                "changed it (gradient clipping, for example)"
+            )
+        case Kind.WEIGHT if place.phase is Phase.OPTIMIZER:
+            return f"the weight {full_name(place)} differs after the step although its gradient agrees"
+        case _:
+            return f"{subject} differs {NOTHING_BEFORE}"

@@ -1,0 +1,219 @@
+"""What the user asked for: defaults, then `[tool.detaudit]`, then `DETAUDIT_*`, then the command line.
+
+One table of options drives the command line, the file reader and the checks. An unknown name is an error with
+the nearest one that exists, wherever it was written.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+
+from detaudit.errors import UsageError
+
+PREFIX = "DETAUDIT_"
+RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_DEBUG"})
+RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
+LARGEST_SEED = 2**32 - 1
+"""numpy takes no larger one."""
+
+Value = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All options, resolved."""
+
+    runs: int = 2
+    steps: int | None = None
+    level: str = "auto"
+    seed: int = 0
+    timeout: float | None = None
+    jobs: int = 1
+    keep: Path | None = None
+    json: str | None = None
+    """Where the JSON result goes; `-` is standard output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: its name in files, `--name` on the command line, `DETAUDIT_NAME` in the environment."""
+
+    name: str
+    type: type[Value]
+    metavar: str
+    help: str
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    is_path: bool = False
+    """True if it names a file or folder; one in a configuration file is relative to that file."""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper()
+
+
+OPTIONS = (
+    Option("runs", int, "N", "how many times the target is run (default: 2)", least=2),
+    Option("steps", int, "N", "stop each run after N steps (default: when it ends by itself)", least=1),
+    Option(
+        "level",
+        str,
+        "LEVEL",
+        "how much is recorded: step, layer, op, or auto (default): layer, then op where the runs differ",
+        choices=("auto", "step", "layer", "op"),
+    ),
+    Option(
+        "seed",
+        int,
+        "N",
+        "seed for targets that do not seed themselves (default: 0)",
+        least=0,
+        most=LARGEST_SEED,
+    ),
+    Option(
+        "timeout", float, "SECONDS", "how long one run may take (default: as long as it likes)", least=0.001
+    ),
+    Option("jobs", int, "N", "how many runs at a time (default: 1)", least=1),
+    Option("keep", str, "FOLDER", "keep the traces and the output of the runs there", is_path=True),
+    Option("json", str, "FILE", "write the result as JSON there; - is standard output", is_path=True),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def resolve(
+    command_line: Mapping[str, Value | None],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Put all settings together, the more specific ones on top.
+
+    Args:
+        command_line: options as parsed; None and what is no setting at all is left out.
+        folder: where to look for `pyproject.toml`, there and upwards; by default the current folder.
+        environment: by default that of the process.
+
+    Raises UsageError for an unknown name, a value of the wrong type or out of range.
+    """
+    typed = {name: value for name, value in command_line.items() if name in BY_NAME and value is not None}
+    merged = {
+        **from_file(folder or Path.cwd()),
+        **from_environment(os.environ if environment is None else environment),
+        **{name: checked(BY_NAME[name], value, f"--{name}") for name, value in typed.items()},
+    }
+    if "keep" in merged:
+        return Settings(**{**merged, "keep": Path(str(merged["keep"]))})  # type: ignore[arg-type]
+    return Settings(**merged)  # type: ignore[arg-type]
+
+
+def from_file(folder: Path) -> dict[str, Value]:
+    """The settings of the nearest `pyproject.toml`, here or upwards, that has a table `[tool.detaudit]`."""
+    for place in (folder.resolve(), *folder.resolve().parents):
+        path = place / "pyproject.toml"
+        table = _table(path) if path.is_file() else None
+        if table is not None:
+            return {name: _from_file(path, name, value) for name, value in table.items()}
+    return {}
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
+    """The settings in `DETAUDIT_*` variables. An empty one counts as not set."""
+    variables = {option.variable: option for option in OPTIONS}
+    found: dict[str, Value] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX) or variable in RESERVED or variable.startswith(RESERVED_PREFIX):
+            continue
+        if variable not in variables:
+            raise _unknown(f"environment variable {variable}", variable, variables)
+        if text:
+            option = variables[variable]
+            found[option.name] = checked(option, parse(option, text, variable), variable)
+    return found
+
+
+def parse(option: Option, text: str, source: str) -> Value:
+    """Read an option's value from text. Raises UsageError if it is not of the option's type."""
+    try:
+        return option.type(text)
+    except ValueError:
+        raise _wrong(option, text, source) from None
+
+
+def checked(option: Option, value: object, source: str) -> Value:
+    """Return the value if it is one the option can have. Raises UsageError otherwise."""
+    if option.type is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, option.type) or isinstance(value, bool):
+        raise _wrong(option, value, source)
+    if option.choices and value not in option.choices:
+        raise _wrong(option, value, source)
+    if isinstance(value, str):
+        if not value:
+            raise _wrong(option, value, source)
+        return value
+    in_range = (option.least is None or value >= option.least) and (
+        option.most is None or value <= option.most
+    )
+    if not in_range or value == float("inf"):
+        raise _wrong(option, value, source)
+    return value
+
+
+def _table(path: Path) -> dict[str, object] | None:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise UsageError("configuration-unreadable", message, "correct the file, or run elsewhere") from error
+    tool = document.get("tool", {})
+    table = tool.get("detaudit") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        hint = "write a table: [tool.detaudit] and below it one option per line"
+        raise UsageError("configuration-invalid", f"{path}: tool.detaudit is not a table", hint)
+    return table
+
+
+def _from_file(path: Path, name: str, value: object) -> Value:
+    if name not in BY_NAME:
+        raise _unknown(f"option {name!r} in [tool.detaudit] of {path}", name, BY_NAME)
+    option = BY_NAME[name]
+    accepted = checked(option, value, f"{name} in [tool.detaudit] of {path}")
+    if option.is_path and accepted != "-":
+        return str(path.parent / str(accepted))
+    return accepted
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    nearest = get_close_matches(name, list(known), n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known are: {', '.join(sorted(known))}"
+    return UsageError("configuration-unknown", f"unknown {what}", hint)
+
+
+def _wrong(option: Option, value: object, source: str) -> UsageError:
+    return UsageError(
+        "configuration-invalid", f"{source}: {value!r} is not possible", f"give {_expected(option)}"
+    )
+
+
+def _expected(option: Option) -> str:
+    if option.choices:
+        return "one of " + ", ".join(option.choices)
+    if option.type is str:
+        return "a path"
+    noun = "a whole number" if option.type is int else "a number"
+    least = "" if option.least is None else f" of at least {option.least:g}"
+    most = "" if option.most is None else f" and at most {option.most:.0f}"
+    return noun + least + most
+
+
+def defaults() -> dict[str, object]:
+    """Every option's default."""
+    return {field.name: field.default for field in fields(Settings)}

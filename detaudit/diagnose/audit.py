@@ -1,0 +1,207 @@
+"""An audit from end to end: run the target, compare, look closer, answer."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import (
+    compared,
+    conditions_notices,
+    finding_from,
+    not_varied,
+    notices_from,
+    summarize_run,
+    why_unverified,
+)
+from detaudit.config import Settings
+from detaudit.diagnose.failure import failure_notices, why_failed
+from detaudit.diagnose.observer import observer_effect
+from detaudit.diagnose.zoom import refine, window_for
+from detaudit.errors import TargetError
+from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
+from detaudit.model.result import AuditResult, Comparison, Finding, Notice, TargetSummary, Verdict
+from detaudit.model.trace import Level
+from detaudit.run.progress import Progress, Silence
+from detaudit.run.runner import execute
+from detaudit.run.workspace import workspace
+from detaudit.target.find import find_target
+from detaudit.trace.reader import TraceReader
+
+
+def audit(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
+    """Run a target several times under the same conditions and say whether the runs are the same.
+
+    Raises TargetError, RunError or OutputError where nothing could be run; a target that runs and fails
+    gives the verdict `unverified`.
+    """
+    return audit_target(find_target(ref), settings, progress)
+
+
+def check(  # noqa: PLR0913 - the options of `detaudit check`, by keyword
+    function: Callable[..., object],
+    *args: object,
+    runs: int = 2,
+    seed: int = 0,
+    level: str = "auto",
+    steps: int | None = None,
+    timeout: float | None = None,
+    jobs: int = 1,
+    **kwargs: object,
+) -> AuditResult:
+    """Call a training function in several fresh processes and say whether the runs are the same.
+
+    The function must be importable: defined at the top level of a module or script. `args` and `kwargs`
+    are passed to it and must be picklable. python, numpy and torch are seeded with `seed` before each
+    call. Changes nothing in the calling process. Raises TargetError if the function cannot be found again
+    in a fresh process.
+    """
+    settings = Settings(runs=runs, seed=seed, level=level, steps=steps, timeout=timeout, jobs=jobs)
+    target = _target_of(function)
+    with workspace(None) as folder:
+        call = folder / "call.pickle"
+        try:
+            call.write_bytes(pickle.dumps((args, kwargs)))
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise TargetError(
+                "arguments-not-picklable", f"the arguments cannot be sent to a fresh process: {error}",
+                "make them inside the function",
+            ) from error
+        return audit_target(target, settings, Silence(), call=str(call))
+
+
+def audit_target(target: Target, settings: Settings, progress: Progress, call: str | None = None) -> AuditResult:
+    """Audit a target that was found already; see `audit`."""
+    level = Level.LAYER if settings.level == "auto" else Level(settings.level)
+    plan = RunPlan(
+        target, settings.runs, level, settings.seed, settings.steps, settings.timeout, settings.jobs, call=call
+    )
+    with workspace(settings.keep) as folder, ExitStack() as stack:
+        outcomes = execute(plan, folder, progress)
+        readers = {
+            outcome.id: stack.enter_context(TraceReader(outcome.trace))
+            for outcome in outcomes
+            if outcome.trace is not None
+        }
+        if len(readers) < len(outcomes):
+            return _unverified(plan, outcomes, readers, [])
+        comparisons = [compare(readers["1"], readers[run], ("1", run)) for run in list(readers)[1:]]
+        failed = any(outcome.timed_out or outcome.exit_code for outcome in outcomes)
+        if failed or why_unverified(readers, comparisons) is not None:
+            return _unverified(plan, outcomes, readers, comparisons)
+        finding, notices = _explain(plan, settings, comparisons, readers, folder, progress)
+        return _answer(plan, readers, comparisons, finding, notices)
+
+
+def _explain(
+    plan: RunPlan,
+    settings: Settings,
+    comparisons: list[Comparison],
+    readers: Mapping[str, TraceReader],
+    folder: Path,
+    progress: Progress,
+) -> tuple[Finding | None, list[Notice]]:
+    """The finding, if the runs differ, and what was seen on the way to it."""
+    different = [comparison for comparison in comparisons if not comparison.equal]
+    if not different:
+        return None, _look_again(plan, readers["1"], folder, progress)
+    earliest = min(different, key=_first_step)
+    finding = finding_from(earliest, differs=len(different), pairs=len(comparisons))
+    if settings.level != "auto":
+        return finding, []
+    window = window_for(earliest)
+    progress.note(f"the runs differ in step {window[0]}; running again to see every operator of that step")
+    closer = replace(plan, runs=2, level=Level.OP, window=window)
+    outcomes = execute(closer, folder / "closer", progress)
+    return refine(finding, earliest, outcomes, readers["1"])
+
+
+def _look_again(plan: RunPlan, first: TraceReader, folder: Path, progress: Progress) -> list[Notice]:
+    """At level `op` looking itself may change bits: hold one run against a run that is only hooked."""
+    if plan.level is not Level.OP:
+        return []
+    progress.note("running once more at level `layer`, to see whether looking at operators changes the bits")
+    (outcome,) = execute(replace(plan, runs=1, level=Level.LAYER), folder / "hooked", progress)
+    if outcome.trace is None:
+        return []
+    with TraceReader(outcome.trace) as hooked:
+        return observer_effect(hooked, first)
+
+
+def _answer(
+    plan: RunPlan,
+    readers: Mapping[str, TraceReader],
+    comparisons: list[Comparison],
+    finding: Finding | None,
+    notices: list[Notice],
+) -> AuditResult:
+    runs = tuple(summarize_run(name, reader) for name, reader in readers.items())
+    shown = next((one for one in comparisons if not one.equal), comparisons[0])
+    return AuditResult(
+        verdict=Verdict.REPRODUCIBLE if finding is None else Verdict.NOT_REPRODUCIBLE,
+        reason=None,
+        target=_summary(plan.target),
+        runs=runs,
+        compared=compared(comparisons, not_varied([run.conditions for run in runs])),
+        findings=() if finding is None else (finding,),
+        notices=(*notices, *conditions_notices(runs), *notices_from(shown), *_seed_notice(plan)),
+    )
+
+
+def _unverified(
+    plan: RunPlan,
+    outcomes: list[RunOutcome],
+    readers: Mapping[str, TraceReader],
+    comparisons: list[Comparison],
+) -> AuditResult:
+    runs = tuple(summarize_run(name, reader) for name, reader in readers.items())
+    return AuditResult(
+        verdict=Verdict.UNVERIFIED,
+        reason=why_failed(plan, outcomes) or why_unverified(readers, comparisons),
+        target=_summary(plan.target),
+        runs=runs,
+        compared=compared(comparisons, not_varied([run.conditions for run in runs])) if comparisons else None,
+        findings=(),
+        notices=failure_notices(outcomes),
+    )
+
+
+def _seed_notice(plan: RunPlan) -> tuple[Notice, ...]:
+    if plan.target.kind in {TargetKind.MODEL_FILE, TargetKind.CALLABLE} or not plan.seed:
+        return ()
+    text = "--seed has no effect on a script, which seeds itself; it is for model files and callables"
+    return (Notice("seed-unused", text),)
+
+
+def _summary(target: Target) -> TargetSummary:
+    kind = TargetKind.SCRIPT if target.kind is TargetKind.MODULE else target.kind
+    return TargetSummary(kind.value, target.name, target.args)
+
+
+def _first_step(comparison: Comparison) -> int:
+    return comparison.first.step if comparison.first is not None else sys.maxsize
+
+
+def _target_of(function: Callable[..., object]) -> Target:
+    name, module = getattr(function, "__qualname__", ""), getattr(function, "__module__", None)
+    if not name or "<" in name or module is None:
+        raise TargetError(
+            "callable-not-importable", f"{function!r} cannot be found again in a fresh process",
+            "define it at the top level of a module",
+        )
+    if module != "__main__":
+        return Target(TargetKind.CALLABLE, f"{module}:{name}", import_name=module, attribute=name)
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is None:
+        raise TargetError(
+            "callable-not-importable", f"{name} was defined interactively", "define it in a file and import it"
+        )
+    return Target(TargetKind.CALLABLE, f"{file}:{name}", path=Path(file), attribute=name)
+
+
+__all__ = ["audit", "audit_target", "check"]

@@ -1,0 +1,1 @@
+"""Small real training programs to try detaudit on: some reproducible, some not."""

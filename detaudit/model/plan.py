@@ -1,0 +1,84 @@
+"""The nouns of a run: what is to be run, how, and what became of it.
+
+Pure data. No torch, no input or output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from detaudit.model.trace import Level
+
+
+class TargetKind(StrEnum):
+    """What sort of thing is audited."""
+
+    SCRIPT = "script"
+    MODULE = "module"
+    """`-m pkg.mod`: a script that is found by its import name."""
+    MODEL_FILE = "model-file"
+    CALLABLE = "callable"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRef:
+    """What the user typed: `train.py`, `model.py:make_model`, `-m pkg.mod`, `pkg.mod:callable`."""
+
+    text: str
+    module: bool = False
+    """True for `-m`."""
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target that was found: what to run, and how."""
+
+    kind: TargetKind
+    name: str
+    """As shown to the user."""
+    args: tuple[str, ...] = ()
+    path: Path | None = None
+    """The file of a script, model file, or callable that was named by its file."""
+    import_name: str | None = None
+    """The module of `-m`, or of a callable that was named by its module."""
+    attribute: str | None = None
+    """The callable's name within the file or module."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """How to run a target."""
+
+    target: Target
+    runs: int
+    level: Level
+    seed: int
+    """For targets that detaudit drives (model files, callables); a script seeds itself."""
+    steps: int | None = None
+    """Stop each run after this many steps; None: let it end by itself."""
+    timeout: float | None = None
+    """Seconds that one run may take."""
+    jobs: int = 1
+    """Runs at a time."""
+    window: tuple[int, int] | None = None
+    """At level `op`: the first step whose operators are recorded, and the first that is not any more."""
+    call: str | None = None
+    """File with the arguments of a callable (written by `detaudit.check`); None: it takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What became of one run."""
+
+    id: str
+    trace: Path | None
+    """None if the program ended without ever importing torch."""
+    exit_code: int
+    """As a shell shows it: minus the signal's number if a signal ended it."""
+    seconds: float
+    timed_out: bool
+    stdout: Path
+    stderr: Path

@@ -1,0 +1,195 @@
+"""The nouns of an answer: comparison of two runs, findings, verdict.
+
+Pure data. The JSON contract `detaudit.result/1` is `AuditResult` as `codec` writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from detaudit.model.trace import Event, Level, Site
+
+
+class Verdict(StrEnum):
+    """The three answers; `unverified` is never green."""
+
+    REPRODUCIBLE = "reproducible"
+    NOT_REPRODUCIBLE = "not-reproducible"
+    UNVERIFIED = "unverified"
+
+
+class DivergenceKind(StrEnum):
+    """How two runs part."""
+
+    VALUE = "value"
+    """Both have the event and its digests differ."""
+    STRUCTURE = "structure"
+    """One run has an event, or a step, that the other does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """One place at which two runs part."""
+
+    kind: DivergenceKind
+    stream: str
+    step: int
+    first: Event | None
+    """The event in the first run; None if only the second has it."""
+    second: Event | None
+    origin: bool
+    """True if what went in agrees (or nothing goes in) and what came out differs."""
+
+    @property
+    def event(self) -> Event:
+        """The event of whichever run has it."""
+        event = self.first or self.second
+        if event is None:
+            raise ValueError("a divergence has an event in at least one run")
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorDifference:
+    """A random generator whose state is not the same in both runs."""
+
+    generator: str
+    stream: str
+    from_step: int
+    moved: bool
+    """True if something drew from it while the runs were watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """How far a difference reached."""
+
+    weights: int
+    layers: int
+    from_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two traces held against each other."""
+
+    runs: tuple[str, str]
+    level: Level
+    steps: int
+    """Steps that both runs completed in the main stream."""
+    events: int
+    """Events that both runs have and that were compared."""
+    equal: bool
+    """True if every number agrees. Differences that reach no number are in `harmless`."""
+    first: Divergence | None
+    """The first divergence that reaches a number; None if `equal`."""
+    others: tuple[Divergence, ...]
+    """Further origins, in order; at most 20."""
+    harmless: tuple[Divergence, ...]
+    """The first differences that never reach a number; at most 20."""
+    generators: tuple[GeneratorDifference, ...]
+    affected: Affected | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the runs first part: the contract's `origin`."""
+
+    run: tuple[str, str]
+    step: int
+    phase: str
+    module: str | None
+    op: str | None
+    event: str
+    """One line that names the event for a reader."""
+    root: str = ""
+    stream: str = "main"
+    kind: str = "value"
+    receiver: bool = False
+    """True if the inputs already differ and nothing recorded before them does: they come from outside torch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault: origin, cause (None while it is not diagnosed), evidence and fix."""
+
+    id: str
+    cause: str | None
+    confirmed: bool
+    evidence: tuple[dict[str, object], ...]
+    origin: Origin
+    site: Site | None
+    other_sites: tuple[Site, ...]
+    symbol: str | None
+    message: str
+    fix: str | None
+    rate: dict[str, int]
+    """`{"differs": pairs that differ, "pairs": pairs compared}`."""
+    affects: Affected | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth knowing that is not a fault."""
+
+    id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run, as the result shows it."""
+
+    id: str
+    conditions: dict[str, object]
+    steps: int
+    events: int
+    exit_code: int | None
+    seconds: float | None
+    overhead_seconds: float | None
+    environment: dict[str, object]
+    final_digest: str | None
+    """Hexadecimal digest of the last weights that were seen; None if there were none."""
+    level: str = "layer"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How much evidence there is."""
+
+    pairs: int
+    steps: int
+    events: int
+    level: str
+    not_varied: tuple[str, ...]
+    bound: dict[str, float]
+    """`confidence`, and `agreement_at_least`: with that confidence, the lower bound on how often two runs agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    """What was audited."""
+
+    kind: str
+    name: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """The answer to `detaudit check` and `detaudit diff`."""
+
+    verdict: Verdict
+    reason: str | None
+    target: TargetSummary
+    runs: tuple[RunSummary, ...]
+    compared: Compared | None
+    findings: tuple[Finding, ...]
+    unexplained: tuple[str, ...] = field(default=())
+    notices: tuple[Notice, ...] = field(default=())
+
+    @property
+    def reproducible(self) -> bool:
+        """True only for the verdict `reproducible`."""
+        return self.verdict is Verdict.REPRODUCIBLE

@@ -1,0 +1,190 @@
+"""The nouns of a trace: what was observed, where in the program, and in which step.
+
+Pure data. No torch, no input or output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How much of a run is recorded."""
+
+    STEP = "step"
+    LAYER = "layer"
+    OP = "op"
+
+
+class Phase(StrEnum):
+    """Where in the training an event belongs."""
+
+    INIT = "init"
+    DATA = "data"
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    OPTIMIZER = "optimizer"
+    EVAL = "eval"
+    CHECKPOINT = "checkpoint"
+
+
+class Kind(StrEnum):
+    """What an event's digests are digests of."""
+
+    WEIGHT = "weight"
+    """A parameter: before the first step (phase init) or after a step (phase optimizer)."""
+    BUFFER = "buffer"
+    """A module buffer, at the same times as a weight."""
+    BATCH = "batch"
+    """The numbers in a batch that a DataLoader handed out."""
+    BATCH_TEXT = "batch-text"
+    """The strings in such a batch (identifiers, file names): they are not numbers yet."""
+    INPUT = "input"
+    """What an outermost module was called with."""
+    MODULE = "module"
+    """One module call: `inputs` is the digest of its arguments, `outputs` of what it returned."""
+    GRAD_OUTPUT = "grad-output"
+    """The gradient that arrives at a module's output in the backward pass."""
+    LOSS = "loss"
+    """The tensors that a backward pass starts from."""
+    GRAD = "grad"
+    """A parameter's gradient, as it arrives in one backward pass."""
+    GRAD_ACCUMULATED = "grad-accumulated"
+    """`parameter.grad` after it was added to gradients that were already there."""
+    GRAD_USED = "grad-used"
+    """`parameter.grad` as the optimizer finds it: after clipping, unscaling and the like."""
+    OPTIMIZER_STATE = "optimizer-state"
+    """One entry of an optimizer's state for one parameter, after the step."""
+    OP = "op"
+    """One ATen operator call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A line of source."""
+
+    file: str
+    line: int
+    function: str
+    code: str = ""
+    """The text of the line, stripped; empty where it could not be read."""
+    through: str = ""
+    """`file:line in function` of the library code between this line and torch, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The part of an event's identity that does not change from step to step."""
+
+    phase: Phase
+    kind: Kind
+    root: str
+    """Class name of the outermost module, `#2` and so on behind further instances; may be empty."""
+    module: str | None
+    """Path of the module below that root; `""` is the root itself, None: no module involved."""
+    name: str
+    """Parameter, buffer, state entry or operator; empty where the kind says it all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One observed thing. Its identity is (stream, step, place, how often that place came before)."""
+
+    place: Place
+    site: Site | None
+    sequence: int
+    """Position among all events of its process: orders events of different threads."""
+    inputs: bytes | None
+    """16-byte digest of what went in; None where the kind has no inputs."""
+    outputs: bytes | None
+    """16-byte digest of what came out; None where nothing comparable did."""
+
+
+class StreamRole(StrEnum):
+    """Why a sequence of events exists beside the main thread's."""
+
+    MAIN = "main"
+    THREAD = "thread"
+    PROCESS = "process"
+    LOADER_WORKER = "loader-worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The events of one thread of one process, in the order in which they happened."""
+
+    id: int
+    role: StreamRole
+    process: str
+    thread: str
+
+    @property
+    def label(self) -> str:
+        """A name that is the same in every run (no process or thread numbers)."""
+        return self.process if self.thread == "main" else f"{self.process}/{self.thread}"
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorState:
+    """A random generator's state at the end of a step."""
+
+    name: str
+    """`python`, `numpy`, `torch` or `cuda:0`."""
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one stream saw from the end of the step before to the end of this one."""
+
+    stream: int
+    index: int
+    complete: bool
+    """False for what came after the last step (a final evaluation, say)."""
+    digest: bytes
+    """16 bytes over all events of the step, in order, without their sites."""
+    events: tuple[Event, ...]
+    generators: tuple[GeneratorState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Where the batch of one `batch` event came from."""
+
+    sequence: int
+    """The sequence number of the event that it belongs to."""
+    loader: int
+    """Number of the DataLoader, in order of first use."""
+    iteration: int
+    """How often that loader had been iterated before."""
+    index: int
+    """Number of the batch within the iteration."""
+    worker: int | None
+    """The worker that made it; None where the main process did."""
+    samples: tuple[int, ...] | None
+    """Indices that the sampler gave; None where there are none or they are not integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceInfo:
+    """What a trace says about itself."""
+
+    detaudit: str
+    digest: str
+    """Name and version of the digest algorithm; digests of different ones are never compared."""
+    level: Level
+    target: str
+    environment: dict[str, object]
+    conditions: dict[str, object]
+    started: float
+    """Seconds since the epoch."""
+    finished: bool
+    """False if the program was killed before it could close the trace."""
+    exit_code: int | None
+    seconds: float | None
+    """Wall time of the program; None if it did not end."""
+    overhead_seconds: float | None
+    """Wall time spent inside the recorder."""
+    problems: tuple[str, ...] = field(default=())
+    """What kept the recorder from seeing everything (a full disk, a value with no digest)."""

@@ -1,0 +1,103 @@
+"""Backward passes: the loss they start from, and the leaves they lead to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from detaudit.digest.tensor import tensor_digest
+from detaudit.digest.value import value_digest
+from detaudit.model.trace import Kind, Phase
+from detaudit.record.recorder import Recorder, digest_or_none, observing
+from detaudit.record.stream import StreamState
+from detaudit.record.updates import Updates
+from detaudit.record.weights import Weights
+
+
+class Backward:
+    """Stands in for `torch.autograd.backward` and `torch.autograd.grad`, and calls them."""
+
+    def __init__(self, recorder: Recorder, weights: Weights, updates: Updates) -> None:
+        self._recorder = recorder
+        self._weights = weights
+        self._updates = updates
+        self._begin = observing(recorder, self._begins)
+        self._end = observing(recorder, self._ends)
+        torch.autograd.backward = self._watched(torch.autograd.backward, "")
+        torch.autograd.grad = self._watched(torch.autograd.grad, "grad")
+
+    def _watched(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        begin, end = self._begin, self._end
+
+        @functools.wraps(function)
+        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch's function takes and gives
+            if torch.compiler.is_compiling():
+                return function(*args, **kwargs)
+            stream = begin(args[0] if args else kwargs.get("tensors", kwargs.get("outputs")), name)
+            gradients = None
+            try:
+                gradients = function(*args, **kwargs)
+            finally:
+                if stream is not None:
+                    end(stream, gradients)
+            return gradients
+
+        return watched
+
+    def _begins(self, outputs: object, name: str) -> StreamState:
+        recorder, stream = self._recorder, self._recorder.stream()
+        outermost = not stream.backward_depth
+        tensors = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)  # type: ignore[call-overload]  # torch takes any sequence
+        if outermost and not stream.calls:
+            if stream.backwards_since_step and not self._called_modules(stream):
+                self._updates.forward_begins(stream)
+            if not stream.gradients_seen and not self._called_modules(stream):
+                self._meet_leaves(stream, tensors)
+        phase = Phase.FORWARD if outermost else Phase.BACKWARD
+        key = recorder.key(phase, Kind.LOSS, "", None, name)
+        value = tensors[0] if len(tensors) == 1 else tensors
+        recorder.add(stream, key, digest_or_none(recorder, value_digest, value), site=recorder.sites.here())
+        stream.gradients_seen = 0
+        recorder.enter_backward(stream)
+        return stream
+
+    def _ends(self, stream: StreamState, gradients: object) -> None:
+        recorder = self._recorder
+        recorder.leave_backward(stream)
+        # What torch.autograd.grad returns reaches no leaf's `.grad`, so it is recorded here.
+        for position, gradient in enumerate(gradients if isinstance(gradients, tuple) else ()):
+            if isinstance(gradient, torch.Tensor):
+                key = recorder.key(Phase.BACKWARD, Kind.GRAD, "", None, f"autograd.grad[{position}]")
+                digest = digest_or_none(recorder, tensor_digest, gradient)
+                recorder.add(stream, key, digest, site=recorder.sites.here())
+        if not stream.backward_depth and not stream.calls:
+            stream.backwards_since_step += 1
+
+    @staticmethod
+    def _called_modules(stream: StreamState) -> bool:
+        # With modules, the step already ended when the next forward pass began.
+        return bool(stream.roots_since_step)
+
+    def _meet_leaves(self, stream: StreamState, outputs: list[torch.Tensor]) -> None:
+        """Find parameters that no module or optimizer has shown: where the graph ends."""
+        leaves = list(_leaves(outputs))
+        self._weights.name_unknown(leaves)
+        for leaf in leaves:
+            self._weights.first_seen(stream, leaf)
+
+
+def _leaves(outputs: list[torch.Tensor]) -> Iterator[torch.Tensor]:
+    nodes = [tensor.grad_fn for tensor in outputs if isinstance(tensor, torch.Tensor)]
+    seen = set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None)
+        if isinstance(variable, torch.Tensor):
+            yield variable
+        nodes.extend(following for following, _ in node.next_functions)

@@ -1,0 +1,69 @@
+"""Put every observer in place, once torch is there; take no part before."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+from typing import NoReturn
+
+import torch
+
+from detaudit.model.trace import Level
+from detaudit.record.backward import Backward
+from detaudit.record.gradients import Gradients
+from detaudit.record.loaders import Loaders
+from detaudit.record.modules import Modules
+from detaudit.record.names import Names
+from detaudit.record.operators import Operators
+from detaudit.record.recorder import Recorder
+from detaudit.record.session import Session
+from detaudit.record.sites import Sites
+from detaudit.record.threads import watch_threads
+from detaudit.record.updates import Updates
+from detaudit.record.weights import Weights
+from detaudit.record.workers import watch_workers
+
+_current: list[Recorder] = []
+"""The process's recorder: empty or one entry."""
+
+
+def current() -> Recorder | None:
+    """The recorder of this process, if it is recorded."""
+    return _current[0] if _current else None
+
+
+def install(session: Session) -> Recorder:
+    """Start recording this process. Call once, after torch is imported and before the program uses it."""
+    sites = Sites((os.path.dirname(torch.__file__) + os.sep,))
+    recorder = Recorder(session, sites)
+    _current.append(recorder)
+    names = Names(sites)
+    gradients = Gradients(recorder, names)
+    weights = Weights(recorder, names, gradients)
+    updates = Updates(recorder, names, weights)
+    Modules(recorder, names, weights, gradients, updates)
+    Backward(recorder, weights, updates)
+    Loaders(recorder)
+    watch_workers()
+    os.register_at_fork(after_in_child=recorder.after_fork)
+    _close_at_the_end(recorder)
+    if session.level is Level.OP:
+        operators = Operators(recorder)
+        watch_threads(operators)
+        operators.__enter__()
+    return recorder
+
+
+def _close_at_the_end(recorder: Recorder) -> None:
+    # Registered early, so run late: what the program does at exit is still seen.
+    atexit.register(recorder.close)
+    leave = os._exit
+
+    @functools.wraps(leave)
+    def leaving(status: int) -> NoReturn:
+        # Forked workers, and programs in a hurry, end without running exit handlers.
+        recorder.close()
+        leave(status)
+
+    os._exit = leaving

@@ -1,0 +1,178 @@
+"""Batches: what each DataLoader hands out, in which order, from which samples and which worker."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch.utils.data import dataloader
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
+
+from detaudit.digest.value import split_digest
+from detaudit.model.trace import Batch, Kind, Phase
+from detaudit.record.names import IdentityMap
+from detaudit.record.recorder import Recorder, observing
+
+
+@dataclass(slots=True)
+class _Iteration:
+    """One pass over a loader."""
+
+    dataset: str
+    loader: int
+    iteration: int
+    delivered: int = 0
+    worker: int | None = None
+    samples: list[object] = field(default_factory=list)
+    """What the sampler gave and no batch has used yet; samplers run ahead of the workers."""
+    forgotten: int = 0
+    """How many entries were dropped from the front of `samples`."""
+
+    def take_samples(self, position: int) -> object:
+        """The sampler's entry number `position`; entries before it are not needed any more."""
+        index = position - self.forgotten
+        if not 0 <= index < len(self.samples):
+            return None
+        entry = self.samples[index]
+        del self.samples[: index + 1]
+        self.forgotten = position + 1
+        return entry
+
+
+class Loaders:
+    """Watches torch's DataLoader from within the main process."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._iterations: IdentityMap[Any, _Iteration] = IdentityMap()
+        self._loaders: IdentityMap[Any, list[int]] = IdentityMap()
+        self._early: dict[int, list[object]] = {}
+        """Samples drawn by iterators that are still being made, by the iterator's address."""
+        self._count = 0
+        self._watch_start()
+        self._watch_sampling()
+        self._watch_workers()
+        self._watch_delivery()
+
+    def _watch_start(self) -> None:
+        loader_class, started = dataloader.DataLoader, observing(self._recorder, self._started)
+        make_iterator = loader_class._get_iterator
+        reset = _BaseDataLoaderIter._reset
+
+        @functools.wraps(make_iterator)
+        def making(loader: Any) -> Any:  # noqa: ANN401 - torch's private iterator classes
+            iterator = make_iterator(loader)
+            started(loader, iterator)
+            return iterator
+
+        @functools.wraps(reset)
+        def resetting(iterator: Any, loader: Any, first_iter: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002 - torch's own signature
+            if not first_iter:
+                started(loader, iterator)
+            reset(iterator, loader, first_iter)
+
+        loader_class._get_iterator = making  # type: ignore[method-assign]  # the one place all iteration starts
+        _BaseDataLoaderIter._reset = resetting  # type: ignore[method-assign]  # where persistent workers start over
+
+    def _started(self, loader: Any, iterator: Any) -> None:  # noqa: ANN401 - torch's private iterator classes
+        counters = self._loaders.get(loader)
+        if counters is None:
+            self._count += 1
+            counters = [self._count, 0]
+            self._loaders.set(loader, counters)
+        counters[1] += 1
+        iteration = _Iteration(type(loader.dataset).__name__, counters[0], counters[1] - 1)
+        # With workers, the sampler ran ahead while the iterator was made.
+        iteration.samples = self._early.pop(id(iterator), [])
+        self._iterations.set(iterator, iteration)
+
+    def _watch_sampling(self) -> None:
+        next_index, sampled = _BaseDataLoaderIter._next_index, observing(self._recorder, self._sampled)
+
+        @functools.wraps(next_index)
+        def sampling(iterator: Any) -> Any:  # noqa: ANN401 - whatever the sampler gives
+            index = next_index(iterator)
+            sampled(iterator, index)
+            return index
+
+        _BaseDataLoaderIter._next_index = sampling  # type: ignore[method-assign]  # every sampler passes here
+
+    def _sampled(self, iterator: Any, index: object) -> None:  # noqa: ANN401 - torch's private iterator classes
+        iteration = self._iterations.get(iterator)
+        if iteration is None:
+            self._early.setdefault(id(iterator), []).append(index)
+        else:
+            iteration.samples.append(index)
+
+    def _watch_workers(self) -> None:
+        process_data = _MultiProcessingDataLoaderIter._process_data
+        received = observing(self._recorder, self._received)
+
+        @functools.wraps(process_data)
+        def processing(iterator: Any, data: Any, worker: int) -> Any:  # noqa: ANN401 - a batch can be anything
+            received(iterator, worker)
+            return process_data(iterator, data, worker)
+
+        _MultiProcessingDataLoaderIter._process_data = processing  # type: ignore[method-assign]  # knows the worker
+
+    def _received(self, iterator: Any, worker: int) -> None:  # noqa: ANN401 - torch's private iterator classes
+        iteration = self._iterations.get(iterator)
+        if iteration is not None:
+            iteration.worker = worker
+
+    def _watch_delivery(self) -> None:
+        advance, delivered = _BaseDataLoaderIter.__next__, observing(self._recorder, self._delivered)
+
+        @functools.wraps(advance)
+        def advancing(iterator: Any) -> Any:  # noqa: ANN401 - a batch can be anything
+            data = advance(iterator)
+            delivered(iterator, data)
+            return data
+
+        _BaseDataLoaderIter.__next__ = advancing  # type: ignore[method-assign]  # every batch passes here
+
+    def _delivered(self, iterator: Any, data: object) -> None:  # noqa: ANN401 - torch's private iterator classes
+        iteration = self._iterations.get(iterator)
+        if iteration is None:
+            return
+        recorder, stream = self._recorder, self._recorder.stream()
+        numbers, text = split_digest(data)
+        name, site = f"{iteration.dataset} (loader {iteration.loader})", recorder.sites.here()
+        key = recorder.key(Phase.DATA, Kind.BATCH, "", None, name)
+        sequence = recorder.add(stream, key, numbers, site=site)
+        if text is not None:
+            recorder.add(stream, recorder.key(Phase.DATA, Kind.BATCH_TEXT, "", None, name), text, site=site)
+        batch = Batch(
+            sequence, iteration.loader, iteration.iteration, iteration.delivered, iteration.worker,
+            _indices(self._samples(iterator, iteration)),
+        )
+        recorder.batch_writer().add_batch(stream.number, batch)
+        iteration.delivered += 1
+
+    def _samples(self, iterator: Any, iteration: _Iteration) -> object:  # noqa: ANN401 - torch's private iterator classes
+        if iteration.worker is None:
+            return iteration.take_samples(iteration.delivered)
+        if not getattr(iterator, "_in_order", True):
+            # Delivered as they come: which entry this was is known to torch's local variables only.
+            return None
+        return iteration.take_samples(iterator._rcvd_idx - 1)
+
+
+def _indices(samples: object) -> tuple[int, ...] | None:
+    if isinstance(samples, int):
+        return (samples,)
+    if isinstance(samples, list | tuple):
+        numbers = list(_flat(samples))
+        if numbers and all(isinstance(number, int) for number in numbers):
+            return tuple(int(number) for number in numbers)
+    return None
+
+
+def _flat(items: list[Any] | tuple[Any, ...]) -> Iterator[Any]:
+    for item in items:
+        if isinstance(item, list | tuple):
+            yield from _flat(item)
+        else:
+            yield item.item() if hasattr(item, "item") and getattr(item, "ndim", 1) == 0 else item

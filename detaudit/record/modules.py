@@ -1,0 +1,158 @@
+"""Module calls: inputs, outputs, and the gradients that come back to the outputs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch._C import _functorch
+from torch.nn.modules import module as torch_module
+
+from detaudit.digest.tensor import tensor_digest
+from detaudit.digest.value import call_digest, value_digest
+from detaudit.model.trace import Kind, Level, Phase
+from detaudit.record.gradients import Gradients
+from detaudit.record.names import ModuleName, Names
+from detaudit.record.recorder import Recorder, digest_or_none, observing
+from detaudit.record.stream import StreamState
+from detaudit.record.updates import Updates
+from detaudit.record.weights import Weights
+from detaudit.trace.layout import NO_SITE
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A module call under way."""
+
+    module: nn.Module
+    name: ModuleName
+    phase: Phase
+    inputs: bytes | None
+    site: bytes
+
+
+class Modules:
+    """Watches every module through torch's global hooks; at level `step`, only outermost calls."""
+
+    def __init__(
+        self, recorder: Recorder, names: Names, weights: Weights, gradients: Gradients, updates: Updates
+    ) -> None:
+        self._recorder = recorder
+        self._names = names
+        self._weights = weights
+        self._gradients = gradients
+        self._updates = updates
+        self._everything = recorder.level is not Level.STEP
+        torch_module.register_module_module_registration_hook(names.module_registered)
+        torch_module.register_module_parameter_registration_hook(names.parameter_registered)
+        torch_module.register_module_buffer_registration_hook(names.buffer_registered)
+        before, after = observing(recorder, self._before), observing(recorder, self._after)
+
+        # torch.compile traces through these two: it takes `is_compiling()` as true and sees nothing else.
+        def entering(module: nn.Module, args: tuple[Any, ...]) -> None:
+            if not torch.compiler.is_compiling():
+                before(module, args, sys._getframe(1).f_locals.get("kwargs"))
+
+        def leaving(module: nn.Module, _args: tuple[Any, ...], output: object) -> None:
+            if not torch.compiler.is_compiling():
+                after(module, output)
+
+        torch_module.register_module_forward_pre_hook(entering)
+        torch_module.register_module_forward_hook(leaving, always_call=True)
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> None:
+        stream = self._recorder.stream()
+        outermost = not stream.calls
+        phase = _phase(stream) if outermost else stream.calls[-1].phase
+        if outermost and phase is Phase.FORWARD:
+            self._updates.forward_begins(stream)
+        if outermost and phase is not Phase.BACKWARD:
+            self._weights.module_called(stream, module)
+        inputs, site = None, NO_SITE
+        if self._everything or outermost:
+            inputs = digest_or_none(self._recorder, _call_digest, (args, kwargs))
+            site = self._recorder.sites.here()
+        name = self._names.module(module)
+        call = Call(module, name, phase, inputs, site)
+        if outermost and phase is not Phase.BACKWARD:
+            self._input(stream, call, _input_phase(call, (args, kwargs)))
+        stream.calls.append(call)
+
+    def _input(self, stream: StreamState, call: Call, phase: Phase) -> None:
+        key = self._recorder.key(phase, Kind.INPUT, call.name.root, call.name.path, "")
+        self._recorder.add(stream, key, call.inputs, site=call.site)
+
+    def _after(self, module: nn.Module, output: object) -> None:
+        stream = self._recorder.stream()
+        while stream.calls:
+            call = stream.calls.pop()
+            if call.module is module:
+                break
+        else:
+            # The call began before recording did.
+            return
+        if nn.parameter.is_lazy(module) or hasattr(module, "_infer_parameters"):
+            self._weights.lazy_made(stream, module)
+        if self._everything or not stream.calls:
+            self._output(stream, call, output)
+
+    def _output(self, stream: StreamState, call: Call, output: object) -> None:
+        recorder, name = self._recorder, call.name
+        outputs = digest_or_none(recorder, value_digest, output)
+        key = recorder.key(call.phase, Kind.MODULE, name.root, name.path, "")
+        recorder.add(stream, key, outputs, call.inputs, call.site)
+        if self._everything and torch.is_grad_enabled():
+            self._gradients.called_at[name.root, name.path] = call.site
+            for position, tensor in enumerate(_tensors(output)):
+                if tensor.grad_fn is not None and not _functorch.is_functorch_wrapped_tensor(tensor):
+                    self._watch_output(call, str(position) if position else "", tensor)
+
+    def _watch_output(self, call: Call, position: str, tensor: torch.Tensor) -> None:
+        recorder = self._recorder
+        key = recorder.key(Phase.BACKWARD, Kind.GRAD_OUTPUT, call.name.root, call.name.path, position)
+        number, site = tensor.output_nr, call.site
+
+        def arriving(gradients: tuple[torch.Tensor | None, ...]) -> None:
+            gradient = gradients[number]
+            if gradient is not None and not torch.compiler.is_compiling():
+                digest = digest_or_none(recorder, tensor_digest, gradient)
+                recorder.add(recorder.stream(), key, digest, site=site)
+
+        # On the graph's node, not on the tensor: the tensor stays as the program expects it.
+        if tensor.grad_fn is not None:
+            tensor.grad_fn.register_prehook(observing(recorder, arriving))
+
+
+def _call_digest(call: tuple[tuple[Any, ...], Mapping[str, Any] | None]) -> bytes:
+    return call_digest(call[0], call[1] or {})
+
+
+def _phase(stream: StreamState) -> Phase:
+    if stream.backward_depth:
+        return Phase.BACKWARD
+    return Phase.FORWARD if torch.is_grad_enabled() else Phase.EVAL
+
+
+def _input_phase(call: Call, arguments: object) -> Phase:
+    if call.phase is Phase.EVAL and not call.module.training:
+        return Phase.EVAL
+    # What is already part of a graph comes from an earlier part of the forward pass (a loss module's input).
+    derived = any(tensor.grad_fn is not None for tensor in _tensors(arguments))
+    return Phase.FORWARD if derived else Phase.DATA
+
+
+def _tensors(output: object) -> Iterator[torch.Tensor]:
+    if isinstance(output, torch.Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        yield from (item for item in output.values() if isinstance(item, torch.Tensor))
+    elif isinstance(output, tuple | list):
+        for item in output:
+            if isinstance(item, torch.Tensor):
+                yield item
+            elif isinstance(item, tuple | list):
+                yield from (inner for inner in item if isinstance(inner, torch.Tensor))

@@ -1,0 +1,170 @@
+"""Names for modules and parameters that are the same in every run.
+
+A module is named by its path below the outermost module that holds it, however it is called; that
+outermost module, the root, by its class, with `#2` and so on for further ones in order of first use.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+from detaudit.digest.tensor import tensor_digest
+from detaudit.record.sites import Sites
+from detaudit.trace.layout import NO_SITE
+
+_Object = TypeVar("_Object")
+_Value = TypeVar("_Value")
+
+
+class IdentityMap(Generic[_Object, _Value]):
+    """Maps objects to values by identity, without keeping the objects alive or needing their hash."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[_Object], _Value]] = {}
+
+    def get(self, item: _Object) -> _Value | None:
+        """The value of `item`, or None."""
+        entry = self._entries.get(id(item))
+        # An address may have been used again since: only the object itself counts.
+        return entry[1] if entry is not None and entry[0]() is item else None
+
+    def set(self, item: _Object, value: _Value) -> None:
+        """Set the value of `item`."""
+        number, entries = id(item), self._entries
+        reference = weakref.ref(item, lambda gone: _forget(entries, number, gone))
+        entries[number] = (reference, value)
+
+    def items(self) -> Iterator[tuple[_Object, _Value]]:
+        """All living objects with their values, in order of entry."""
+        for reference, value in list(self._entries.values()):
+            item = reference()
+            if item is not None:
+                yield item, value
+
+
+def _forget(entries: dict[int, tuple[weakref.ref[_Object], _Value]], number: int, gone: object) -> None:
+    entry = entries.get(number)
+    if entry is not None and entry[0] is gone:
+        del entries[number]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorName:
+    """The name of a parameter or buffer, and the line that made it."""
+
+    root: str
+    module: str | None
+    name: str
+    site: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleName:
+    """The name of a module."""
+
+    root: str
+    path: str
+
+
+class Names:
+    """Knows every module and parameter of the process by name."""
+
+    def __init__(self, sites: Sites) -> None:
+        self._sites = sites
+        self.generation = 0
+        """Grows whenever a module gets a new part: names that were looked up before may be incomplete."""
+        self._parents: IdentityMap[nn.Module, weakref.ref[nn.Module]] = IdentityMap()
+        self._made_at: IdentityMap[torch.Tensor, bytes] = IdentityMap()
+        self._labels: IdentityMap[nn.Module, str] = IdentityMap()
+        self._class_counts: dict[str, int] = {}
+        self._modules: IdentityMap[nn.Module, ModuleName] = IdentityMap()
+        self._tensors: IdentityMap[torch.Tensor, TensorName] = IdentityMap()
+        self._anonymous: dict[tuple[int, ...], int] = {}
+
+    def module_registered(self, parent: nn.Module, _name: str, child: nn.Module | None) -> None:
+        """Hook: `child` became a part of `parent`."""
+        self.generation += 1
+        if child is not None and self._parents.get(child) is None:
+            self._parents.set(child, weakref.ref(parent))
+
+    def parameter_registered(self, _module: nn.Module, _name: str, parameter: torch.Tensor | None) -> None:
+        """Hook: a module got a parameter; its line is the site of its initial value."""
+        self.generation += 1
+        if parameter is not None and self._made_at.get(parameter) is None:
+            self._made_at.set(parameter, self._sites.here())
+
+    def buffer_registered(self, module: nn.Module, name: str, buffer: torch.Tensor | None) -> None:
+        """Hook: a module got a buffer."""
+        self.parameter_registered(module, name, buffer)
+
+    def module(self, module: nn.Module) -> ModuleName:
+        """The name of a module."""
+        known = self._modules.get(module)
+        if known is None:
+            root = self.root_of(module)
+            label = self._label(root)
+            for path, part in root.named_modules():
+                if self._modules.get(part) is None:
+                    self._modules.set(part, ModuleName(label, path))
+            known = self._modules.get(module)
+            if known is None:
+                # A module that its parent no longer holds: it stands for itself.
+                known = ModuleName(self._label(module), "")
+                self._modules.set(module, known)
+        return known
+
+    def root_of(self, module: nn.Module) -> nn.Module:
+        """The outermost module that holds this one."""
+        seen = {id(module)}
+        while True:
+            reference = self._parents.get(module)
+            parent = None if reference is None else reference()
+            if parent is None or id(parent) in seen:
+                return module
+            seen.add(id(parent))
+            module = parent
+
+    def name_parameters(self, module: nn.Module) -> None:
+        """Name all parameters that the module's root holds now."""
+        root = self.root_of(module)
+        for name, parameter in root.named_parameters():
+            if self._tensors.get(parameter) is None:
+                path, _, last = name.rpartition(".")
+                site = self._made_at.get(parameter) or NO_SITE
+                self._tensors.set(parameter, TensorName(self._label(root), path, last, site))
+
+    def tensor(self, tensor: torch.Tensor) -> TensorName | None:
+        """The name of a parameter, or None if it has none yet."""
+        return self._tensors.get(tensor)
+
+    def made_at(self, tensor: torch.Tensor) -> bytes:
+        """The line that made a parameter or buffer part of its module."""
+        return self._made_at.get(tensor) or NO_SITE
+
+    def name_anonymous(self, tensors: list[torch.Tensor]) -> None:
+        """Name tensors that are trained without belonging to a module.
+
+        Their position (in an optimizer, in a graph) may differ between equal runs, so they are named by
+        shape and, among equal shapes, in the order of their digests at the time they are first seen.
+        """
+        unknown = [tensor for tensor in tensors if self._tensors.get(tensor) is None]
+        for tensor in sorted(unknown, key=lambda tensor: (tuple(tensor.shape), tensor_digest(tensor))):
+            shape = tuple(tensor.shape)
+            number = self._anonymous[shape] = self._anonymous.get(shape, 0) + 1
+            text = "x".join(map(str, shape)) or "scalar"
+            self._tensors.set(tensor, TensorName("", None, f"tensor[{text}]#{number}", NO_SITE))
+
+    def _label(self, root: nn.Module) -> str:
+        label = self._labels.get(root)
+        if label is None:
+            name = type(root).__name__
+            count = self._class_counts[name] = self._class_counts.get(name, 0) + 1
+            label = name if count == 1 else f"{name}#{count}"
+            self._labels.set(root, label)
+        return label

@@ -1,0 +1,273 @@
+"""The recorder: takes events from the hooks, sorts them into streams and steps, writes them down."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from detaudit.digest.tensor import UndigestableError
+from detaudit.model.trace import Kind, Level, Phase, Place, StreamRole
+from detaudit.record.generators import Generators
+from detaudit.record.session import Session
+from detaudit.record.sites import Sites
+from detaudit.record.stream import PART_EVENTS, StreamState
+from detaudit.trace.layout import LOCATION, NO_DIGEST, NO_SITE
+from detaudit.trace.writer import PackedStep, TraceWriter
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class StopAfterSteps(SystemExit):
+    """Ends the program after the steps that were asked for, as `sys.exit(0)` would."""
+
+
+class Recorder:
+    """One per process. Forked children get a trace of their own (`after_fork`)."""
+
+    def __init__(self, session: Session, sites: Sites) -> None:
+        self.session = session
+        self.level = session.level
+        self.sites = sites
+        self.generators = Generators()
+        self.active = True
+        self.has_optimizer = False
+        """True once any torch optimizer exists; without one, a backward pass makes a step."""
+        self.seconds = 0.0
+        """Time spent in hooks."""
+        self.problems: dict[str, None] = {}
+        self.role = StreamRole.MAIN if session.is_main else StreamRole.PROCESS
+        self._writer: TraceWriter | None = None
+        self._lock = threading.RLock()
+        self._sequence = itertools.count()
+        self._local = threading.local()
+        self._streams: dict[str, StreamState] = {}
+        self._keys: dict[tuple[Phase, Kind, str, str | None, str], bytes] = {}
+        self._backward_owners: list[StreamState] = []
+        self._process_name: str | None = None
+        self._described = False
+
+    @property
+    def in_window(self) -> bool:
+        """Whether operators of the current step are to be recorded."""
+        window = self.session.window
+        return window is None or window[0] <= self.stream().step < window[1]
+
+    def stream(self) -> StreamState:
+        """The stream of the calling thread.
+
+        Autograd's own threads have none: what happens in them belongs to the thread that called backward.
+        """
+        state: StreamState | None = getattr(self._local, "state", None)
+        if state is None:
+            if self._backward_owners and isinstance(threading.current_thread(), threading._DummyThread):
+                return self._backward_owners[-1]
+            state = self._local.state = self._open_stream()
+        return state
+
+    def key(self, phase: Phase, kind: Kind, root: str, module: str | None, name: str) -> bytes:
+        """The key of a place; announces the place when it is new."""
+        identity = (phase, kind, root, module, name)
+        key = self._keys.get(identity)
+        if key is None:
+            key = self._keys[identity] = self._open().add_place(Place(phase, kind, root, module, name))
+        return key
+
+    def add(
+        self,
+        stream: StreamState,
+        key: bytes,
+        outputs: bytes | None,
+        inputs: bytes | None = None,
+        site: bytes = NO_SITE,
+    ) -> int:
+        """Add an event to a stream and return its sequence number."""
+        sequence = next(self._sequence)
+        stream.identity += (key, inputs or NO_DIGEST, outputs or NO_DIGEST)
+        stream.location.append(LOCATION.pack(site, sequence & 0xFFFFFFFF))
+        if len(stream.location) >= PART_EVENTS:
+            self._write(stream, complete=False)
+            stream.part += 1
+        return sequence
+
+    def end_step(self, stream: StreamState) -> None:
+        """Write down the step that ended and begin the next."""
+        if not self._described:
+            self._describe()
+        self._write(stream, complete=True)
+        stream.step += 1
+        stream.part = 0
+        stream.backwards_since_step = 0
+        stream.roots_since_step.clear()
+
+    def stop_if_done(self, stream: StreamState) -> None:
+        """Raise StopAfterSteps in the main thread once enough steps are recorded."""
+        limit = self.session.steps
+        if limit is not None and stream.step >= limit and stream.number == 1 and self.role is StreamRole.MAIN:
+            raise StopAfterSteps(0)
+
+    def enter_backward(self, stream: StreamState) -> None:
+        """Note that a backward pass starts in this thread."""
+        stream.backward_depth += 1
+        self._backward_owners.append(stream)
+
+    def leave_backward(self, stream: StreamState) -> None:
+        """Note that it ended."""
+        stream.backward_depth -= 1
+        self._backward_owners.remove(stream)
+
+    def batch_writer(self) -> TraceWriter:
+        """The open trace, for the origin of batches."""
+        return self._open()
+
+    def problem(self, text: str) -> None:
+        """Note something that kept the recorder from seeing everything."""
+        self.problems[text] = None
+
+    def fail(self, error: BaseException) -> None:
+        """Stop recording; the program goes on, and the trace says why it is not whole."""
+        self.active = False
+        kind = "the trace could not be written" if isinstance(error, sqlite3.Error) else "the recorder failed"
+        text = f"{kind}: {type(error).__name__}: {error}"
+        self.problem(text)
+        self.session.leave_problem(text)
+
+    def after_fork(self) -> None:
+        """Start over in a forked child, whose events go into a trace of its own."""
+        self.session.leave_to_parent(self._writer)
+        self.session = self.session.for_child()
+        self.role = StreamRole.PROCESS
+        self._writer = None
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        self._streams = {}
+        self._keys = {}
+        self._backward_owners = []
+        self._process_name = None
+        self._described = False
+        self.sites.restart(None)
+
+    def name_process(self, name: str, role: StreamRole) -> None:
+        """Give this process a name of its own (a loader worker's)."""
+        self._process_name, self.role = name, role
+
+    def close(self) -> None:
+        """Write what is left and close the trace. Safe to call twice, and after a failure."""
+        if self._writer is None:
+            return
+        with self._lock:
+            writer, self._writer = self._writer, None
+            try:
+                self._finish(writer)
+            except sqlite3.Error as error:
+                self.fail(error)
+            self.active = False
+
+    def _finish(self, writer: TraceWriter) -> None:
+        if self.active:
+            for stream in self._streams.values():
+                if stream.location:
+                    # Updates by hand have no moment at which they are done; the end of the program is one.
+                    complete = bool(stream.backwards_since_step) and not self.has_optimizer
+                    writer.write_step(self._pack(stream, complete=complete))
+        self._describe_into(writer)
+        writer.set_meta("finished", self.active)
+        writer.close()
+
+    def _open(self) -> TraceWriter:
+        with self._lock:
+            if self._writer is None:
+                self._writer = TraceWriter(self.session.trace_path())
+                self.sites.restart(self._writer)
+                for name, value in self.session.header().items():
+                    self._writer.set_meta(name, value)
+            return self._writer
+
+    def _open_stream(self) -> StreamState:
+        with self._lock:
+            writer = self._open()
+            thread = threading.current_thread()
+            is_main = thread is threading.main_thread() and self.role is not StreamRole.THREAD
+            label = "main" if is_main else self._free_label(thread.name)
+            stream = self._streams[label] = StreamState(len(self._streams) + 1)
+            role = StreamRole.THREAD if self.role is StreamRole.MAIN and label != "main" else self.role
+            writer.add_stream(stream.number, role, self._process(), label)
+            return stream
+
+    def _free_label(self, name: str) -> str:
+        for number in itertools.count(1):
+            label = name if number == 1 else f"{name}#{number}"
+            if label not in self._streams:
+                return label
+        raise AssertionError
+
+    def _process(self) -> str:
+        if self._process_name is None:
+            multiprocessing = sys.modules.get("multiprocessing.process")
+            if self.session.is_main:
+                self._process_name = "main"
+            elif multiprocessing is not None and multiprocessing.parent_process() is not None:
+                self._process_name = multiprocessing.current_process().name
+            elif self.session.forks:
+                self._process_name = f"fork {self.session.forks}"
+            else:
+                self._process_name = f"python {os.path.basename(sys.argv[0])}"
+        return self._process_name
+
+    def _write(self, stream: StreamState, *, complete: bool) -> None:
+        self._open().write_step(self._pack(stream, complete=complete))
+
+    def _pack(self, stream: StreamState, *, complete: bool) -> PackedStep:
+        identity, location = stream.take()
+        states = self.generators.states()
+        return PackedStep(stream.number, stream.step, stream.part, complete, identity, location, states)
+
+    def _describe(self) -> None:
+        # Not at the start: asking torch for its thread count would fix it before the program can.
+        self._described = True
+        self._describe_into(self._open())
+
+    def _describe_into(self, writer: TraceWriter) -> None:
+        from detaudit.record.environment import environment
+
+        writer.set_meta("environment", environment())
+        writer.set_meta("overhead_seconds", self.seconds)
+        writer.set_meta("problems", list(self.problems))
+
+
+def observing(recorder: Recorder, hook: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result | None]:
+    """Wrap a hook: it is timed, and an error in it ends the recording but never the user's program."""
+
+    @functools.wraps(hook)
+    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result | None:
+        if not recorder.active:
+            return None
+        start = time.perf_counter()
+        try:
+            return hook(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            recorder.fail(error)
+            return None
+        finally:
+            recorder.seconds += time.perf_counter() - start
+
+    return guarded
+
+
+def digest_or_none(recorder: Recorder, digest: Callable[[Any], bytes], value: object) -> bytes | None:
+    """Digest a value; where it has no digest, note that and return None."""
+    try:
+        return digest(value)
+    except UndigestableError as error:
+        recorder.problem(f"not compared: {error}")
+        return None
+
+
+__all__ = ["Level", "Recorder", "StopAfterSteps", "digest_or_none", "observing"]

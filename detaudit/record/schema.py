@@ -1,0 +1,99 @@
+"""What of an operator's arguments and results can be compared: a plan made once from its schema.
+
+Not everything that an operator touches is a value: a write-only argument still holds whatever was there
+before, `empty` returns memory as it was found, a view changes no bit of its base.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+_WRITE_ONLY_SELF = frozenset(
+    {
+        "copy_", "fill_", "zero_", "uniform_", "normal_", "bernoulli_", "random_", "exponential_",
+        "geometric_", "log_normal_", "cauchy_", "_foreach_copy_", "_foreach_zero_", "set_", "resize_",
+        "resize_as_", "eye_", "ones_",
+    }
+)  # fmt: skip
+"""In-place operators that do not read what they overwrite."""
+
+_UNINITIALISED = frozenset(
+    {
+        "empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted",
+        "empty_quantized", "_empty_affine_quantized", "resize_", "resize_as_", "resize", "set_",
+    }
+)  # fmt: skip
+"""Operators whose results are memory as it was found, at least in part."""
+
+_UNINITIALISED_RESULTS = {"_ctc_loss": frozenset({1})}
+"""Further results, by position, that are left uninitialised where nothing reads them."""
+
+_OUT_OF_PLACE_BERNOULLI = "bernoulli.p"
+"""Takes only the shape of its argument, not its values."""
+
+_SHAPE_ONLY = frozenset(
+    {"zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros",
+     "new_ones", "new_full", "empty_like", "new_empty", "new_empty_strided"}
+)  # fmt: skip
+"""Operators that take only shape, dtype and device from their tensor argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorPlan:
+    """Which positions to digest."""
+
+    name: str
+    skip: bool
+    """True for pure views: their bits are those of their base."""
+    read: tuple[tuple[int, str], ...]
+    """Arguments whose values the operator reads: position and name."""
+    written: tuple[tuple[int, str], ...]
+    """Arguments that it changes: digested afterwards if they are not returned anyway."""
+    results: bool
+    """Whether the results have values."""
+    left_out: frozenset[int]
+    """Results, by position, that have none."""
+    draws: bool
+    """Whether it draws from a random generator."""
+
+
+def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOverload, which the stubs leave untyped
+    """Read the schema of an operator overload (`torch.ops.aten.add.Tensor`)."""
+    schema = operator._schema
+    base = schema.name.partition("::")[2]
+    overload = schema.overload_name or "default"
+    aliased = [argument for argument in schema.arguments if argument.alias_info is not None]
+    changed = [argument for argument in aliased if argument.alias_info.is_write]
+    is_view = bool(aliased) and not changed and base not in _UNINITIALISED
+    read, written = [], []
+    for position, argument in enumerate(schema.arguments):
+        changes = argument.alias_info is not None and argument.alias_info.is_write
+        if changes:
+            written.append((position, argument.name))
+        if not (changes and _write_only(base, position, argument)) and not _shape_only(base, overload, position):
+            read.append((position, argument.name))
+    results = base not in _UNINITIALISED
+    return OperatorPlan(
+        name=f"{schema.name.replace('::', '.')}.{overload}",
+        skip=is_view,
+        read=tuple(read),
+        written=tuple(written) if results and _returns_nothing(schema) else (),
+        results=results,
+        left_out=_UNINITIALISED_RESULTS.get(base, frozenset()),
+        draws=torch.Tag.nondeterministic_seeded in operator.tags,
+    )
+
+
+def _write_only(base: str, position: int, argument: Any) -> bool:  # noqa: ANN401 - torch._C.Argument
+    return argument.kwarg_only or (position == 0 and base in _WRITE_ONLY_SELF)
+
+
+def _shape_only(base: str, overload: str, position: int) -> bool:
+    return position == 0 and (base in _SHAPE_ONLY or f"{base}.{overload}" == _OUT_OF_PLACE_BERNOULLI)
+
+
+def _returns_nothing(schema: Any) -> bool:  # noqa: ANN401 - torch._C.FunctionSchema
+    return not schema.returns

@@ -1,0 +1,104 @@
+"""What the launching process tells the audited one, and where its traces go.
+
+Handed over in a JSON file that the environment names; light enough to be read before the user's program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from detaudit.model.trace import Level
+    from detaudit.trace.writer import TraceWriter
+
+VARIABLE = "DETAUDIT_SESSION"
+"""Environment variable with the path of the session's JSON file; inherited by child processes."""
+
+MAIN_TRACE = "main.trace"
+PROBLEM_FILE = "problem.txt"
+
+
+@dataclass(frozen=True)
+class Session:
+    """How to record one run."""
+
+    folder: str
+    level: Level
+    target: str
+    conditions: dict[str, object]
+    steps: int | None
+    window: tuple[int, int] | None
+    is_main: bool
+    forks: int = 0
+    """How many forks lie between the process that started this program and this one."""
+
+    def trace_path(self) -> Path:
+        """Where this process writes its trace."""
+        if self.is_main:
+            return Path(self.folder) / MAIN_TRACE
+        return Path(self.folder) / f"{time.time_ns():020d}-{os.getpid()}.part"
+
+    def header(self) -> dict[str, object]:
+        """What the trace says about itself from the start."""
+        from detaudit import __version__
+        from detaudit.digest.algorithm import ALGORITHM
+
+        return {
+            "detaudit": __version__,
+            "digest": ALGORITHM,
+            "level": self.level.value,
+            "target": self.target,
+            "conditions": self.conditions,
+            "started": time.time(),
+            "finished": False,
+        }
+
+    def for_child(self) -> Session:
+        """The session of a forked child."""
+        return replace(self, is_main=False, forks=self.forks + 1)
+
+    def leave_to_parent(self, writer: TraceWriter | None) -> None:
+        """Keep the parent's trace open for ever: closing its file here would disturb the parent."""
+        # A reference that nothing gives back outlives even the end of the interpreter.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(writer))
+
+    def leave_problem(self, text: str) -> None:
+        """Leave word for the launching process where the trace itself cannot say it."""
+        try:
+            with open(os.path.join(self.folder, PROBLEM_FILE), "a", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except OSError:
+            # The disk is full, most likely. An unfinished trace tells the launcher enough.
+            return
+
+
+def load_session(path: str) -> Session:
+    """Read the session file; the first process to do so is the main one."""
+    from detaudit.model.trace import Level
+
+    with open(path, encoding="utf-8") as file:
+        values = json.load(file)
+    window = values["window"]
+    return Session(
+        folder=values["folder"],
+        level=Level(values["level"]),
+        target=values["target"],
+        conditions=values["conditions"],
+        steps=values["steps"],
+        window=None if window is None else (window[0], window[1]),
+        is_main=_claim_main(values["folder"]),
+    )
+
+
+def _claim_main(folder: str) -> bool:
+    try:
+        os.close(os.open(os.path.join(folder, "claimed"), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""Which line of the user's source is running: the `site` of an event."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import sysconfig
+from enum import Enum
+from types import CodeType, FrameType
+
+from detaudit.model.trace import Site
+from detaudit.trace.layout import NO_SITE
+from detaudit.trace.writer import TraceWriter
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
+
+
+class Owner(Enum):
+    """Whose code a file is."""
+
+    USER = "user"
+    LIBRARY = "library"
+    MACHINERY = "machinery"
+    """torch, numpy's core and detaudit: what carries out the user's line, never the line itself."""
+
+
+class Sites:
+    """Finds the user's line by walking up the stack; remembers what it found."""
+
+    def __init__(self, machinery: tuple[str, ...]) -> None:
+        """Take the folders whose code is never a site (torch's)."""
+        self._machinery = machinery
+        paths = sysconfig.get_paths()
+        self._library = tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
+        self._owners: dict[int, tuple[CodeType, Owner]] = {}
+        self._keys: dict[tuple[int, int, int, int], bytes] = {}
+        self._writer: TraceWriter | None = None
+
+    def restart(self, writer: TraceWriter | None) -> None:
+        """Announce sites to another trace from now on."""
+        self._writer = writer
+        self._keys.clear()
+
+    def here(self) -> bytes:
+        """Return the key of the innermost user line on the stack of the calling thread.
+
+        Where no user code is on the stack (a hook in an engine thread), the innermost library line
+        is taken; without that either, NO_SITE.
+        """
+        frame: FrameType | None = sys._getframe(1)
+        library: FrameType | None = None
+        while frame is not None:
+            owner = self._owner(frame.f_code)
+            if owner is Owner.USER:
+                return self._key(frame, library)
+            if owner is Owner.LIBRARY and library is None:
+                library = frame
+            frame = frame.f_back
+        return NO_SITE if library is None else self._key(library, None)
+
+    def _owner(self, code: CodeType) -> Owner:
+        known = self._owners.get(id(code))
+        if known is not None and known[0] is code:
+            return known[1]
+        owner = self._classify(code.co_filename)
+        self._owners[id(code)] = (code, owner)
+        return owner
+
+    def _classify(self, file: str) -> Owner:
+        if file.startswith(_EXAMPLES):
+            return Owner.USER
+        if file.startswith((_PACKAGE, "<frozen", "<eval_with_key>", "<__array_function__", *self._machinery)):
+            return Owner.MACHINERY
+        if "site-packages" in file or "dist-packages" in file or file.startswith(self._library):
+            return Owner.LIBRARY
+        return Owner.USER
+
+    def _key(self, frame: FrameType, library: FrameType | None) -> bytes:
+        code, line = frame.f_code, frame.f_lineno
+        library_code = 0 if library is None else id(library.f_code)
+        identity = (id(code), line, library_code, 0 if library is None else library.f_lineno)
+        key = self._keys.get(identity)
+        if key is None and self._writer is not None:
+            # Both code objects are kept alive by _owners, so their addresses are not used again.
+            key = self._keys[identity] = self._writer.add_site(_site(frame, library))
+        return key or NO_SITE
+
+
+def _site(frame: FrameType, library: FrameType | None) -> Site:
+    code, line = frame.f_code, frame.f_lineno
+    through = ""
+    if library is not None:
+        inner = library.f_code
+        through = f"{inner.co_filename}:{library.f_lineno} in {inner.co_name}"
+    text = linecache.getline(code.co_filename, line, frame.f_globals).strip()
+    return Site(code.co_filename, line, code.co_name, text, through)

@@ -1,0 +1,53 @@
+"""The events of one thread, packed as they come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from detaudit.record.modules import Call
+
+PART_EVENTS = 20_000
+"""A step with more events than this is written in parts, so that memory stays bounded."""
+
+
+class StreamState:
+    """What one thread has seen of the current step, and where in the training it is."""
+
+    __slots__ = (
+        "backward_depth",
+        "backwards_since_step",
+        "calls",
+        "gradients_seen",
+        "identity",
+        "in_optimizer",
+        "location",
+        "number",
+        "part",
+        "roots_since_step",
+        "step",
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.step = 0
+        self.part = 0
+        self.identity: list[bytes] = []
+        """Place key, inputs digest, outputs digest of each event, in turn."""
+        self.location: list[bytes] = []
+        self.calls: list[Call] = []
+        """Module calls under way, the innermost last."""
+        self.backward_depth = 0
+        self.backwards_since_step = 0
+        self.gradients_seen = 0
+        """Gradients that arrived at known parameters in the last backward pass."""
+        self.in_optimizer = 0
+        self.roots_since_step: dict[str, None] = {}
+        """Labels of the outermost modules called since the last step."""
+
+    def take(self) -> tuple[bytes, bytes]:
+        """Hand over what was packed and start afresh."""
+        identity, location = b"".join(self.identity), b"".join(self.location)
+        self.identity.clear()
+        self.location.clear()
+        return identity, location

@@ -1,0 +1,109 @@
+"""Weights and buffers: their values before training, and after each step."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from detaudit.digest.tensor import tensor_digest
+from detaudit.model.trace import Kind, Phase
+from detaudit.record.gradients import Gradients
+from detaudit.record.names import IdentityMap, Names
+from detaudit.record.recorder import Recorder, digest_or_none
+from detaudit.record.stream import StreamState
+
+
+class Weights:
+    """Records parameters and buffers of every module that is used."""
+
+    def __init__(self, recorder: Recorder, names: Names, gradients: Gradients) -> None:
+        self._recorder = recorder
+        self._names = names
+        self._gradients = gradients
+        self._seen: IdentityMap[torch.Tensor, bool] = IdentityMap()
+        self._scanned: IdentityMap[nn.Module, int] = IdentityMap()
+        self._roots: dict[str, IdentityMap[nn.Module, int]] = {}
+
+    def module_called(self, stream: StreamState, module: nn.Module) -> None:
+        """Record the initial values of all parts of this module's root that were not seen before."""
+        root = self._names.root_of(module)
+        label = self._names.module(root).root
+        stream.roots_since_step[label] = None
+        if self._scanned.get(root) == self._names.generation:
+            return
+        self._scanned.set(root, self._names.generation)
+        self._roots.setdefault(label, IdentityMap()).set(root, 0)
+        self._names.name_parameters(root)
+        for parameter in root.parameters():
+            self.first_seen(stream, parameter)
+        for path, part in root.named_modules():
+            for name, buffer in part._buffers.items():
+                if buffer is not None and self._seen.get(buffer) is None and _has_values(buffer):
+                    self._seen.set(buffer, True)
+                    self._buffer(stream, Phase.INIT, label, path, name, buffer)
+
+    def first_seen(self, stream: StreamState, parameter: torch.Tensor) -> None:
+        """Record a parameter's value and watch its gradients, if it is new and has a value."""
+        if self._seen.get(parameter) is not None or not _has_values(parameter):
+            return
+        self._seen.set(parameter, True)
+        self.name_unknown([parameter])
+        self._weight(stream, Phase.INIT, parameter, None)
+        self._gradients.watch(parameter)
+
+    def lazy_made(self, stream: StreamState, module: nn.Module) -> None:
+        """Record parameters that a lazy module made in its first call."""
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                self.first_seen(stream, parameter)
+
+    def after_update(self, stream: StreamState, parameters: list[torch.Tensor], site: bytes) -> None:
+        """Record parameters as the step at `site` left them."""
+        self.name_unknown(parameters)
+        for parameter in parameters:
+            if _has_values(parameter):
+                self._weight(stream, Phase.OPTIMIZER, parameter, site)
+
+    def buffers(self, stream: StreamState) -> None:
+        """Record the buffers of every root that was called in this step."""
+        for label in stream.roots_since_step:
+            for root, _ in self._roots.get(label, IdentityMap()).items():
+                for path, part in root.named_modules():
+                    for name, buffer in part._buffers.items():
+                        if buffer is not None and _has_values(buffer):
+                            self._buffer(stream, Phase.OPTIMIZER, label, path, name, buffer)
+
+    def trained(self) -> list[torch.Tensor]:
+        """All living parameters that were seen and want a gradient."""
+        return [tensor for tensor, _ in self._seen.items() if tensor.requires_grad and tensor.is_leaf]
+
+    def name_unknown(self, parameters: list[torch.Tensor]) -> None:
+        """Find names for parameters that have none: in their modules if possible."""
+        if all(self._names.tensor(parameter) is not None for parameter in parameters):
+            return
+        for roots in self._roots.values():
+            for root, _ in roots.items():
+                self._names.name_parameters(root)
+        self._names.name_anonymous(parameters)
+
+    def _weight(self, stream: StreamState, phase: Phase, parameter: torch.Tensor, site: bytes | None) -> None:
+        name = self._names.tensor(parameter)
+        if name is None:
+            raise KeyError("a parameter without a name")
+        recorder = self._recorder
+        key = recorder.key(phase, Kind.WEIGHT, name.root, name.module, name.name)
+        digest = digest_or_none(recorder, tensor_digest, parameter)
+        recorder.add(stream, key, digest, site=name.site if site is None else site)
+
+    def _buffer(
+        self, stream: StreamState, phase: Phase, label: str, path: str, name: str, buffer: torch.Tensor
+    ) -> None:
+        recorder = self._recorder
+        key = recorder.key(phase, Kind.BUFFER, label, path, name)
+        digest = digest_or_none(recorder, tensor_digest, buffer)
+        recorder.add(stream, key, digest, site=self._names.made_at(buffer))
+
+
+def _has_values(tensor: torch.Tensor) -> bool:
+    return not is_lazy(tensor) and not tensor.is_meta

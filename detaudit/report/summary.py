@@ -1,0 +1,157 @@
+"""What the first answer says, in about ten lines, before any format decides how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from detaudit.model.result import Affected, AuditResult, Compared, Finding, Origin, Verdict
+from detaudit.model.trace import Site
+
+MOST_NOTICES = 3
+RUNS_SUGGESTED = 11
+"""Ten pairs: enough to see, with 95 % confidence, what shows in a quarter of the pairs."""
+
+
+class Tone(StrEnum):
+    """What a line is, for a format that can show it."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNSURE = "unsure"
+    PLAIN = "plain"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the answer; the label is empty where it goes on from the line before."""
+
+    label: str
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+HEADLINES = {
+    Verdict.REPRODUCIBLE: ("REPRODUCIBLE", Tone.GOOD),
+    Verdict.NOT_REPRODUCIBLE: ("NOT REPRODUCIBLE", Tone.BAD),
+    Verdict.UNVERIFIED: ("UNVERIFIED", Tone.UNSURE),
+}
+
+
+def summarize(result: AuditResult) -> list[Line]:
+    """The first answer: verdict, first divergence, cause, reach, evidence, notices, and where to see more."""
+    headline, tone = HEADLINES[result.verdict]
+    target = " ".join((result.target.name, *result.target.args))
+    lines = [Line(headline, target, tone)]
+    if result.reason is not None:
+        lines.append(Line("reason", result.reason))
+    if result.findings:
+        lines.extend(_finding(result.findings[0]))
+    if len(result.findings) > 1:
+        lines.append(Line("more faults", f"{len(result.findings) - 1} more, in the JSON result"))
+    lines.extend(_evidence(result))
+    lines.extend(_notices(result))
+    lines.append(Line("more", _more(result)))
+    return lines
+
+
+def _finding(finding: Finding) -> Iterator[Line]:
+    yield Line("first difference", _where(finding.origin))
+    yield Line("", finding.message)
+    if finding.site is not None:
+        yield Line("at", _place(finding.site))
+        if finding.site.code:
+            yield Line("", finding.site.code, Tone.CODE)
+    yield Line("cause", _cause(finding))
+    if finding.fix is not None:
+        yield Line("fix to try", finding.fix)
+    if finding.affects is not None:
+        yield Line("differs after it", _reach(finding.affects))
+
+
+def _where(origin: Origin) -> str:
+    parts = [f"runs {origin.run[0]} and {origin.run[1]}", f"step {origin.step}", origin.phase]
+    if origin.module:
+        parts.append(f"module {origin.module}" + (f" of {origin.root}" if origin.root else ""))
+    elif origin.root:
+        parts.append(f"module {origin.root}")
+    if origin.op is not None:
+        parts.append(f"operator {origin.op}")
+    if origin.stream != "main":
+        parts.append(f"in {origin.stream}")
+    return ", ".join(parts)
+
+
+def _place(site: Site) -> str:
+    through = f" (through {site.through})" if site.through else ""
+    return f"{site.file}:{site.line} in {site.function}{through}"
+
+
+def _cause(finding: Finding) -> str:
+    if finding.cause is None:
+        return "not diagnosed: the place above is where the runs part, not yet why"
+    return f"{finding.cause} ({'confirmed' if finding.confirmed else 'not confirmed'})"
+
+
+def _reach(affects: Affected) -> str:
+    if not affects.weights and not affects.layers:
+        return "nothing that both runs have"
+    what = f"{_count(affects.weights, 'weight')} and {_count(affects.layers, 'module')}"
+    reached = f"{what}, from step {affects.from_step} on"
+    return reached if affects.weights else f"{reached}; no weight was seen to differ"
+
+
+def _evidence(result: AuditResult) -> Iterator[Line]:
+    compared = result.compared
+    if compared is None:
+        return
+    extent = f"{_count(compared.steps, 'step')}, {_count(compared.events, 'event')}, level {compared.level}"
+    if result.verdict is not Verdict.REPRODUCIBLE:
+        yield Line("compared", f"{_count(len(result.runs), 'run')}, {_rate(result, compared)}: {extent}")
+        return
+    yield Line("compared", f"{_count(len(result.runs), 'run')}, every number the same: {extent}")
+    yield Line("that excludes", bound_in_words(compared))
+    if compared.not_varied:
+        yield Line("not varied", ", ".join(compared.not_varied))
+
+
+def _rate(result: AuditResult, compared: Compared) -> str:
+    differing = max((finding.rate["differs"] for finding in result.findings), default=0)
+    return f"{differing} of {_count(compared.pairs, 'pair')} differing"
+
+
+def bound_in_words(compared: Compared) -> str:
+    """What a number of equal pairs says, and what it does not."""
+    confidence, share = compared.bound["confidence"], 1 - compared.bound["agreement_at_least"]
+    words = (
+        f"a fault that shows in more than {share:.0%} of pairs of runs (with {confidence:.0%} confidence); "
+        "a rarer one may be there"
+    )
+    pairs = RUNS_SUGGESTED - 1
+    if compared.pairs >= pairs:
+        return words
+    return (
+        f"{words} (--runs {RUNS_SUGGESTED} would exclude more than {1 - (1 - confidence) ** (1 / pairs):.0%})"
+    )
+
+
+def _notices(result: AuditResult) -> Iterator[Line]:
+    for notice in result.notices[:MOST_NOTICES]:
+        yield Line("notice", notice.message)
+    left = len(result.notices) - MOST_NOTICES
+    if left > 0:
+        yield Line("", f"and {_count(left, 'more notice')}, in the JSON result")
+
+
+def _more(result: AuditResult) -> str:
+    if result.target.kind == "trace":
+        return "--json FILE writes everything that was found"
+    if result.verdict is Verdict.REPRODUCIBLE:
+        return "--json FILE writes everything that was recorded about the runs"
+    return "--json FILE writes everything that was found; --keep FOLDER keeps the traces and the runs' output"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,184 @@
+"""Start one recorded run in a fresh process, watch over it, and leave nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from detaudit.errors import RunError, TraceError
+from detaudit.model.plan import RunOutcome, RunPlan
+from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE
+from detaudit.run.command import command_for
+from detaudit.trace.merge import merge, settle
+from detaudit.trace.reader import TraceReader
+
+_SITE = Path(__file__).parent / "site"
+_POLL_SECONDS = 0.05
+_GRACE_SECONDS = 3.0
+"""How long a process may take to end after it was asked to, before it is killed."""
+
+
+@dataclass
+class Launched:
+    """A run under way."""
+
+    id: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    started: float
+    stdout: Path
+    stderr: Path
+
+    def steps(self) -> int:
+        """Steps completed so far, read from the growing trace."""
+        return steps_so_far(self.folder / MAIN_TRACE)
+
+
+@contextlib.contextmanager
+def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> Iterator[Launched]:
+    """Start a run in `folder` (which must exist); whatever happens, none of its processes stays behind.
+
+    `capture` sends the program's output to files; without it the program writes to our own streams.
+    Raises RunError if the process cannot be started.
+    """
+    _write_session(plan, folder)
+    stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
+    with contextlib.ExitStack() as stack:
+        streams: dict[str, IO[bytes] | None] = {"stdout": None, "stderr": None}
+        if capture:
+            streams = {"stdout": stack.enter_context(stdout.open("wb")), "stderr": stack.enter_context(stderr.open("wb"))}
+        try:
+            process = subprocess.Popen(
+                command_for(plan), env=_environment(folder), start_new_session=True, stdin=subprocess.DEVNULL, **streams
+            )
+        except OSError as error:
+            raise RunError("run-not-started", f"the run could not be started: {error}") from error
+        run_under_way = Launched(run, folder, process, time.monotonic(), stdout, stderr)
+        try:
+            yield run_under_way
+        finally:
+            end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started, politely at first."""
+    for signal_number, patience in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, None)):
+        alive = process.poll() is None
+        try:
+            os.killpg(process.pid, signal_number)
+        except ProcessLookupError:
+            break
+        if alive:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+    process.wait()
+
+
+def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
+    """Gather what a run that ended left: one trace of all its processes.
+
+    Raises RunError if the traces cannot be put together (a full disk).
+    """
+    seconds, code = time.monotonic() - run.started, run.process.returncode
+    trace: Path | None = run.folder / MAIN_TRACE
+    if trace is None or not trace.exists():
+        trace = None
+    else:
+        try:
+            _complete(run.folder, trace, code, seconds)
+        except (sqlite3.Error, OSError) as error:
+            raise RunError(
+                "trace-not-written", f"the trace of run {run.id} could not be completed: {error}",
+                "free some space, or name another folder with --keep",
+            ) from error
+    return RunOutcome(run.id, trace, code, seconds, timed_out, run.stdout, run.stderr)
+
+
+def steps_so_far(trace: Path) -> int:
+    """Completed steps of a trace that is still being written; 0 if it cannot be read yet."""
+    try:
+        with TraceReader(trace) as reader:
+            return max((reader.steps_completed(stream.id) for stream in reader.streams), default=0)
+    except TraceError:
+        return 0
+
+
+def wait(process: subprocess.Popen[bytes], seconds: float = _POLL_SECONDS) -> bool:
+    """Wait a moment; True once the process has ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
+
+
+def _complete(folder: Path, trace: Path, code: int, seconds: float) -> None:
+    settle(trace)
+    parts = sorted(folder.glob("*.part"))
+    for part in parts:
+        settle(part)
+    merge(trace, [part for part in parts if _readable(part)])
+    connection = sqlite3.connect(trace)
+    try:
+        with connection:
+            values = {"exit_code": code, "seconds": seconds}
+            problem = folder / PROBLEM_FILE
+            if problem.exists():
+                values["problems"] = problem.read_text(encoding="utf-8").splitlines()  # type: ignore[assignment]  # JSON all the same
+            rows = [(name, json.dumps(value)) for name, value in values.items()]
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
+    finally:
+        connection.close()
+
+
+def _readable(part: Path) -> bool:
+    # A child that was killed while it made its file leaves an empty one: it recorded nothing.
+    try:
+        with TraceReader(part) as reader:
+            return bool(reader.streams)
+    except TraceError:
+        return False
+
+
+def _write_session(plan: RunPlan, folder: Path) -> None:
+    values = {
+        "folder": str(folder.resolve()),
+        "level": plan.level.value,
+        "target": plan.target.name,
+        "conditions": conditions(plan),
+        "steps": plan.steps,
+        "window": plan.window,
+    }
+    try:
+        (folder / "session.json").write_text(json.dumps(values), encoding="utf-8")
+    except OSError as error:
+        raise RunError("folder-not-writable", f"cannot write to {folder}: {error.strerror}", "name another folder") from error
+
+
+def conditions(plan: RunPlan) -> dict[str, object]:
+    """All that is set from outside for a run."""
+    return {
+        "level": plan.level.value,
+        "seed": plan.seed if plan.target.kind in ("model-file", "callable") else None,
+        "steps": plan.steps,
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        "working_directory": str(Path.cwd()),
+    }
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    environment = dict(os.environ)
+    environment[VARIABLE] = str((folder / "session.json").resolve())
+    paths = [str(_SITE)]
+    if environment.get("PYTHONPATH"):
+        paths.append(environment["PYTHONPATH"])
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment

@@ -1,0 +1,136 @@
+"""Run in a process of its own: drive a model file, or call a callable, as a script would be run.
+
+Started as `python drive.py HOW ARGS...` with HOW as JSON. Ends with exit status 3 and a line on stderr
+that begins with `detaudit:` where the target does not offer what it must.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import pickle
+import random
+import sys
+from types import ModuleType
+from typing import Any, NoReturn
+
+EXIT_TARGET = 3
+_DEFAULT_LEARNING_RATE = 0.01
+
+
+def main() -> None:
+    """Run the target that the command line describes."""
+    how = json.loads(sys.argv[1])
+    folder = os.path.dirname(os.path.abspath(how["path"])) if how["path"] else os.getcwd()
+    # As `python FILE` and `python -m` do: the target's folder comes first.
+    sys.path[0] = folder
+    sys.argv[:] = [how["path"] or how["import_name"], *sys.argv[2:]]
+    if how["kind"] == "model-file":
+        _seed(how["seed"])
+        train(_load(how["path"]), how["steps"])
+        return
+    module = _load(how["path"]) if how["path"] else importlib.import_module(how["import_name"])
+    _call(module, how)
+
+
+def train(model_file: ModuleType, steps: int | None) -> None:
+    """Train a model file's model over its batches once: forward, backward, optimizer step for each."""
+    model = model_file.make_model()
+    batches = model_file.make_batches()
+    loss_fn = getattr(model_file, "loss_fn", default_loss)
+    optimizer = _optimizer(model_file, model)
+    taken = 0
+    for batch in batches:
+        loss = loss_fn(model, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        taken += 1
+        if taken == steps:
+            break
+    if not taken:
+        refuse("make_batches() gave no batch")
+
+
+def default_loss(model: Any, batch: Any) -> Any:  # noqa: ANN401 - any model, any batch
+    """The loss where a model file has no `loss_fn`.
+
+    A mapping is passed as keyword arguments, a pair as (inputs, target), anything else as the only
+    argument. A `loss` that the model returns is taken; otherwise cross-entropy for integer targets, mean
+    squared error for others, and the mean square of the output where there is no target.
+    """
+    import torch
+
+    target = None
+    if isinstance(batch, dict):
+        output = model(**batch)
+    elif isinstance(batch, list | tuple) and len(batch) == 2:  # noqa: PLR2004 - (inputs, target)
+        output, target = model(batch[0]), batch[1]
+    else:
+        output = model(batch)
+    loss = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
+    if loss is not None:
+        return loss
+    if not isinstance(output, torch.Tensor):
+        refuse(f"the model returns {type(output).__name__}: define loss_fn(model, batch)")
+    if target is None:
+        return output.float().pow(2).mean()
+    if target.dtype.is_floating_point:
+        return torch.nn.functional.mse_loss(output, target)
+    return torch.nn.functional.cross_entropy(output, target)
+
+
+def refuse(text: str) -> NoReturn:
+    """End the process with a message that the audit passes on."""
+    print(f"detaudit: {text}", file=sys.stderr)
+    raise SystemExit(EXIT_TARGET)
+
+
+def _optimizer(model_file: ModuleType, model: Any) -> Any:  # noqa: ANN401 - any model, any optimizer
+    if hasattr(model_file, "make_optimizer"):
+        return model_file.make_optimizer(model)
+    import torch
+
+    return torch.optim.SGD(model.parameters(), lr=_DEFAULT_LEARNING_RATE)
+
+
+def _call(module: ModuleType, how: dict[str, Any]) -> None:
+    function: Any = module
+    for part in how["attribute"].split("."):
+        function = getattr(function, part, None)
+    if not callable(function):
+        refuse(f"{how['attribute']} in {module.__name__} is not callable")
+    args, kwargs = (), {}
+    if how["call"] is not None:
+        with open(how["call"], "rb") as file:
+            # Written by this same user's `detaudit.check` a moment ago, into a folder of its own.
+            args, kwargs = pickle.load(file)  # noqa: S301 - see above
+    _seed(how["seed"])
+    function(*args, **kwargs)
+
+
+def _seed(seed: int) -> None:
+    import torch
+
+    random.seed(seed)
+    torch.manual_seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+
+
+def _load(path: str) -> ModuleType:
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        refuse(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    # Under its own name, so that its classes can be pickled (DataLoader workers by spawn).
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The layout of a trace file: tables, record sizes, version. Writer and reader share it.
+
+One row per step and stream. A row's events are two packed columns: `identity`, 40 bytes per event
+(place key, digest of the inputs, digest of the outputs), which is what two runs are compared by,
+and `location`, 12 bytes per event (site key, sequence number), which may differ between equal runs.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import xxhash
+
+from detaudit.model.trace import Place, Site
+
+APPLICATION_ID = 0x64744175
+"""Written into the SQLite header, so that another database is not taken for a trace."""
+
+FORMAT_VERSION = 1
+
+IDENTITY = struct.Struct("<8s16s16s")
+"""Place key, inputs digest, outputs digest of one event."""
+
+LOCATION = struct.Struct("<8sI")
+"""Site key, sequence number of one event."""
+
+NO_DIGEST = bytes(16)
+"""Stands for "nothing to compare here"; a real digest is never all zero in practice."""
+
+NO_SITE = bytes(8)
+"""Site key of an event whose line is not known."""
+
+# In `steps` the small columns come first: SQLite walks all pages of a long value to reach what is behind it.
+TABLES = {
+    "meta": "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "places": (
+        "CREATE TABLE places (key BLOB PRIMARY KEY, phase TEXT NOT NULL, kind TEXT NOT NULL, "
+        "root TEXT NOT NULL, module TEXT, name TEXT NOT NULL) WITHOUT ROWID"
+    ),
+    "sites": (
+        "CREATE TABLE sites (key BLOB PRIMARY KEY, file TEXT NOT NULL, line INTEGER NOT NULL, "
+        "function TEXT NOT NULL, code TEXT NOT NULL, through TEXT NOT NULL) WITHOUT ROWID"
+    ),
+    "streams": (
+        "CREATE TABLE streams (id INTEGER PRIMARY KEY, role TEXT NOT NULL, process TEXT NOT NULL, "
+        "thread TEXT NOT NULL)"
+    ),
+    "steps": (
+        "CREATE TABLE steps (stream INTEGER NOT NULL, step INTEGER NOT NULL, part INTEGER NOT NULL, "
+        "complete INTEGER NOT NULL, digest BLOB NOT NULL, events INTEGER NOT NULL, generators TEXT NOT NULL, "
+        "identity BLOB NOT NULL, location BLOB NOT NULL, PRIMARY KEY (stream, step, part)) WITHOUT ROWID"
+    ),
+    "batches": (
+        "CREATE TABLE batches (stream INTEGER NOT NULL, sequence INTEGER NOT NULL, loader INTEGER NOT NULL, "
+        "iteration INTEGER NOT NULL, number INTEGER NOT NULL, worker INTEGER, samples BLOB, "
+        "PRIMARY KEY (stream, sequence)) WITHOUT ROWID"
+    ),
+}
+
+
+def place_key(place: Place) -> bytes:
+    """The 8 bytes that stand for a place: the same in every run, whatever the order of arrival."""
+    module = "\x01" if place.module is None else place.module
+    return _key(f"{place.phase}\x00{place.kind}\x00{place.root}\x00{module}\x00{place.name}")
+
+
+def site_key(site: Site) -> bytes:
+    """The 8 bytes that stand for a source line."""
+    return _key("\x00".join((site.file, str(site.line), site.function, site.through)))
+
+
+def _key(text: str) -> bytes:
+    return xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass"))
+
+
+def step_digest(parts: list[bytes]) -> bytes:
+    """Digest of a step from the digests of its parts."""
+    return parts[0] if len(parts) == 1 else xxhash.xxh3_128_digest(b"".join(parts))
+
+
+def is_trace(content: bytes) -> bool:
+    """True if a file with this content says that it is a trace (by the SQLite header's application field)."""
+    return content.startswith(b"SQLite format 3\x00") and content[68:72] == APPLICATION_ID.to_bytes(4, "big")

@@ -1,0 +1,118 @@
+"""Write a trace while the program runs: safe at any moment against the death of the process.
+
+Every `write_step` is one committed transaction, so a killed run leaves all its complete steps. Imports
+neither torch nor numpy: it is loaded before the user's program, which may want to be first to do so.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from detaudit.model.trace import Batch, Place, Site, StreamRole
+from detaudit.trace.layout import APPLICATION_ID, FORMAT_VERSION, LOCATION, TABLES, place_key, site_key
+
+
+@dataclass(frozen=True, slots=True)
+class PackedStep:
+    """One part of a step, packed for the file (see `layout`)."""
+
+    stream: int
+    step: int
+    part: int
+    complete: bool
+    identity: bytes
+    location: bytes
+    generators: str
+
+
+class TraceWriter:
+    """An open trace. Safe to call from several threads; must not be used after a fork.
+
+    Raises sqlite3.Error if the file cannot be written (a full disk, say); the recorder decides what then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        # isolation_level=None: transactions are explicit, one per step.
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._pending: list[tuple[str, tuple[object, ...]]] = []
+        self._create()
+
+    def _create(self) -> None:
+        execute = self._connection.execute
+        execute(f"PRAGMA application_id={APPLICATION_ID}")
+        execute(f"PRAGMA user_version={FORMAT_VERSION}")
+        # A write-ahead log without waiting for the disk survives the death of the process,
+        # which is what must be survived, and not that of the machine.
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=OFF")
+        execute("BEGIN")
+        for statement in TABLES.values():
+            execute(statement)
+        execute("COMMIT")
+
+    def add_place(self, place: Place) -> bytes:
+        """Announce a place and return its key."""
+        key = place_key(place)
+        row = (key, place.phase.value, place.kind.value, place.root, place.module, place.name)
+        self._pending.append(("INSERT OR IGNORE INTO places VALUES (?,?,?,?,?,?)", row))
+        return key
+
+    def add_site(self, site: Site) -> bytes:
+        """Announce a source line and return its key."""
+        key = site_key(site)
+        row = (key, site.file, site.line, site.function, site.code, site.through)
+        self._pending.append(("INSERT OR IGNORE INTO sites VALUES (?,?,?,?,?,?)", row))
+        return key
+
+    def add_stream(self, number: int, role: StreamRole, process: str, thread: str) -> None:
+        """Announce a stream."""
+        self._pending.append(("INSERT INTO streams VALUES (?,?,?,?)", (number, role.value, process, thread)))
+
+    def add_batch(self, stream: int, batch: Batch) -> None:
+        """Note where a batch came from."""
+        samples = None if batch.samples is None else json.dumps(batch.samples).encode()
+        row = (stream, batch.sequence, batch.loader, batch.iteration, batch.index, batch.worker, samples)
+        self._pending.append(("INSERT INTO batches VALUES (?,?,?,?,?,?,?)", row))
+
+    def set_meta(self, key: str, value: object) -> None:
+        """Set one entry of the header; `value` must be what JSON can hold."""
+        self._pending.append(("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, json.dumps(value))))
+
+    def write_step(self, step: PackedStep) -> None:
+        """Commit one part of a step and all that was announced before it."""
+        count = len(step.location) // LOCATION.size
+        digest = xxhash.xxh3_128_digest(step.identity)
+        key = (step.stream, step.step, step.part)
+        row = (*key, int(step.complete), digest, count, step.generators, step.identity, step.location)
+        self._pending.append(("INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?)", row))
+        self.flush()
+
+    def flush(self) -> None:
+        """Commit what was announced."""
+        with self._lock:
+            pending, self._pending = self._pending, []
+            if not pending:
+                return
+            execute = self._connection.execute
+            execute("BEGIN")
+            try:
+                for statement, row in pending:
+                    execute(statement, row)
+            except BaseException:
+                execute("ROLLBACK")
+                raise
+            execute("COMMIT")
+
+    def close(self) -> None:
+        """Commit and close; folds the write-ahead log into the file."""
+        self.flush()
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,1 @@
+"""Commands that measure detaudit on a folder of programs."""

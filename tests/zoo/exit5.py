@@ -1,0 +1,20 @@
+"""Trains for three steps, then exits with status 5."""
+
+# expect: unverified
+# exit: 5
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(32, 5)
+model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for _step in range(3):
+    loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print("final loss", loss.item())
+sys.exit(5)

@@ -1,0 +1,24 @@
+"""Sets OMP_NUM_THREADS before it imports torch, which counts only if nothing imported torch before."""
+
+# expect: reproducible
+import os
+import sys
+
+print("torch already there:", "torch" in sys.modules, "numpy already there:", "numpy" in sys.modules)
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+print("threads", torch.get_num_threads())
+torch.manual_seed(0)
+x = torch.randn(32, 5)
+model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for _step in range(3):
+    loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print("final loss", loss.item())
+print("weights", sum(p.double().sum().item() for p in model.parameters()))

@@ -1,0 +1,34 @@
+"""Prints what a script can see of how it was started, and reads a file by a relative path."""
+
+# expect: reproducible
+# args: --steps 4 --note a-word
+import argparse
+import os
+import sys
+
+import torch
+from torch import nn
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=3)
+parser.add_argument("--note", default="none")
+parser.add_argument("--read")
+options = parser.parse_args()
+print("argv", os.path.basename(sys.argv[0]), sys.argv[1:])
+print("path", os.path.basename(sys.path[0]), "name", __name__, "file", os.path.basename(__file__))
+print("main", sys.modules["__main__"].__dict__ is globals(), "note", options.note)
+print("to stderr", options.note, file=sys.stderr)
+with open("written_here.txt", "w") as file:
+    file.write("relative\n")
+print("read", open(options.read or "written_here.txt").read().strip())
+torch.manual_seed(0)
+x = torch.randn(32, 5)
+model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for _step in range(options.steps):
+    loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print("final loss", loss.item())
+print("weights", sum(p.double().sum().item() for p in model.parameters()))

@@ -1,0 +1,21 @@
+"""Python's generator is not seeded, and decides only which lines are logged."""
+
+# expect: reproducible
+import random
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(32, 5)
+model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for step in range(6):
+    loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if random.random() < 0.5:
+        print("step", step, "loss", loss.item())
+print("final loss", loss.item())
+print("weights", sum(p.double().sum().item() for p in model.parameters()))

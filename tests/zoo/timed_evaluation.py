@@ -1,0 +1,27 @@
+"""An evaluation that runs when enough time has passed, and draws from torch's generator."""
+
+# expect: not-reproducible phase=eval|data|forward module=1|None line=22
+import time
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(320, 5)
+y = x.sum(1, keepdim=True)
+model = nn.Sequential(nn.Linear(5, 48), nn.Dropout(0.2), nn.Linear(48, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+last = time.perf_counter()
+best = float("inf")
+for _epoch in range(6):
+    for rows in torch.randperm(320).split(16):
+        loss = nn.functional.mse_loss(model(x[rows]), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if time.perf_counter() - last > 0.003:  # fault
+            with torch.no_grad():
+                best = min(best, nn.functional.mse_loss(model(x), y).item())
+            last = time.perf_counter()
+print("final loss", loss.item())
+print("weights", sum(p.double().sum().item() for p in model.parameters()))
