@@ -32,17 +32,18 @@ def test_a_reproducible_example_is_found_reproducible(name: str):
 @pytest.mark.parametrize(
     ("name", "phase", "module", "code"),
     [
-        ("unseeded_augmentation", "data", None, "np.random.normal("),
-        ("nondeterministic_scatter", "forward", "pool", "index_put_("),
+        ("unseeded_augmentation", "data", {None, ""}, "np.random.normal("),
+        ("nondeterministic_scatter", "forward", {"pool"}, "index_put_("),
     ],
 )
 def test_a_faulty_example_is_found_out_on_the_line_at_fault(
-    name: str, phase: str, module: str | None, code: str
+    name: str, phase: str, modules: set[str | None], code: str
 ):
     status, result = audit(name)
     assert (status, result["verdict"]) == (1, "not-reproducible")
     finding = result["findings"][0]
-    assert (finding["origin"]["phase"], finding["origin"]["module"]) == (phase, module)
+    assert finding["origin"]["phase"] == phase
+    assert finding["origin"]["module"] in modules
     assert Path(finding["site"]["file"]).name == f"{name}.py"
     assert code in (EXAMPLES / f"{name}.py").read_text().splitlines()[finding["site"]["line"] - 1]
 

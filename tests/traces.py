@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detaudit.model.trace import Batch, Kind, Phase, Place, Site, StreamRole
-from detaudit.trace.layout import IDENTITY, LOCATION, NO_DIGEST, NO_SITE
+from detaudit.trace.layout import IDENTITY, LOCATION, NO_DIGEST, NO_SITE, place_key, site_key
+from detaudit.trace.merge import settle
 from detaudit.trace.writer import PackedStep, TraceWriter
 
 MAIN = ("main", "main", StreamRole.MAIN)
@@ -119,19 +120,23 @@ class TraceBuilder:
         identity, location = [], []
         for one in happenings:
             place = Place(Phase(one.phase), Kind(one.kind), one.root, one.module, one.name)
-            key = self.writer.add_place(place)
+            key = place_key(place)
+            self.writer.add_place(key, place)
             identity.append(IDENTITY.pack(key, digest_of(one.inputs), digest_of(one.outputs)))
-            site = (
-                NO_SITE
-                if one.line is None
-                else self.writer.add_site(Site("train.py", one.line, "main", "x = f(x)"))
-            )
-            location.append(LOCATION.pack(site, next(self.sequence)))
+            location.append(LOCATION.pack(self._site(one.line), next(self.sequence)))
         return b"".join(identity), b"".join(location)
+
+    def _site(self, line):
+        if line is None:
+            return NO_SITE
+        site = Site("train.py", line, "main", "x = f(x)")
+        self.writer.add_site(site_key(site), site)
+        return site_key(site)
 
     def close(self, **meta):
         self.meta(**{"finished": True, "exit_code": 0, "seconds": 1.0, "overhead_seconds": 0.1, **meta})
         self.writer.close()
+        settle(self.path)
         return self.path
 
 

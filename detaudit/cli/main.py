@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from types import ModuleType
@@ -30,6 +31,8 @@ class Parser(argparse.ArgumentParser):
 
 def main_exit() -> NoReturn:
     """Run the command line and end the process with its exit code."""
+    # Unlike the default, this unwinds: the runs under way are ended and their folder is removed.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -31,7 +31,7 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
     shifted: set[Phase] = set()
     mains = [Walk(traces, thread, shifted).run() for thread in match_threads(first, second, MAIN)]
     main = mains[0] if mains else StreamDifference(Thread("main", "main", None, None))
-    sides = compare_sides(traces, shifted)
+    sides = [*mains[1:], *compare_sides(traces, shifted)]
     everything = [main, *sides]
     core = any(found.core for found in everything)
     equal = all(found.candidate(core=core) is None for found in everything)
@@ -41,7 +41,7 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
     return Comparison(
         runs=names,
         level=first.info.level,
-        steps=main.steps,
+        steps=main.steps or max((side.steps for side in sides), default=0),
         events=sum(found.events for found in everything),
         equal=equal,
         first=origin,

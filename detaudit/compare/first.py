@@ -26,8 +26,14 @@ def choose(differing: Sequence[Pair]) -> Pair:
     does, the code around it made the difference, so the innermost enclosing module whose own inputs agree is
     the origin. (A module is recorded when it returns, behind the modules that it calls.) An operator in that
     position stays the answer itself: its line is where the difference enters torch.
+
+    And initial weights are recorded when a module is first called, but were made before any batch: where a
+    batch is the earliest difference, initial weights that differ come before it.
     """
     earliest = differing[0]
+    if earliest.event.place.kind in {Kind.BATCH, Kind.INPUT}:
+        initial = (pair for pair in differing if pair.event.place.phase is Phase.INIT and not pair.missing)
+        return next(initial, earliest)
     if earliest.missing or earliest.inputs_agree or earliest.event.place.kind is not Kind.MODULE:
         return earliest
     around = (

@@ -1,4 +1,4 @@
-"""Random generators that are not in the same state in both runs. No fault by itself: a draw may reach nothing."""
+"""Random generators whose states differ between runs. No fault by itself: a draw may reach nothing."""
 
 from __future__ import annotations
 

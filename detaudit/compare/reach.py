@@ -99,7 +99,7 @@ def _is_op_inside(module: Place, place: Place) -> bool:
 
 
 def further_origins(traces: Traces, thread: Thread, first: Divergence) -> list[Divergence]:
-    """Origins behind the first divergence, one for each place, in order; those that follow from others left out."""
+    """Origins behind the first divergence, one for each place, without those that follow from others."""
     search = _Search(thread, [first.event.place])
     for heads in islice(_differing(traces, thread, first.step), STEPS_SEARCHED):
         index = index_of(heads)

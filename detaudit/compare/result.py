@@ -1,4 +1,4 @@
-"""Comparisons turned into the parts of an answer: run summaries, findings, notices, and a verdict for `diff`."""
+"""Comparisons turned into the parts of an answer: runs, findings, notices, and a verdict for `diff`."""
 
 from __future__ import annotations
 
@@ -216,6 +216,8 @@ def _generator_notices(comparison: Comparison) -> Iterator[Notice]:
 
 def conditions_notices(runs: Sequence[RunSummary]) -> tuple[Notice, ...]:
     """A notice if the first two runs were not made under the same conditions."""
+    if len(runs) < 2:  # noqa: PLR2004 - one run has nothing to differ from
+        return ()
     ours, theirs = ({**_flat(run.environment), **_flat(run.conditions)} for run in runs[:2])
     keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
     if not keys:

@@ -160,12 +160,13 @@ class Walk:
                 self._list(self.found.texts, pair, index)
 
     def _weigh(self, numeric: list[Pair], index: int) -> None:
-        faults = [pair for pair in numeric if self._is_fault(pair, index)]
+        faults = {id(pair) for pair in numeric if self._is_fault(pair, index)}
         chosen = choose(numeric)
         if self.found.earliest is None:
             self.found.earliest = divergence(chosen, self.thread.label, index)
         if faults and self.found.fault is None:
-            fault = choose(faults)
+            # An operator alone is no fault, but where there is one it may be where it starts.
+            fault = choose([pair for pair in numeric if id(pair) in faults or _is_operator_value(pair)])
             is_earliest = fault is chosen and self.found.earliest.step == index
             self.found.fault = (
                 self.found.earliest if is_earliest else divergence(fault, self.thread.label, index)
@@ -209,6 +210,10 @@ def index_of(heads: Heads) -> int:
 def is_complete(head: StepHead | None) -> bool:
     """True if the run has the step and completed it."""
     return head is not None and head.complete
+
+
+def _is_operator_value(pair: Pair) -> bool:
+    return pair.event.place.kind is Kind.OP and not pair.missing
 
 
 def _same(ours: StepHead, theirs: StepHead) -> bool:

@@ -8,6 +8,11 @@ from detaudit.model.trace import Event, Kind, Phase, Place
 NOTHING_BEFORE = "and nothing recorded before it does"
 FROM_OUTSIDE = "it comes from outside torch, or from operators that were not recorded"
 
+DRAWING = tuple(
+    f"aten.{name}"
+    for name in ("normal", "uniform", "rand", "bernoulli", "native_dropout", "multinomial", "exponential", "poisson")
+)
+"""How operators that draw random numbers are called."""
 
 NAMES = {
     Kind.BATCH: "batch from the DataLoader",
@@ -55,7 +60,7 @@ def message(divergence: Divergence, comparison: Comparison) -> str:
         return _structure(divergence, comparison)
     subject = f"the {describe(divergence.event)}"
     if not divergence.origin:
-        return _receiver(divergence.event)
+        return _receiver(divergence, comparison)
     return _value(divergence.event.place, subject)
 
 
@@ -81,12 +86,23 @@ def _with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _receiver(event: Event) -> str:
-    if event.place.kind is Kind.OP:
-        what = f"what goes into operator {event.place.name}"
-    else:
-        what = f"the input of {module_name(event.place)}"
-    return f"{what} differs {NOTHING_BEFORE}: {FROM_OUTSIDE}"
+def _receiver(divergence: Divergence, comparison: Comparison) -> str:
+    event = divergence.event
+    if event.place.kind is not Kind.OP:
+        return f"the input of {module_name(event.place)} differs {NOTHING_BEFORE}: {FROM_OUTSIDE}"
+    if event.place.name.startswith(DRAWING) and _torch_generator_differs(divergence, comparison):
+        return (
+            f"operator {event.place.name} draws from torch's generator, whose state already differs: it was not "
+            "seeded before, or not the same numbers were drawn from it until then"
+        )
+    return f"operator {event.place.name} takes in a value that differs {NOTHING_BEFORE}: it comes from outside torch"
+
+
+def _torch_generator_differs(divergence: Divergence, comparison: Comparison) -> bool:
+    return any(
+        one.generator == "torch" and one.stream == divergence.stream and one.from_step <= divergence.step
+        for one in comparison.generators
+    )
 
 
 def _value(place: Place, subject: str) -> str:

@@ -116,7 +116,8 @@ def _explain(
         return finding, []
     window = window_for(earliest)
     progress.note(f"the runs differ in step {window[0]}; running again to see every operator of that step")
-    closer = replace(plan, runs=2, level=Level.OP, window=window)
+    # Nothing is gained by running on behind the step in question.
+    closer = replace(plan, runs=2, level=Level.OP, window=window, steps=window[1])
     outcomes = execute(closer, folder / "closer", progress)
     return refine(finding, earliest, outcomes, readers["1"])
 

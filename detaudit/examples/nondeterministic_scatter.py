@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-POINTS, CELLS, WIDTH = 6000, 80, 16
+POINTS, CELLS, WIDTH = 40000, 80, 16
 
 
 class CellSums(nn.Module):

@@ -20,8 +20,7 @@ def make_images(count: int = 240, size: int = 12) -> tuple[Tensor, Tensor]:
 
 def augment(images: Tensor) -> Tensor:
     """Add noise, so that the network does not learn the images by heart."""
-    noise = np.random.normal(0.0, 0.1, images.shape)
-    return images + torch.from_numpy(noise).float()
+    return images + torch.from_numpy(np.random.normal(0.0, 0.1, images.shape)).float()
 
 
 def main() -> None:

@@ -24,6 +24,14 @@ from detaudit.record.weights import Weights
 from detaudit.trace.layout import NO_SITE
 
 
+_GLOBAL_HOOKS = (
+    torch_module._global_backward_pre_hooks,
+    torch_module._global_backward_hooks,
+    torch_module._global_forward_pre_hooks,
+    torch_module._global_forward_hooks,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A module call under way."""
@@ -61,8 +69,14 @@ class Modules:
             if not torch.compiler.is_compiling():
                 after(module, output)
 
-        torch_module.register_module_forward_pre_hook(entering)
-        torch_module.register_module_forward_hook(leaving, always_call=True)
+        ours = (
+            torch_module.register_module_forward_pre_hook(entering).id,
+            torch_module.register_module_forward_hook(leaving, always_call=True).id,
+        )
+        # Compiled modules ask this to warn of hooks; the user is to be warned of their own only.
+        torch_module._has_any_global_hook = lambda: any(
+            identity not in ours for hooks in _GLOBAL_HOOKS for identity in hooks
+        )
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> None:
         stream = self._recorder.stream()

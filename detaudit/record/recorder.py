@@ -18,7 +18,7 @@ from detaudit.record.generators import Generators
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.stream import PART_EVENTS, StreamState
-from detaudit.trace.layout import LOCATION, NO_DIGEST, NO_SITE
+from detaudit.trace.layout import LOCATION, NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
 
 _Arguments = ParamSpec("_Arguments")
@@ -50,6 +50,7 @@ class Recorder:
         self._local = threading.local()
         self._streams: dict[str, StreamState] = {}
         self._keys: dict[tuple[Phase, Kind, str, str | None, str], bytes] = {}
+        self._places: dict[bytes, Place] = {}
         self._backward_owners: list[StreamState] = []
         self._process_name: str | None = None
         self._described = False
@@ -77,7 +78,10 @@ class Recorder:
         identity = (phase, kind, root, module, name)
         key = self._keys.get(identity)
         if key is None:
-            key = self._keys[identity] = self._open().add_place(Place(phase, kind, root, module, name))
+            place = Place(phase, kind, root, module, name)
+            key = self._keys[identity] = place_key(place)
+            self._places[key] = place
+            self._open().add_place(key, place)
         return key
 
     def add(
@@ -148,11 +152,10 @@ class Recorder:
         self._lock = threading.RLock()
         self._local = threading.local()
         self._streams = {}
-        self._keys = {}
         self._backward_owners = []
         self._process_name = None
         self._described = False
-        self.sites.restart(None)
+        self.sites.announce_to(None)
 
     def name_process(self, name: str, role: StreamRole) -> None:
         """Give this process a name of its own (a loader worker's)."""
@@ -185,7 +188,10 @@ class Recorder:
         with self._lock:
             if self._writer is None:
                 self._writer = TraceWriter(self.session.trace_path())
-                self.sites.restart(self._writer)
+                # A forked child knows places and sites from before; keys of them may be in use.
+                self.sites.announce_to(self._writer)
+                for key, place in self._places.items():
+                    self._writer.add_place(key, place)
                 for name, value in self.session.header().items():
                     self._writer.set_meta(name, value)
             return self._writer
@@ -196,7 +202,7 @@ class Recorder:
             thread = threading.current_thread()
             is_main = thread is threading.main_thread() and self.role is not StreamRole.THREAD
             label = "main" if is_main else self._free_label(thread.name)
-            stream = self._streams[label] = StreamState(len(self._streams) + 1)
+            stream = self._streams[label] = StreamState(len(self._streams) + 1, is_side=label != "main")
             role = StreamRole.THREAD if self.role is StreamRole.MAIN and label != "main" else self.role
             writer.add_stream(stream.number, role, self._process(), label)
             return stream

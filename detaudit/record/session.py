@@ -78,8 +78,8 @@ class Session:
             return
 
 
-def load_session(path: str) -> Session:
-    """Read the session file; the first process to do so is the main one."""
+def load_session(path: str, *, is_main: bool) -> Session:
+    """Read the session file for a process that is the audited program itself, or one that it started."""
     from detaudit.model.trace import Level
 
     with open(path, encoding="utf-8") as file:
@@ -92,13 +92,5 @@ def load_session(path: str) -> Session:
         conditions=values["conditions"],
         steps=values["steps"],
         window=None if window is None else (window[0], window[1]),
-        is_main=_claim_main(values["folder"]),
+        is_main=is_main,
     )
-
-
-def _claim_main(folder: str) -> bool:
-    try:
-        os.close(os.open(os.path.join(folder, "claimed"), os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return False
-    return True

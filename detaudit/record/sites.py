@@ -10,7 +10,7 @@ from enum import Enum
 from types import CodeType, FrameType
 
 from detaudit.model.trace import Site
-from detaudit.trace.layout import NO_SITE
+from detaudit.trace.layout import NO_SITE, site_key
 from detaudit.trace.writer import TraceWriter
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -36,12 +36,15 @@ class Sites:
         self._library = tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
         self._owners: dict[int, tuple[CodeType, Owner]] = {}
         self._keys: dict[tuple[int, int, int, int], bytes] = {}
+        self._sites: dict[bytes, Site] = {}
         self._writer: TraceWriter | None = None
 
-    def restart(self, writer: TraceWriter | None) -> None:
-        """Announce sites to another trace from now on."""
+    def announce_to(self, writer: TraceWriter | None) -> None:
+        """Announce all sites, those known already and those to come, to a trace; None: to none yet."""
         self._writer = writer
-        self._keys.clear()
+        if writer is not None:
+            for key, site in self._sites.items():
+                writer.add_site(key, site)
 
     def here(self) -> bytes:
         """Return the key of the innermost user line on the stack of the calling thread.
@@ -82,10 +85,14 @@ class Sites:
         library_code = 0 if library is None else id(library.f_code)
         identity = (id(code), line, library_code, 0 if library is None else library.f_lineno)
         key = self._keys.get(identity)
-        if key is None and self._writer is not None:
+        if key is None:
+            site = _site(frame, library)
             # Both code objects are kept alive by _owners, so their addresses are not used again.
-            key = self._keys[identity] = self._writer.add_site(_site(frame, library))
-        return key or NO_SITE
+            key = self._keys[identity] = site_key(site)
+            self._sites[key] = site
+            if self._writer is not None:
+                self._writer.add_site(key, site)
+        return key
 
 
 def _site(frame: FrameType, library: FrameType | None) -> Site:

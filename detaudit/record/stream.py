@@ -21,6 +21,7 @@ class StreamState:
         "gradients_seen",
         "identity",
         "in_optimizer",
+        "is_side",
         "location",
         "number",
         "part",
@@ -28,8 +29,10 @@ class StreamState:
         "step",
     )
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, is_side: bool) -> None:
         self.number = number
+        self.is_side = is_side
+        """Whether this is not the main thread of its process."""
         self.step = 0
         self.part = 0
         self.identity: list[bytes] = []

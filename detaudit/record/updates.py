@@ -50,11 +50,15 @@ class Updates:
 
     def forward_begins(self, stream: StreamState) -> None:
         """Without an optimizer, whatever updated the weights since the backward pass is done now."""
-        if self._recorder.has_optimizer or not stream.backwards_since_step:
+        recorder = self._recorder
+        # Weights that threads share may change before this thread's first backward pass.
+        shared = stream.is_side and self._weights.seen_anything
+        if recorder.has_optimizer or not (stream.backwards_since_step or shared):
             return
-        self._weights.after_update(stream, self._weights.trained(), self._recorder.sites.here())
-        self._weights.buffers(stream)
-        self._recorder.end_step(stream)
+        self._weights.after_update(stream, self._weights.trained(), recorder.sites.here())
+        if stream.backwards_since_step:
+            self._weights.buffers(stream)
+            recorder.end_step(stream)
 
     def _notice_optimizers(self) -> None:
         # Called once for every optimizer object, at the end of its construction.

@@ -74,6 +74,11 @@ class Weights:
                         if buffer is not None and _has_values(buffer):
                             self._buffer(stream, Phase.OPTIMIZER, label, path, name, buffer)
 
+    @property
+    def seen_anything(self) -> bool:
+        """Whether any parameter is known yet."""
+        return next(self._seen.items(), None) is not None
+
     def trained(self) -> list[torch.Tensor]:
         """All living parameters that were seen and want a gradient."""
         return [tensor for tensor, _ in self._seen.items() if tensor.requires_grad and tensor.is_leaf]

@@ -21,11 +21,25 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def prepare() -> None:
     """Arrange for recording to start when the program imports torch."""
-    sys.meta_path.insert(0, _TorchFinder())
+    session = os.environ["DETAUDIT_SESSION"]
+    sys.meta_path.insert(0, _TorchFinder(session, is_main=_is_first(session)))
+
+
+def _is_first(session: str) -> bool:
+    """Whether this is the audited program itself: of all processes it is the first to come here."""
+    try:
+        os.close(os.open(session + ".claimed", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
 
 
 class _TorchFinder(importlib.abc.MetaPathFinder):
     """Sees the first import of torch and lets the usual finders do it."""
+
+    def __init__(self, session: str, *, is_main: bool) -> None:
+        self._session = session
+        self._is_main = is_main
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -38,7 +52,7 @@ class _TorchFinder(importlib.abc.MetaPathFinder):
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = _TorchLoader(spec.loader)
+                    spec.loader = _TorchLoader(spec.loader, self._session, is_main=self._is_main)
                 return spec
         return None
 
@@ -46,8 +60,10 @@ class _TorchFinder(importlib.abc.MetaPathFinder):
 class _TorchLoader(importlib.abc.Loader):
     """Loads torch with its own loader, puts that back in its place, and starts recording."""
 
-    def __init__(self, loader: importlib.abc.Loader) -> None:
+    def __init__(self, loader: importlib.abc.Loader, session: str, *, is_main: bool) -> None:
         self._loader = loader
+        self._session = session
+        self._is_main = is_main
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         """As torch's own loader does."""
@@ -59,14 +75,14 @@ class _TorchLoader(importlib.abc.Loader):
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        _start_recording()
+        _start_recording(self._session, is_main=self._is_main)
 
 
-def _start_recording() -> None:
+def _start_recording(session: str, *, is_main: bool) -> None:
     from detaudit.record.install import install
-    from detaudit.record.session import VARIABLE, load_session
+    from detaudit.record.session import load_session
 
-    install(load_session(os.environ[VARIABLE]))
+    install(load_session(session, is_main=is_main))
     show = sys.excepthook
 
     def showing(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -17,10 +17,11 @@ from typing import IO
 
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import RunOutcome, RunPlan
-from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE
+from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
 from detaudit.run.command import command_for
 from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
+from detaudit.trace.writer import TraceWriter
 
 _SITE = Path(__file__).parent / "site"
 _POLL_SECONDS = 0.05
@@ -90,18 +91,19 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
     Raises RunError if the traces cannot be put together (a full disk).
     """
     seconds, code = time.monotonic() - run.started, run.process.returncode
-    trace: Path | None = run.folder / MAIN_TRACE
-    if trace is None or not trace.exists():
-        trace = None
-    else:
-        try:
-            _complete(run.folder, trace, code, seconds)
-        except (sqlite3.Error, OSError) as error:
+    trace = run.folder / MAIN_TRACE
+    try:
+        if not run.folder.is_dir():
             raise RunError(
-                "trace-not-written", f"the trace of run {run.id} could not be completed: {error}",
-                "free some space, or name another folder with --keep",
-            ) from error
-    return RunOutcome(run.id, trace, code, seconds, timed_out, run.stdout, run.stderr)
+                "trace-gone", f"the program removed the folder of its own trace, {run.folder}", "audit it with --keep FOLDER"
+            )
+        recorded = _complete(run.folder, trace, code, seconds)
+    except (sqlite3.Error, OSError) as error:
+        raise RunError(
+            "trace-not-written", f"the trace of run {run.id} could not be completed: {error}",
+            "free some space, or name another folder with --keep",
+        ) from error
+    return RunOutcome(run.id, trace if recorded else None, code, seconds, timed_out, run.stdout, run.stderr)
 
 
 def steps_so_far(trace: Path) -> int:
@@ -120,12 +122,18 @@ def wait(process: subprocess.Popen[bytes], seconds: float = _POLL_SECONDS) -> bo
     return process.returncode is not None
 
 
-def _complete(folder: Path, trace: Path, code: int, seconds: float) -> None:
-    settle(trace)
+def _complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
+    """Put a run's traces together; False if no process recorded anything."""
     parts = sorted(folder.glob("*.part"))
     for part in parts:
         settle(part)
-    merge(trace, [part for part in parts if _readable(part)])
+    parts = [part for part in parts if _readable(part)]
+    if not trace.exists():
+        if not parts:
+            return False
+        _write_empty(folder, trace)
+    settle(trace)
+    merge(trace, parts)
     connection = sqlite3.connect(trace)
     try:
         with connection:
@@ -137,6 +145,16 @@ def _complete(folder: Path, trace: Path, code: int, seconds: float) -> None:
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
     finally:
         connection.close()
+    return True
+
+
+def _write_empty(folder: Path, trace: Path) -> None:
+    """Make the trace of a main process that only started others and saw nothing itself."""
+    writer = TraceWriter(trace)
+    session = load_session(str(folder / "session.json"), is_main=True)
+    for name, value in {**session.header(), "finished": True}.items():
+        writer.set_meta(name, value)
+    writer.close()
 
 
 def _readable(part: Path) -> bool:

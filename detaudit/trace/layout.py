@@ -18,6 +18,9 @@ APPLICATION_ID = 0x64744175
 
 FORMAT_VERSION = 1
 
+HEADER_SIZE = 100
+"""Bytes of the SQLite header."""
+
 IDENTITY = struct.Struct("<8s16s16s")
 """Place key, inputs digest, outputs digest of one event."""
 
@@ -81,3 +84,10 @@ def step_digest(parts: list[bytes]) -> bytes:
 def is_trace(content: bytes) -> bool:
     """True if a file with this content says that it is a trace (by the SQLite header's application field)."""
     return content.startswith(b"SQLite format 3\x00") and content[68:72] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def database_size(header: bytes) -> int:
+    """How many bytes an SQLite file has by its own header."""
+    page_size = int.from_bytes(header[16:18], "big")
+    # 65536 does not fit into the field, so 1 stands for it.
+    return (65536 if page_size == 1 else page_size) * int.from_bytes(header[28:32], "big")

@@ -47,7 +47,8 @@ def _copy(connection: sqlite3.Connection, streams: tuple[Stream, ...]) -> None:
         ((number,),) = execute("SELECT COALESCE(MAX(id), 0) + 1 FROM streams")
         execute("INSERT INTO streams VALUES (?,?,?,?)", (number, stream.role.value, process, stream.thread))
         execute(
-            "INSERT INTO steps SELECT ?, step, part, complete, digest, events, generators, identity, location "
+            "INSERT INTO steps "
+            "SELECT ?, step, part, complete, digest, events, generators, identity, location "
             "FROM other.steps WHERE stream=?",
             (number, stream.id),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
+
+import xxhash
 
 from detaudit.errors import TraceError
 from detaudit.model.trace import (
@@ -27,16 +30,21 @@ from detaudit.model.trace import (
     TraceInfo,
 )
 from detaudit.trace.layout import (
-    APPLICATION_ID,
     FORMAT_VERSION,
+    HEADER_SIZE,
     IDENTITY,
     LOCATION,
     NO_DIGEST,
     TABLES,
+    database_size,
+    is_trace,
     step_digest,
 )
 
 RECORD_AGAIN = "record it again with `detaudit record TARGET -o FILE`"
+
+HEAD_TYPES = (int, int, bytes, int, str)
+"""Types of step, complete, digest, events, generators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,8 @@ class TraceReader:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise TraceError("trace-missing", f"no trace file at {self.path}", RECORD_AGAIN)
-        if self.path.stat().st_size == 0:
-            raise TraceError("trace-empty", f"{self.path} is empty", RECORD_AGAIN)
-        uri = f"file:{quote(str(self.path.resolve()))}?mode=ro"
+        self._check_file()
+        uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro"
         try:
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
         except sqlite3.Error as error:
@@ -87,7 +92,10 @@ class TraceReader:
     @cached_property
     def info(self) -> TraceInfo:
         """The header: level, environment, exit status."""
-        meta = {key: self._json(value) for key, value in self._rows("SELECT key, value FROM meta")}
+        meta = {
+            key: self._json(value)
+            for key, value in self._rows("SELECT key, value FROM meta", types=(str, str))
+        }
         try:
             return TraceInfo(
                 detaudit=str(meta["detaudit"]),
@@ -98,9 +106,9 @@ class TraceReader:
                 conditions=dict(meta.get("conditions") or {}),
                 started=float(meta["started"]),
                 finished=bool(meta.get("finished", False)),
-                exit_code=meta.get("exit_code"),
-                seconds=meta.get("seconds"),
-                overhead_seconds=meta.get("overhead_seconds"),
+                exit_code=_whole(meta.get("exit_code")),
+                seconds=_number(meta.get("seconds")),
+                overhead_seconds=_number(meta.get("overhead_seconds")),
                 problems=tuple(str(problem) for problem in meta.get("problems") or ()),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -109,7 +117,8 @@ class TraceReader:
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
         """All streams, the main thread of the main process first."""
-        rows = self._rows("SELECT id, role, process, thread FROM streams ORDER BY id")
+        query = "SELECT id, role, process, thread FROM streams ORDER BY id"
+        rows = self._rows(query, types=(int, str, str, str))
         try:
             streams = [
                 Stream(number, StreamRole(role), process, thread) for number, role, process, thread in rows
@@ -132,8 +141,10 @@ class TraceReader:
 
     def heads(self, stream: int) -> Iterator[StepHead]:
         """The steps of a stream in order, without their events; memory does not grow with their number."""
-        columns = "step, complete, digest, events, generators"
-        rows = self._rows(f"SELECT {columns} FROM steps WHERE stream=? ORDER BY step, part", stream)
+        query = (
+            "SELECT step, complete, digest, events, generators FROM steps WHERE stream=? ORDER BY step, part"
+        )
+        rows = self._rows(query, stream, types=HEAD_TYPES)
         parts: list[tuple[Any, ...]] = []
         for row in rows:
             if parts and parts[0][0] != row[0]:
@@ -145,11 +156,15 @@ class TraceReader:
 
     def step(self, stream: int, index: int) -> Step:
         """One step with its events. Raises KeyError if the stream has no such step."""
-        columns = "step, complete, digest, events, generators, identity, location"
-        query = f"SELECT {columns} FROM steps WHERE stream=? AND step=? ORDER BY part"
-        rows = list(self._rows(query, stream, index))
+        query = (
+            "SELECT step, complete, digest, events, generators, identity, location "
+            "FROM steps WHERE stream=? AND step=? ORDER BY part"
+        )
+        rows = list(self._rows(query, stream, index, types=(*HEAD_TYPES, bytes, bytes)))
         if not rows:
             raise KeyError(index)
+        if any(xxhash.xxh3_128_digest(row[5]) != row[2] for row in rows):
+            raise self._damaged(f"the events of step {index} do not fit their digest")
         head = self._head(rows)
         events = [event for row in rows for event in self._events(row[3], row[5], row[6])]
         return Step(stream, index, head.complete, head.digest, tuple(events), head.generators)
@@ -157,22 +172,25 @@ class TraceReader:
     def batches(self, stream: int) -> Iterator[Batch]:
         """Where the batches of a stream came from, in order of arrival."""
         columns = "sequence, loader, iteration, number, worker, samples"
-        for row in self._rows(f"SELECT {columns} FROM batches WHERE stream=? ORDER BY sequence", stream):
-            samples = None if row[5] is None else tuple(self._json(row[5]))
-            yield Batch(row[0], row[1], row[2], row[3], row[4], samples)
+        query = "SELECT " + columns + " FROM batches WHERE stream=? ORDER BY sequence"  # noqa: S608 - constants
+        for row in self._rows(query, stream, types=(int, int, int, int, int | None, bytes | None)):
+            samples = None if row[5] is None else self._json(row[5])
+            if samples is not None and not isinstance(samples, list):
+                raise self._damaged("the samples of a batch are not a list")
+            yield Batch(*row[:5], None if samples is None else tuple(samples))
 
     def _head(self, parts: list[tuple[Any, ...]]) -> StepHead:
         step, _, _, _, _ = parts[0][:5]
         complete, generators = bool(parts[-1][1]), parts[-1][4]
         states = []
-        for entry in filter(None, str(generators).split(",")):
+        for entry in filter(None, generators.split(",")):
             name, _, text = entry.partition("=")
             try:
                 states.append(GeneratorState(name, bytes.fromhex(text)))
             except ValueError as error:
                 raise self._damaged(f"generator states of step {step}") from error
-        digest = step_digest([bytes(part[2]) for part in parts])
-        return StepHead(int(step), complete, digest, sum(int(part[3]) for part in parts), tuple(states))
+        digest = step_digest([part[2] for part in parts])
+        return StepHead(step, complete, digest, sum(part[3] for part in parts), tuple(states))
 
     def _events(self, count: int, identity: bytes, location: bytes) -> Iterator[Event]:
         if len(identity) != count * IDENTITY.size or len(location) != count * LOCATION.size:
@@ -186,7 +204,8 @@ class TraceReader:
 
     @cached_property
     def _places(self) -> dict[bytes, Place]:
-        rows = self._rows("SELECT key, phase, kind, root, module, name FROM places")
+        query = "SELECT key, phase, kind, root, module, name FROM places"
+        rows = self._rows(query, types=(bytes, str, str, str, str | None, str))
         try:
             return {row[0]: Place(Phase(row[1]), Kind(row[2]), row[3], row[4], row[5]) for row in rows}
         except ValueError as error:
@@ -194,13 +213,29 @@ class TraceReader:
 
     @cached_property
     def _sites(self) -> dict[int, Site]:
-        rows = self._rows("SELECT key, file, line, function, code, through FROM sites")
+        query = "SELECT key, file, line, function, code, through FROM sites"
+        rows = self._rows(query, types=(bytes, str, int, str, str, str))
         return {row[0]: Site(*row[1:]) for row in rows}
 
-    def _check_header(self) -> None:
-        ((application,),) = self._rows("PRAGMA application_id")
-        if application != APPLICATION_ID:
+    def _check_file(self) -> None:
+        if not self.path.is_file():
+            raise TraceError("trace-missing", f"no trace file at {self.path}", RECORD_AGAIN)
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(HEADER_SIZE)
+        except OSError as error:
+            message = f"{self.path} cannot be read: {error.strerror or error}"
+            raise TraceError("trace-unreadable", message, "check its permissions") from error
+        if not start:
+            raise TraceError("trace-empty", f"{self.path} is empty", RECORD_AGAIN)
+        if not is_trace(start):
             raise TraceError("trace-foreign", f"{self.path} is not a detaudit trace", RECORD_AGAIN)
+        # SQLite fills up what is missing of the last page; a write-ahead log may hold it.
+        has_log = self.path.with_name(self.path.name + "-wal").exists()
+        if not has_log and self.path.stat().st_size < database_size(start):
+            raise self._damaged("it is cut")
+
+    def _check_header(self) -> None:
         ((version,),) = self._rows("PRAGMA user_version")
         if version != FORMAT_VERSION:
             message = f"{self.path} has trace format {version}; this detaudit reads format {FORMAT_VERSION}"
@@ -213,13 +248,17 @@ class TraceReader:
         if found != TABLES:
             raise self._damaged("its tables are not those of a trace")
 
-    def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, query: str, *values: object, types: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Run a query and check its types: a column of SQLite can hold any, whatever was declared."""
         try:
-            yield from self._connection.execute(query, values)
+            for row in self._connection.execute(query, values):
+                if types and not all(map(isinstance, row, types)):
+                    raise self._damaged("a field has the wrong type")
+                yield row
         except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
             raise self._damaged(str(error)) from error
 
-    def _json(self, text: str | bytes) -> Any:
+    def _json(self, text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON can hold
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -227,6 +266,18 @@ class TraceReader:
 
     def _damaged(self, detail: str) -> TraceError:
         return TraceError("trace-damaged", f"{self.path} is damaged: {detail}", RECORD_AGAIN)
+
+
+def _whole(value: object) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise TypeError(value)
+    return value
+
+
+def _number(value: object) -> float | None:
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(value)
+    return None if value is None else float(value)
 
 
 def _optional(digest: bytes) -> bytes | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from detaudit.model.trace import Batch, Place, Site, StreamRole
-from detaudit.trace.layout import APPLICATION_ID, FORMAT_VERSION, LOCATION, TABLES, place_key, site_key
+from detaudit.trace.layout import APPLICATION_ID, FORMAT_VERSION, LOCATION, TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class TraceWriter:
         self._lock = threading.Lock()
         # isolation_level=None: transactions are explicit, one per step.
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._pending: list[tuple[str, tuple[object, ...]]] = []
+        self._pending: deque[tuple[str, tuple[object, ...]]] = deque()
         self._create()
 
     def _create(self) -> None:
@@ -58,23 +59,22 @@ class TraceWriter:
             execute(statement)
         execute("COMMIT")
 
-    def add_place(self, place: Place) -> bytes:
-        """Announce a place and return its key."""
-        key = place_key(place)
-        row = (key, place.phase.value, place.kind.value, place.root, place.module, place.name)
+    def add_place(self, key: bytes, place: Place) -> None:
+        """Announce the place that a key (`layout.place_key`) stands for."""
+        module = None if place.module is None else _text(place.module)
+        row = (key, place.phase.value, place.kind.value, _text(place.root), module, _text(place.name))
         self._pending.append(("INSERT OR IGNORE INTO places VALUES (?,?,?,?,?,?)", row))
-        return key
 
-    def add_site(self, site: Site) -> bytes:
-        """Announce a source line and return its key."""
-        key = site_key(site)
-        row = (key, site.file, site.line, site.function, site.code, site.through)
+    def add_site(self, key: bytes, site: Site) -> None:
+        """Announce the source line that a key (`layout.site_key`) stands for."""
+        row = (key, _text(site.file), site.line, _text(site.function), _text(site.code), _text(site.through))
         self._pending.append(("INSERT OR IGNORE INTO sites VALUES (?,?,?,?,?,?)", row))
-        return key
 
     def add_stream(self, number: int, role: StreamRole, process: str, thread: str) -> None:
         """Announce a stream."""
-        self._pending.append(("INSERT INTO streams VALUES (?,?,?,?)", (number, role.value, process, thread)))
+        self._pending.append(
+            ("INSERT INTO streams VALUES (?,?,?,?)", (number, role.value, _text(process), _text(thread)))
+        )
 
     def add_batch(self, stream: int, batch: Batch) -> None:
         """Note where a batch came from."""
@@ -98,14 +98,15 @@ class TraceWriter:
     def flush(self) -> None:
         """Commit what was announced."""
         with self._lock:
-            pending, self._pending = self._pending, []
-            if not pending:
+            # Other threads may announce more meanwhile; what a thread announces stays in front of its step.
+            count = len(self._pending)
+            if not count:
                 return
             execute = self._connection.execute
             execute("BEGIN")
             try:
-                for statement, row in pending:
-                    execute(statement, row)
+                for _ in range(count):
+                    execute(*self._pending.popleft())
             except BaseException:
                 execute("ROLLBACK")
                 raise
@@ -116,3 +117,8 @@ class TraceWriter:
         self.flush()
         with self._lock:
             self._connection.close()
+
+
+def _text(text: str) -> str:
+    """What SQLite can hold of a text: half characters, from a file name that is not UTF-8, are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -110,7 +110,7 @@ def observe(program: Program, level: str, expected: Expected) -> Observation:
 def run_probed(command: list[str]) -> Ending:
     """Run a command with the probe in every Python process that it starts."""
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run_command(command, {"PYTHONPATH": str(PROBE), "DETAUDIT_PROBE": folder})
+        outcome = run_command(command, {"PYTHONPATH": str(PROBE), "PROBE_FOLDER": folder})
         found = [line for file in Path(folder).glob("*.txt") for line in file.read_text().splitlines()]
     return Ending(outcome, Counter(found))
 

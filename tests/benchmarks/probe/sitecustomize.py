@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 
-FOLDER = os.environ.get("DETAUDIT_PROBE")
+FOLDER = os.environ.get("PROBE_FOLDER")
 
 
 def write_fingerprints():

@@ -1,0 +1,149 @@
+"""The first answer: what it says, at any width, with and without colour."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from detaudit.model.result import Origin
+from detaudit.model.trace import Site
+from detaudit.report.summary import bound_in_words, summarize
+from detaudit.report.terminal import LOG_WIDTH, print_result, printable
+from tests.results import compared, differing, equal, unverified
+
+
+class Screen(io.StringIO):
+    """A stream that says whether it is a terminal, and in which encoding."""
+
+    def __init__(self, *, terminal=False, encoding="utf-8"):
+        super().__init__()
+        self.terminal = terminal
+        self.name_of_encoding = encoding
+
+    def isatty(self):
+        return self.terminal
+
+    @property
+    def encoding(self):
+        return self.name_of_encoding
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """Keep what the tests' own terminal says out of them."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def shown(result, width=None, **screen):
+    file = Screen(**screen)
+    print_result(result, file, width=width)
+    return file.getvalue()
+
+
+def test_a_difference_is_told_in_about_ten_lines():
+    text = shown(differing())
+    assert len(text.splitlines()) <= 12
+    lines = text.splitlines()
+    assert lines[0] == "NOT REPRODUCIBLE  train.py --epochs 3"
+    assert "runs 1 and 2, step 3, forward, module conv1 of Net" in text
+    assert "the output of module conv1 differs although its inputs agree" in text
+    assert "train.py:22 in forward" in text
+    assert "x = self.conv1(x)" in text
+    assert "12 weights and 9 modules, from step 3 on" in text
+    assert "1 of 1 pair differing" in text
+
+
+def test_a_cause_is_not_invented():
+    assert "not diagnosed" in shown(differing())
+    text = shown(differing(cause="unseeded-numpy", confirmed=True, fix="seed it"))
+    assert "unseeded-numpy (confirmed)" in text
+    assert "seed it" in text
+    assert "not confirmed" in shown(differing(cause="unseeded-numpy"))
+
+
+def test_equal_runs_are_told_with_their_bound():
+    text = " ".join(shown(equal()).split())
+    assert text.startswith("REPRODUCIBLE train.py")
+    assert "2 runs, every number the same: 12 steps, 3456 events, level layer" in text
+    assert "a fault that shows in more than 95% of pairs of runs (with 95% confidence)" in text
+    assert "number of threads" in text
+
+
+def test_the_bound_shrinks_with_the_pairs_and_advice_ends_when_taken():
+    assert "more than 26%" in bound_in_words(compared(pairs=10))
+    assert "--runs" in bound_in_words(compared(pairs=9))
+    assert "--runs" not in bound_in_words(compared(pairs=10))
+
+
+def test_unverified_says_why():
+    text = shown(unverified())
+    assert text.startswith("UNVERIFIED")
+    assert "run 2 ended with exit code 5" in text
+    assert "REPRODUCIBLE" not in text
+
+
+def test_a_structural_difference_without_reach_says_so():
+    assert "nothing that both runs have" in shown(
+        differing(affects=type(differing().findings[0].affects)(0, 0, 3))
+    )
+
+
+def test_only_the_first_notices_are_shown():
+    text = shown(differing("one", "two", "three", "four", "five"))
+    assert "three" in text
+    assert "four" not in text
+    assert "2 more notices" in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 59, 60, 80, 200])
+def test_lines_fit_the_width_and_lose_nothing(width):
+    result = differing("a notice of several words", cause="unseeded-numpy", fix="call np.random.seed(0)")
+    text = shown(result, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    letters = "".join(text.split())
+    for line in summarize(result):
+        assert "".join(line.text.split()) in letters
+
+
+def test_no_line_ends_in_blanks():
+    assert all(line == line.rstrip() for line in shown(differing()).splitlines())
+
+
+def test_a_log_has_a_fixed_width_and_no_colour(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    text = shown(equal())
+    assert "\x1b" not in text
+    assert 90 < max(map(len, text.splitlines())) <= LOG_WIDTH
+
+
+def test_a_terminal_has_colour_and_the_same_words():
+    import re
+
+    text = shown(differing(), width=100, terminal=True)
+    assert "\x1b[" in text
+    assert re.sub(r"\x1b\[[0-9;]*m", "", text) == shown(differing(), width=100)
+
+
+def test_no_color_is_obeyed(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[31" not in shown(differing(), width=100, terminal=True)
+    assert "31m" not in shown(differing(), width=100, terminal=True)
+
+
+def test_names_cannot_command_the_terminal():
+    origin = Origin(("1", "2"), 3, "forward", "\x1b[2J[bold]m[/bold]", None, "", root="Net")
+    text = shown(differing(origin=origin, site=Site("a\rb.py", 1, "f\n", "x\x07")))
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert "\x07" not in text
+    assert "\\x1b[2J[bold]m[/bold]" in text
+
+
+def test_what_the_encoding_lacks_is_escaped():
+    text = shown(differing("größer \udcff"), encoding="ascii")
+    assert text.isascii()
+    assert "gr\\xf6\\xdfer" in text
+    assert printable("größer", "utf-8") == "größer"

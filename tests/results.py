@@ -1,0 +1,80 @@
+"""Answers for the tests of what shows and stores them."""
+
+from __future__ import annotations
+
+from detaudit.model.result import (
+    Affected,
+    AuditResult,
+    Compared,
+    Finding,
+    Notice,
+    Origin,
+    RunSummary,
+    TargetSummary,
+    Verdict,
+)
+from detaudit.model.trace import Site
+
+TARGET = TargetSummary("script", "train.py", ("--epochs", "3"))
+
+
+def runs(count=2):
+    return tuple(
+        RunSummary(
+            id=str(number + 1),
+            conditions={"threads": 2},
+            steps=12,
+            events=3456,
+            exit_code=0,
+            seconds=3.25,
+            overhead_seconds=0.25,
+            environment={"torch": "2.13.0", "flags": {"deterministic": False}},
+            final_digest="0123456789abcdef0123456789abcdef",
+        )
+        for number in range(count)
+    )
+
+
+def compared(pairs=1):
+    bound = {"confidence": 0.95, "agreement_at_least": 0.05 ** (1 / pairs)}
+    return Compared(pairs, 12, 3456 * pairs, "layer", ("device", "number of threads"), bound)
+
+
+def finding(**changes):
+    values = {
+        "id": "difference-1",
+        "cause": None,
+        "confirmed": False,
+        "evidence": ({"control": "numpy-global", "equal_pairs": 5},),
+        "origin": Origin(("1", "2"), 3, "forward", "conv1", None, "output of module conv1", root="Net"),
+        "site": Site("train.py", 22, "forward", "x = self.conv1(x)", "nn/modules.py:5 in call"),
+        "other_sites": (Site("train.py", 30, "main"),),
+        "symbol": None,
+        "message": "the output of module conv1 differs although its inputs agree",
+        "fix": None,
+        "rate": {"differs": 1, "pairs": 1},
+        "affects": Affected(12, 9, 3),
+    }
+    return Finding(**{**values, **changes})
+
+
+def equal(pairs=1):
+    return AuditResult(Verdict.REPRODUCIBLE, None, TARGET, runs(pairs + 1), compared(pairs), ())
+
+
+def differing(*notices, **changes):
+    notes = tuple(Notice("note", text) for text in notices)
+    return AuditResult(
+        Verdict.NOT_REPRODUCIBLE,
+        None,
+        TARGET,
+        runs(),
+        compared(),
+        (finding(**changes),),
+        ("more of it",),
+        notes,
+    )
+
+
+def unverified():
+    return AuditResult(Verdict.UNVERIFIED, "run 2 ended with exit code 5", TARGET, runs(), None, ())
