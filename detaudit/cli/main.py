@@ -93,8 +93,8 @@ def build_parser() -> Parser:
     """The parser for all verbs."""
     parser = Parser(
         prog="detaudit",
-        description="Runs a PyTorch training twice, says whether the runs are the same bit for bit, and if not, "
-        "where they part.",
+        description="Runs a PyTorch training twice, says whether the runs are the same bit for bit, "
+        "and if not, where they part.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

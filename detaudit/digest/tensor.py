@@ -94,7 +94,9 @@ def _strided_digest(tensor: torch.Tensor) -> bytes:
 def _wrapper_digest(tensor: torch.Tensor) -> bytes:
     names, context = tensor.__tensor_flatten__()  # type: ignore[attr-defined]  # checked by the caller
     inner = [tensor_digest(getattr(tensor, name)) for name in names]
-    return combine(f"{type(tensor).__name__}|{tuple(tensor.shape)}|{len(names)}", inner)
+    # Ragged sizes are symbols, numbered anew for every tensor.
+    shape = [size if isinstance(size, int) else "ragged" for size in tensor.shape]
+    return combine(f"{type(tensor).__name__}|{shape}|{len(names)}", inner)
 
 
 _COMPRESSED: dict[torch.layout, tuple[Callable[[torch.Tensor], torch.Tensor], ...]] = {

@@ -47,7 +47,7 @@ class OperatorPlan:
 
     name: str
     skip: bool
-    """True for pure views: their bits are those of their base."""
+    """True for pure views, whose bits are those of their base, and for what computes nothing."""
     read: tuple[tuple[int, str], ...]
     """Arguments whose values the operator reads: position and name."""
     written: tuple[tuple[int, str], ...]
@@ -68,6 +68,8 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
     aliased = [argument for argument in schema.arguments if argument.alias_info is not None]
     changed = [argument for argument in aliased if argument.alias_info.is_write]
     is_view = bool(aliased) and not changed and base not in _UNINITIALISED
+    # The profiler's marks around optimizer steps are operators in form only.
+    is_mark = schema.name.startswith("profiler::")
     read, written = [], []
     for position, argument in enumerate(schema.arguments):
         changes = argument.alias_info is not None and argument.alias_info.is_write
@@ -78,7 +80,7 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
     results = base not in _UNINITIALISED
     return OperatorPlan(
         name=f"{schema.name.replace('::', '.')}.{overload}",
-        skip=is_view,
+        skip=is_view or is_mark,
         read=tuple(read),
         written=tuple(written) if results and _returns_nothing(schema) else (),
         results=results,

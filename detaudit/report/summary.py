@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from detaudit.model.result import Affected, AuditResult, Compared, Finding, Origin, Verdict
 from detaudit.model.trace import Site
@@ -86,7 +87,15 @@ def _where(origin: Origin) -> str:
 
 def _place(site: Site) -> str:
     through = f" (through {site.through})" if site.through else ""
-    return f"{site.file}:{site.line} in {site.function}{through}"
+    return f"{_shortened(site.file)}:{site.line} in {site.function}{through}"
+
+
+def _shortened(file: str) -> str:
+    """The path as seen from the current folder, if the file is in it."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
 
 
 def _cause(finding: Finding) -> str:
@@ -109,7 +118,7 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
         return
     extent = f"{_count(compared.steps, 'step')}, {_count(compared.events, 'event')}, level {compared.level}"
     if result.verdict is not Verdict.REPRODUCIBLE:
-        yield Line("compared", f"{_count(len(result.runs), 'run')}, {_rate(result, compared)}: {extent}")
+        yield Line("compared", f"{_count(len(result.runs), 'run')}, {_rate(result)}: {extent}")
         return
     yield Line("compared", f"{_count(len(result.runs), 'run')}, every number the same: {extent}")
     yield Line("that excludes", bound_in_words(compared))
@@ -117,9 +126,11 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
         yield Line("not varied", ", ".join(compared.not_varied))
 
 
-def _rate(result: AuditResult, compared: Compared) -> str:
-    differing = max((finding.rate["differs"] for finding in result.findings), default=0)
-    return f"{differing} of {_count(compared.pairs, 'pair')} differing"
+def _rate(result: AuditResult) -> str:
+    if not result.findings:
+        return "no pair found to differ"
+    rate = result.findings[0].rate
+    return f"{rate['differs']} of {_count(rate['pairs'], 'pair')} differing"
 
 
 def bound_in_words(compared: Compared) -> str:

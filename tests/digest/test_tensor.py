@@ -1,0 +1,167 @@
+"""What two tensors must have in common to have the same digest: every bit, the dtype and the shape."""
+
+import struct
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detaudit.digest.algorithm import LEAF_BYTES
+from detaudit.digest.tensor import UndigestableError, tensor_digest
+
+BASE = torch.arange(1.0, 17.0).reshape(4, 4)
+
+DTYPES = (
+    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.complex64,
+    torch.int8, torch.uint8, torch.int64, torch.bool, torch.uint16,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(BASE.flip(0), id="permuted"),
+        pytest.param(-BASE, id="negated"),
+        pytest.param(BASE.reshape(2, 8), id="reshaped"),
+        pytest.param(BASE.double(), id="upcast"),
+        pytest.param(BASE.t(), id="transposed"),
+        pytest.param(BASE.view(torch.int32), id="reinterpreted"),
+    ],
+)
+def test_collisions_of_other_hashes_are_told_apart(other):
+    """A permuted, negated, reshaped, upcast, transposed or reinterpreted tensor has another digest."""
+    assert tensor_digest(BASE) != tensor_digest(other)
+
+
+def test_constant_tensors_are_told_apart():
+    """Constants, which cancel out under an XOR, have digests of their own, whatever their size."""
+    constants = [torch.full((size,), value) for size in (2, 4, 20) for value in (0.0, 1.0, 2.0)]
+
+    assert len({tensor_digest(constant) for constant in constants}) == len(constants)
+
+
+def test_equal_nans_are_equal_and_payloads_count():
+    """NaN equals itself bit for bit; another payload is another value, and so is -0.0."""
+    nan, payload = (
+        torch.frombuffer(bytearray(struct.pack("=I", bits)), dtype=torch.float32) for bits in (0x7FC00000, 0x7FC00001)
+    )
+
+    assert tensor_digest(nan) == tensor_digest(nan.clone())
+    assert tensor_digest(nan) != tensor_digest(payload)
+    assert tensor_digest(torch.tensor(0.0)) != tensor_digest(torch.tensor(-0.0))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_one_flipped_bit_changes_the_digest(dtype):
+    """In every dtype, a single changed bit anywhere is seen; a copy is equal."""
+    values = torch.zeros(33, dtype=dtype)
+    changed = values.clone()
+    changed.view(torch.uint8)[-1] ^= 1
+
+    assert tensor_digest(values) == tensor_digest(values.clone())
+    assert tensor_digest(values) != tensor_digest(changed)
+
+
+@given(st.integers(0, 4 * LEAF_BYTES), st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_every_byte_of_large_tensors_counts(size, position):
+    """A change in any leaf of a value of any length is seen."""
+    values = torch.zeros(size, dtype=torch.uint8)
+    changed = values.clone()
+    if size:
+        changed[position % size] = 1
+
+    assert (tensor_digest(values) == tensor_digest(changed)) == (size == 0)
+
+
+@given(st.permutations(range(4)), st.integers(1, 3), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_strides_do_not_enter(order, step, expanded):
+    """However a tensor lies in memory, its digest is that of the row-major copy."""
+    tensor = torch.arange(3 * 4 * 5 * 6.0).reshape(3, 4, 5, 6).permute(*order)[:, ::step]
+    tensor = tensor[:1].expand(7, -1, -1, -1) if expanded else tensor
+
+    assert tensor_digest(tensor) == tensor_digest(tensor.contiguous().clone())
+
+
+def test_lazy_conjugate_and_negative_are_their_values():
+    """A lazily conjugated or negated tensor equals its resolved copy and not its base."""
+    base = torch.randn(5, dtype=torch.complex64)
+
+    assert tensor_digest(base.conj()) == tensor_digest(base.conj().resolve_conj().clone())
+    assert tensor_digest(base.conj()) != tensor_digest(base)
+    assert tensor_digest(base.conj().imag) == tensor_digest(base.conj().imag.resolve_neg().clone())
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc], ids=str)
+@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta")
+def test_sparse_tensors_are_digested_by_their_parts(layout):
+    """A sparse tensor equals its copy and differs from one with a value or an index changed."""
+    dense, moved = torch.eye(4), torch.eye(4).roll(1, 0)
+
+    def digest(values):
+        return tensor_digest(values.to_sparse(layout=layout))
+
+    assert digest(dense) == digest(dense.clone())
+    assert len({digest(dense), digest(moved), digest(2 * dense), tensor_digest(dense)}) == 4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: torch.empty(0, 3), id="empty"),
+        pytest.param(lambda: torch.tensor(1.5), id="scalar"),
+        pytest.param(lambda: torch.empty(3, device="meta"), id="meta"),
+        pytest.param(lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), id="jagged"),
+        pytest.param(lambda: torch.ones(3, 3).to_mkldnn(), id="mkldnn"),
+        pytest.param(lambda: torch.nn.Parameter(torch.ones(3)), id="parameter"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_unusual_tensors_have_a_digest(make):
+    """Empty, scalar, meta, nested and opaque tensors are all covered, in the same way each time."""
+    assert tensor_digest(make()) == tensor_digest(make())
+    assert len(tensor_digest(make())) == 16
+
+
+def test_empty_tensors_of_other_shapes_differ():
+    """Without a single byte, dtype and shape still count."""
+    assert len({tensor_digest(torch.empty(0)), tensor_digest(torch.empty(0, 1)), tensor_digest(torch.empty(0).int())}) == 3
+
+
+def test_inside_function_transforms_the_values_are_seen():
+    """In vmap and func.grad, a wrapped tensor is digested as the values below."""
+    values, seen = torch.randn(4, 3), []
+
+    torch.vmap(lambda row: (seen.append(tensor_digest(row)), row)[1])(values)
+    torch.func.grad(lambda x: (seen.append(tensor_digest(x)), x.sum())[1])(values)
+
+    assert seen == [tensor_digest(values)] * 2
+
+
+def test_digesting_leaves_no_mark():
+    """Digesting draws no random number, builds no graph and does not touch the tensor's version."""
+    tensor = torch.randn(4, 4, requires_grad=True).t()
+    state, number, version = torch.get_rng_state(), torch.autograd._get_sequence_nr(), tensor._version
+    tensor_digest(tensor)
+
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.autograd._get_sequence_nr() == number
+    assert tensor._version == version
+
+
+def test_a_tensor_without_reachable_values_is_refused():
+    """Where the values cannot be reached there is an error, never a digest of nothing."""
+
+    class Opaque(torch.Tensor):
+        @staticmethod
+        def __new__(cls):
+            return torch.Tensor._make_wrapper_subclass(cls, (3,))
+
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            raise NotImplementedError
+
+    with pytest.raises((UndigestableError, RuntimeError, NotImplementedError)):
+        tensor_digest(Opaque())

@@ -1,0 +1,212 @@
+"""What a trace of a training shows, on small programs whose events are known."""
+
+from collections import Counter
+
+import pytest
+
+from detaudit.model.trace import Kind, Phase
+from tests.conftest import ZOO
+
+HEAD = """
+    import torch
+    from torch import nn
+    torch.manual_seed(0)
+"""
+
+TWO_STEPS = (
+    HEAD
+    + """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(4, 8)
+            self.norm = nn.BatchNorm1d(8)
+        def forward(self, x):
+            return self.norm(self.first(x)).sum(1)
+
+    net = Net()
+    optimizer = torch.optim.Adam(net.parameters())
+    for _ in range(2):
+        loss = net(torch.randn(6, 4)).pow(2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    net.eval()
+    with torch.no_grad():
+        net(torch.randn(3, 4))
+"""
+)
+
+
+def events(reader, step=0):
+    """The events of one step of the main thread."""
+    return reader.step(reader.streams[0].id, step).events
+
+
+def found(reader, step=0, **wanted):
+    """Those of them whose place is as wanted."""
+    return [
+        event
+        for event in events(reader, step)
+        if all(getattr(event.place, name) == value for name, value in wanted.items())
+    ]
+
+
+def test_a_step_in_its_order(record):
+    """Initial weights, input, forward, loss, backward, what the optimizer used and what it left."""
+    reader = record(TWO_STEPS)
+    order = list(dict.fromkeys((event.place.phase, event.place.kind) for event in events(reader)))
+
+    assert reader.steps_completed(1) == 2
+    assert order == [
+        (Phase.INIT, Kind.WEIGHT),
+        (Phase.INIT, Kind.BUFFER),
+        (Phase.DATA, Kind.INPUT),
+        (Phase.FORWARD, Kind.MODULE),
+        (Phase.FORWARD, Kind.LOSS),
+        (Phase.BACKWARD, Kind.GRAD_OUTPUT),
+        (Phase.BACKWARD, Kind.GRAD),
+        (Phase.OPTIMIZER, Kind.GRAD_USED),
+        (Phase.OPTIMIZER, Kind.WEIGHT),
+        (Phase.OPTIMIZER, Kind.OPTIMIZER_STATE),
+        (Phase.OPTIMIZER, Kind.BUFFER),
+    ]
+
+
+def test_names_and_lines(record):
+    """Modules are named by their path, and every event has the line of the user's code that caused it."""
+    reader = record(TWO_STEPS)
+    (call,) = found(reader, kind=Kind.MODULE, module="first")
+    (initial,) = found(reader, kind=Kind.WEIGHT, phase=Phase.INIT, module="first", name="weight")
+    (step,) = found(reader, kind=Kind.WEIGHT, phase=Phase.OPTIMIZER, module="norm", name="bias")
+
+    assert call.place.root == "Net"
+    assert call.site.code == "return self.norm(self.first(x)).sum(1)"
+    assert initial.site.code == "self.first = nn.Linear(4, 8)"
+    assert step.site.code == "optimizer.step()"
+
+
+def test_values_flow(record):
+    """A digest is the same wherever the value is: out of one module and into the next, gradient and its use."""
+    reader = record(TWO_STEPS)
+    (first,), (norm,) = (found(reader, kind=Kind.MODULE, module=name) for name in ("first", "norm"))
+    (arrived,) = found(reader, kind=Kind.GRAD, module="first", name="weight")
+    (used,) = found(reader, kind=Kind.GRAD_USED, module="first", name="weight")
+
+    assert first.outputs == norm.inputs
+    assert arrived.outputs == used.outputs
+
+
+def test_a_final_evaluation_is_no_step(record):
+    """What comes after the last optimizer step is kept, in the phase eval, and counts as no step."""
+    reader = record(TWO_STEPS)
+    (call,) = found(reader, 2, kind=Kind.MODULE, module="")
+
+    assert call.place.phase is Phase.EVAL
+    assert [head.complete for head in reader.heads(1)] == [True, True, False]
+
+
+def test_level_step_sees_only_the_boundaries(record):
+    """At level `step` there are weights, gradients as used, state, loss and outermost calls, and no layers."""
+    reader = record(TWO_STEPS, level="step")
+
+    assert found(reader, kind=Kind.MODULE, module="first") == []
+    assert len(found(reader, kind=Kind.MODULE, module="")) == 1
+    assert len(found(reader, kind=Kind.GRAD_USED)) == 4
+    assert found(reader, kind=Kind.GRAD) == []
+
+
+def test_generators_at_step_boundaries(record):
+    """The states of python's, numpy's and torch's generators are there; the one drawn from moves, others stay."""
+    reader = record("import numpy\n" + TWO_STEPS.replace("\n    ", "\n"))
+    first, second, *_ = ({one.name: one.digest for one in head.generators} for head in reader.heads(1))
+
+    assert set(first) == {"python", "numpy", "torch"}
+    assert first["torch"] != second["torch"]
+    assert first["numpy"] == second["numpy"]
+
+
+def test_gradient_accumulation_shows_arrival_and_sum(record):
+    """Each backward pass shows the gradient that arrived and, from the second on, the sum so far."""
+    reader = record(ZOO / "gradient_accumulation.py")
+    counts = Counter(event.place.kind for event in events(reader) if event.place.name == "weight")
+
+    assert counts[Kind.GRAD] > counts[Kind.GRAD_ACCUMULATED] > 0
+
+
+def test_double_backward_belongs_to_its_module(record):
+    """At level `op`, second-order operators are attributed to the module and line that they differentiate."""
+    reader = record(ZOO / "gradient_penalty.py", level="op")
+    backward = found(reader, kind=Kind.OP, phase=Phase.BACKWARD)
+    (second_order,) = [event for event in backward if event.place.name == "aten.sigmoid_backward.default"]
+
+    assert all(event.site is not None for event in backward)
+    assert second_order.place.module == "1"
+    assert second_order.site.code.startswith("(slope,) = torch.autograd.grad(")
+
+
+@pytest.mark.parametrize(
+    ("program", "operator"),
+    [("scatter_in_forward.py", "aten.index_put.default"), ("take_in_backward.py", "aten.put.default")],
+)
+def test_operators_have_the_line_that_made_them(record, program, operator):
+    """At level `op` the operator under suspicion is there, with module and line, forward and backward."""
+    reader = record(ZOO / program, level="op")
+    suspects = [event for event in found(reader, kind=Kind.OP) if event.place.name == operator]
+
+    assert suspects
+    assert all(event.site is not None and event.site.file.endswith(program) for event in suspects)
+
+
+def test_batches_know_their_samples_and_workers(record):
+    """A batch of a DataLoader with workers says which samples it is made of and which worker made it."""
+    reader = record(ZOO / "loader_fork.py")
+    batches = list(reader.batches(1))
+
+    assert {batch.worker for batch in batches} == {0, 1}
+    assert all(batch.samples for batch in batches)
+    assert sorted(sum((batch.samples for batch in batches), ())) == list(range(len(sum((b.samples for b in batches), ()))))
+
+
+@pytest.mark.parametrize("program", ["loader_fork.py", "loader_spawn.py"])
+def test_workers_leave_streams_of_their_own(record, program):
+    """Workers started by fork and by spawn are recorded, and made what the main process received."""
+    reader = record(ZOO / program)
+    workers = [stream for stream in reader.streams if stream.role == "loader-worker"]
+    made = {e.outputs for w in workers for h in reader.heads(w.id) for e in reader.step(w.id, h.index).events}
+    received = {e.outputs for h in reader.heads(1) for e in reader.step(1, h.index).events if e.place.kind is Kind.BATCH}
+
+    assert sorted(stream.process for stream in workers) == ["loader worker 0", "loader worker 1"]
+    assert received <= made
+
+
+@pytest.mark.parametrize(
+    ("program", "label"),
+    [("spawn_training.py", "SpawnProcess-1"), ("subprocess_trains.py", "python -c"), ("forks.py", "fork 1")],
+)
+def test_other_processes_are_recorded(record, program, label):
+    """Training in a spawned process, a Python subprocess and a forked child is in the one trace of the run."""
+    reader = record(ZOO / program)
+    (stream,) = [stream for stream in reader.streams if stream.label == label]
+
+    assert reader.steps_completed(stream.id) > 0
+
+
+def test_threads_are_recorded(record):
+    """Each thread that trains has a stream of its own, at every level."""
+    for level in ("layer", "op"):
+        reader = record(ZOO / "hogwild_threads.py", level=level)
+        threads = [stream for stream in reader.streams if stream.role == "thread"]
+
+        assert len(threads) > 1
+        assert all(reader.steps_completed(stream.id) > 0 for stream in threads)
+
+
+def test_compiled_code_stays_compiled(record):
+    """A compiled model is not run eagerly: its layers are not seen, its weights and outputs are; op level too."""
+    for level in ("layer", "op"):
+        reader = record(ZOO / "compile_aot_eager.py", level=level)
+
+        assert {event.place.module for event in found(reader, kind=Kind.MODULE, root="OptimizedModule")} <= {"", None}
+        assert found(reader, kind=Kind.GRAD_USED)
+        assert not [e for e in found(reader, kind=Kind.OP, phase=Phase.FORWARD) if e.place.module]
