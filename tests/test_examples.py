@@ -30,7 +30,7 @@ def test_a_reproducible_example_is_found_reproducible(name: str):
 
 
 @pytest.mark.parametrize(
-    ("name", "phase", "module", "code"),
+    ("name", "phase", "modules", "code"),
     [
         ("unseeded_augmentation", "data", {None, ""}, "np.random.normal("),
         ("nondeterministic_scatter", "forward", {"pool"}, "index_put_("),

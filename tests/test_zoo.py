@@ -1,21 +1,81 @@
-"""`detaudit check` on every program of the zoo: the verdict, and the phase of what is not reproducible."""
+"""Every program of the zoo, audited: what is found in the faulty ones, and that looking changes no clean one."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.cases import audit
-from tests.programs import Program, load_programs
+from detaudit.compare.compare import compare
+from detaudit.errors import EXIT_NOT_REPRODUCIBLE, EXIT_UNVERIFIED
+from detaudit.trace.reader import TraceReader
+from tests.benchmarks.observer import changes, run_probed, what_both_have
+from tests.benchmarks.running import detaudit_command, plain_command, run_command
+from tests.programs import load_programs
 
-HERE = Path(__file__).parent
-PROGRAMS = [*load_programs(HERE / "zoo"), *load_programs(HERE / "real")]
+PROGRAMS = load_programs(Path(__file__).parent / "zoo")
+CLEAN = [program for program in PROGRAMS if program.verdict == "reproducible"]
+FAULTY = [program for program in PROGRAMS if program.verdict == "not-reproducible"]
+BROKEN = [program for program in PROGRAMS if program.verdict == "unverified"]
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.identity)
-def test_an_audit_gives_the_verdict_and_the_phase_that_the_program_states(program: Program):
-    # What was in memory before, and which thread came first, can agree in two runs; in five hardly.
-    answer = audit(program, ["--runs", "5"] if program.flaky else [], plain=False)
-    assert answer.verdict == program.verdict, answer.note
-    assert answer.phase_right, (answer.phase, program.phases)
+def record(program, level, folder):
+    """Run a program under `detaudit record` with the probe; give what it left and its trace."""
+    trace = Path(folder) / f"{level}.trace"
+    while trace.exists():
+        trace = trace.with_name(f"again-{trace.name}")
+    ending = run_probed(detaudit_command("record", program, "-o", str(trace), "--level", level))
+    assert trace.exists(), ending.outcome.stderr
+    return ending, TraceReader(trace)
+
+
+@pytest.mark.parametrize("program", CLEAN, ids=lambda program: program.identity)
+def test_looking_changes_nothing_and_clean_is_clean(program):
+    """Output, exit status and final bits are as without detaudit at every level, and two runs agree."""
+    plain = run_probed(plain_command(program))
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [record(program, level, folder) for level in ("step", "layer", "layer", "op")]
+        expected = what_both_have(plain, plain)
+        if any(changes(expected, *run) for run in runs):
+            # Something differs: only what two plain runs have in common is to be expected.
+            expected = what_both_have(plain, run_probed(plain_command(program)))
+        assert {reader.info.level.value: changes(expected, ending, reader) for ending, reader in runs} == {
+            "step": [], "layer": [], "op": []
+        }  # fmt: skip
+        _, (_, first), (_, second), _ = runs
+        comparison = compare(first, second)
+        assert comparison.equal, comparison.first
+        assert comparison.steps > 0 or any(first.steps_completed(stream.id) for stream in first.streams)
+        for _, reader in runs:
+            assert reader.info.finished
+            assert reader.info.problems == ()
+            reader.close()
+
+
+@pytest.mark.parametrize("program", FAULTY, ids=lambda program: program.identity)
+def test_faults_are_found_where_they_are(program):
+    """A faulty program is called so, with the phase, and where it can be known the module, of its fault."""
+    outcome = run_command(detaudit_command("check", program, "--json", "-"))
+    if program.flaky and outcome.exit_code == 0:
+        pytest.skip("by chance, both runs came out equal")
+
+    assert outcome.exit_code == EXIT_NOT_REPRODUCIBLE, outcome.stderr
+    (finding,) = json.loads(outcome.stdout)["findings"]
+    assert finding["origin"]["phase"] in program.phases
+    if set(program.modules) != {None}:
+        assert finding["origin"]["module"] in (*program.modules, *(f"_orig_mod.{m}" for m in program.modules))
+
+
+@pytest.mark.parametrize("program", BROKEN, ids=lambda program: program.identity)
+def test_broken_programs_are_unverified(program):
+    """A program that fails, hangs or trains nothing is never called reproducible; the message says why."""
+    timeout = ("--timeout", "8") if program.hangs else ()
+    outcome = run_command(detaudit_command("check", program, "--json", "-", *timeout))
+    result = json.loads(outcome.stdout)
+
+    assert outcome.exit_code == EXIT_UNVERIFIED
+    assert result["verdict"] == "unverified"
+    assert result["reason"]
+    assert "Traceback" not in outcome.stderr

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain, islice
 
-from detaudit.compare.first import choose_stream
+from detaudit.compare.first import choose_stream, raced_weight
 from detaudit.compare.generators import compare_generators
 from detaudit.compare.reach import affected, further_origins
 from detaudit.compare.streams import MAIN, SIDES, compare_sides, match_threads
@@ -36,7 +36,7 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
     core = any(found.core for found in everything)
     equal = all(found.candidate(core=core) is None for found in everything)
     chosen = None if equal else choose_stream(main, sides, core=core)
-    origin = None if chosen is None else chosen.candidate(core=core)
+    origin = None if chosen is None else raced_weight(chosen, sides) or chosen.candidate(core=core)
     threads = match_threads(first, second, MAIN | SIDES)
     return Comparison(
         runs=names,

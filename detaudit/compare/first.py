@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from detaudit.compare.align import Pair
+from detaudit.compare.significance import SHIFTING
 from detaudit.model.result import Divergence, DivergenceKind
 from detaudit.model.trace import Kind, Phase, Place
 
@@ -33,8 +34,10 @@ def choose(differing: Sequence[Pair]) -> Pair:
     earliest = differing[0]
     if earliest.event.place.kind in {Kind.BATCH, Kind.INPUT}:
         initial = (pair for pair in differing if pair.event.place.phase is Phase.INIT and not pair.missing)
-        return next(initial, earliest)
-    if earliest.missing or earliest.inputs_agree or earliest.event.place.kind is not Kind.MODULE:
+        return next(initial, None) or _in_its_pass(earliest, differing)
+    if earliest.missing:
+        return _in_its_pass(earliest, differing)
+    if earliest.inputs_agree or earliest.event.place.kind is not Kind.MODULE:
         return earliest
     around = (
         pair
@@ -42,6 +45,30 @@ def choose(differing: Sequence[Pair]) -> Pair:
         if pair.inputs_agree and encloses(pair.event.place, earliest.event.place)
     )
     return next(around, earliest)
+
+
+def _in_its_pass(fetched: Pair, differing: Sequence[Pair]) -> Pair:
+    """Name an evaluation that only one run makes by its outermost module, not by the batch it fetches."""
+    if not fetched.missing or fetched.event.place.phase not in SHIFTING:
+        return fetched
+    alone = (pair for pair in differing if pair.missing and (pair.first is None) is (fetched.first is None))
+    following = [pair for pair in alone if pair.event.place.phase is not Phase.DATA]
+    if not following or following[0].event.place.phase is not Phase.EVAL:
+        return fetched
+    # That module's line is where the program evaluates; what it calls is recorded before it.
+    return next((pair for pair in following if not pair.event.place.module), following[0])
+
+
+def choose_in_lone_step(differing: Sequence[Pair], *, second_takes_it: bool) -> Pair:
+    """Choose the pair for a step that only one run completes: its optimizer step, if nothing parts before.
+
+    What parts the runs is that one goes on, not the batch that it goes on with.
+    """
+    chosen = choose(differing)
+    if not chosen.missing or (chosen.first is None) is not second_takes_it:
+        return chosen
+    alone = (pair for pair in differing if pair.missing and (pair.first is None) is second_takes_it)
+    return next((pair for pair in alone if pair.event.place.phase is Phase.OPTIMIZER), chosen)
 
 
 def encloses(outer: Place, inner: Place) -> bool:
@@ -83,3 +110,15 @@ def _is_aftermath(divergence: Divergence) -> bool:
     if divergence.kind is not DivergenceKind.VALUE:
         return False
     return place.phase is Phase.EVAL or (place.kind is Kind.WEIGHT and place.phase is Phase.OPTIMIZER)
+
+
+def raced_weight(chosen: StreamDifference, sides: Iterable[StreamDifference]) -> Divergence | None:
+    """The weight that threads of one process update without order, if that is why `chosen` differs.
+
+    Where a thread first shows such a race (in an output, in a gradient) is chance: what it reads has been
+    written by another thread meanwhile.
+    """
+    if chosen.weight is None or not chosen.thread.is_side:
+        return None
+    others = (side for side in sides if side is not chosen and side.process == chosen.process)
+    return chosen.weight if any(side.updated & chosen.updated for side in others) else None

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from detaudit.compare.align import Pair, align
-from detaudit.compare.first import choose, divergence
+from detaudit.compare.first import choose, choose_in_lone_step, divergence
 from detaudit.compare.significance import CORE, SHIFTING, decides, is_numeric
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Event, Kind, Phase, Place
@@ -33,6 +33,11 @@ class Thread:
     process: str
     first: int | None
     second: int | None
+
+    @property
+    def is_side(self) -> bool:
+        """True for a thread beside its process's main one."""
+        return self.label != self.process
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,10 @@ class StreamDifference:
     """Events that both runs have."""
     core: bool = False
     """True if the training itself differs."""
+    updated: set[Place] = field(default_factory=set)
+    """Weights that the thread left behind after a step that differs."""
+    weight: Divergence | None = None
+    """The first of them that differs."""
     trains: bool = False
     """True if the thread was seen to train, in a step that differs."""
     earliest: Divergence | None = None
@@ -130,6 +139,9 @@ class Walk:
     def _settled(self) -> bool:
         """True if no later step can change where this thread's runs part."""
         found = self.found
+        if self.thread.is_side and found.trains and found.weight is None:
+            # The weights that a race leaves behind may show it only after the next step.
+            return False
         return found.core or (found.fault is not None and found.fault is found.earliest)
 
     def _count(self, ours: StepHead | None, theirs: StepHead | None) -> None:
@@ -145,9 +157,10 @@ class Walk:
         self.found.trains |= any(_trains(pair.event.place) for pair in pairs)
         differing = [pair for pair in pairs if not pair.agrees and self._counts(pair.event.place)]
         self._note_texts(differing, index)
+        self._note_weights(pairs, index)
         numeric = [pair for pair in differing if is_numeric(pair.event.place.kind)]
         if numeric:
-            self._weigh(numeric, index)
+            self._weigh(numeric, heads)
         if self.places is None and is_complete(ours) != is_complete(theirs):
             self._count_as_missing_step(pairs, heads, index)
 
@@ -159,9 +172,21 @@ class Walk:
             if not is_numeric(pair.event.place.kind):
                 self._list(self.found.texts, pair, index)
 
-    def _weigh(self, numeric: list[Pair], index: int) -> None:
+    def _note_weights(self, pairs: list[Pair], index: int) -> None:
+        for pair in pairs:
+            place = pair.event.place
+            if place.kind is Kind.WEIGHT and place.phase is Phase.OPTIMIZER:
+                self.found.updated.add(place)
+                if self.found.weight is None and not pair.agrees:
+                    self.found.weight = divergence(pair, self.thread.label, index)
+
+    def _weigh(self, numeric: list[Pair], heads: Heads) -> None:
+        index = index_of(heads)
         faults = {id(pair) for pair in numeric if self._is_fault(pair, index)}
-        chosen = choose(numeric)
+        if is_complete(heads[0]) == is_complete(heads[1]):
+            chosen = choose(numeric)
+        else:
+            chosen = choose_in_lone_step(numeric, second_takes_it=is_complete(heads[1]))
         if self.found.earliest is None:
             self.found.earliest = divergence(chosen, self.thread.label, index)
         if faults and self.found.fault is None:

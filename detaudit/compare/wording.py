@@ -10,7 +10,16 @@ FROM_OUTSIDE = "it comes from outside torch, or from operators that were not rec
 
 DRAWING = tuple(
     f"aten.{name}"
-    for name in ("normal", "uniform", "rand", "bernoulli", "native_dropout", "multinomial", "exponential", "poisson")
+    for name in (
+        "normal",
+        "uniform",
+        "rand",
+        "bernoulli",
+        "native_dropout",
+        "multinomial",
+        "exponential",
+        "poisson",
+    )
 )
 """How operators that draw random numbers are called."""
 
@@ -61,6 +70,8 @@ def message(divergence: Divergence, comparison: Comparison) -> str:
     subject = f"the {describe(divergence.event)}"
     if not divergence.origin:
         return _receiver(divergence, comparison)
+    if divergence.event.place.kind is Kind.WEIGHT and "/" in divergence.stream:
+        return f"{subject} differs: several threads update it, in an order that is not fixed"
     return _value(divergence.event.place, subject)
 
 
@@ -92,10 +103,11 @@ def _receiver(divergence: Divergence, comparison: Comparison) -> str:
         return f"the input of {module_name(event.place)} differs {NOTHING_BEFORE}: {FROM_OUTSIDE}"
     if event.place.name.startswith(DRAWING) and _torch_generator_differs(divergence, comparison):
         return (
-            f"operator {event.place.name} draws from torch's generator, whose state already differs: it was not "
-            "seeded before, or not the same numbers were drawn from it until then"
+            f"operator {event.place.name} draws from torch's generator, whose state already differs: "
+            "it was not seeded before, or not the same numbers were drawn from it until then"
         )
-    return f"operator {event.place.name} takes in a value that differs {NOTHING_BEFORE}: it comes from outside torch"
+    what = f"operator {event.place.name} takes in a value that differs {NOTHING_BEFORE}"
+    return f"{what}: it comes from outside torch"
 
 
 def _torch_generator_differs(divergence: Divergence, comparison: Comparison) -> bool:

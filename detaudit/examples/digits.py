@@ -23,7 +23,7 @@ def make_loaders() -> tuple[DataLoader[tuple[torch.Tensor, ...]], DataLoader[tup
     )
 
 
-def make_model() -> nn.Module:
+def build_network() -> nn.Module:
     """Build the network: two convolutions, dropout, one linear layer."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
@@ -42,7 +42,7 @@ def main() -> None:
     """Train for two epochs, validating after each."""
     torch.manual_seed(0)
     train, valid = make_loaders()
-    model = make_model()
+    model = build_network()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for epoch in range(EPOCHS):
         model.train()

@@ -74,10 +74,9 @@ def _finding(finding: Finding) -> Iterator[Line]:
 
 def _where(origin: Origin) -> str:
     parts = [f"runs {origin.run[0]} and {origin.run[1]}", f"step {origin.step}", origin.phase]
-    if origin.module:
-        parts.append(f"module {origin.module}" + (f" of {origin.root}" if origin.root else ""))
-    elif origin.root:
-        parts.append(f"module {origin.root}")
+    # Where a whole step or pass is there in one run only, the module that it is told by says nothing.
+    if origin.root and not (origin.kind == "structure" and origin.phase in {"optimizer", "eval"}):
+        parts.append(f"module {origin.module} of {origin.root}" if origin.module else f"module {origin.root}")
     if origin.op is not None:
         parts.append(f"operator {origin.op}")
     if origin.stream != "main":

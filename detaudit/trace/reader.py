@@ -174,10 +174,13 @@ class TraceReader:
         columns = "sequence, loader, iteration, number, worker, samples"
         query = "SELECT " + columns + " FROM batches WHERE stream=? ORDER BY sequence"  # noqa: S608 - constants
         for row in self._rows(query, stream, types=(int, int, int, int, int | None, bytes | None)):
-            samples = None if row[5] is None else self._json(row[5])
+            sequence, loader, iteration, number, worker, text = row
+            samples = None if text is None else self._json(text)
             if samples is not None and not isinstance(samples, list):
                 raise self._damaged("the samples of a batch are not a list")
-            yield Batch(*row[:5], None if samples is None else tuple(samples))
+            yield Batch(
+                sequence, loader, iteration, number, worker, None if samples is None else tuple(samples)
+            )
 
     def _head(self, parts: list[tuple[Any, ...]]) -> StepHead:
         step, _, _, _, _ = parts[0][:5]

@@ -83,6 +83,11 @@ def main() -> int:
 def expect(program: Program) -> Expected:
     """Run a program twice as it is, and keep what both runs have in common."""
     first, second = (run_probed(plain_command(program)) for _ in range(2))
+    return what_both_have(first, second)
+
+
+def what_both_have(first: Ending, second: Ending) -> Expected:
+    """Keep what two plain runs have in common."""
     return Expected(
         exit_code=first.outcome.exit_code,
         stdout=_steady_lines(first.outcome.stdout, second.outcome.stdout),
@@ -97,14 +102,22 @@ def observe(program: Program, level: str, expected: Expected) -> Observation:
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "recorded.trace"
         recorded = run_probed(detaudit_command("record", program, "-o", str(trace), "--level", level))
-        status = _status(trace)
-    differences = []
-    if status != expected.exit_code:
-        differences.append(f"exit status {status} instead of {expected.exit_code}")
+        if trace.exists():
+            with TraceReader(trace) as reader:
+                differences = changes(expected, recorded, reader)
+        else:
+            differences = ["no trace"]
+    return Observation(program, level, expected, recorded.outcome.seconds, tuple(differences))
+
+
+def changes(expected: Expected, recorded: Ending, trace: TraceReader) -> list[str]:
+    """Say what is not as in the plain runs. The exit status is the program's own, as its trace states it."""
+    status = trace.info.exit_code
+    differences = [] if status == expected.exit_code else [f"exit status {status} instead of {expected.exit_code}"]
     differences += _missing("stdout", expected.stdout, _lines(recorded.outcome.stdout))
     differences += _missing("stderr", expected.stderr, _lines(recorded.outcome.stderr))
     differences += _missing("bits", expected.alive, recorded.alive)
-    return Observation(program, level, expected, recorded.outcome.seconds, tuple(differences))
+    return differences
 
 
 def run_probed(command: list[str]) -> Ending:
@@ -130,15 +143,6 @@ def _lines(text: str) -> Counter[str]:
 def _steady_lines(first: str, second: str) -> Counter[str]:
     other = _lines(second)
     return Counter({line: count for line, count in _lines(first).items() if count == other[line]})
-
-
-def _status(trace: Path) -> int | str:
-    """Return the exit status that the program itself had, as its trace states it."""
-    if not trace.exists():
-        return "no trace"
-    with TraceReader(trace) as reader:
-        status = reader.info.exit_code
-    return "none in the trace" if status is None else status
 
 
 def _missing(what: str, expected: Counter[str], got: Counter[str]) -> list[str]:

@@ -222,6 +222,7 @@ def test_one_more_step_is_a_fault(runs, compared):
     result = compared(*runs)
     assert not result.equal
     assert (result.first.step, result.first.first, result.steps) == (4, None, 4)
+    assert result.first.event.place.phase is Phase.OPTIMIZER, "what parts the runs is that one goes on"
 
 
 def test_one_more_step_comes_before_the_final_evaluation_of_the_shorter_run(runs, compared):
@@ -230,7 +231,7 @@ def test_one_more_step_comes_before_the_final_evaluation_of_the_shorter_run(runs
     fill(runs[1], steps=5)
     runs[1].step(*evaluation(), complete=False)
     result = compared(*runs)
-    assert (result.first.step, result.first.event.place.kind) == (4, Kind.BATCH)
+    assert (result.first.step, result.first.event.place.phase) == (4, Phase.OPTIMIZER)
 
 
 def test_a_step_that_only_one_run_completes_is_a_fault_even_with_equal_events(runs, compared):

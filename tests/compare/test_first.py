@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detaudit.model.result import DivergenceKind
-from detaudit.model.trace import Kind
+from detaudit.model.trace import Kind, Phase
 from tests.traces import batch, gradient, loss, model_input, module, operator, training_step, weight
 
 
@@ -104,6 +104,24 @@ def test_what_each_run_has_alone_is_ordered_by_common_neighbours(runs, compared)
     ours = [module("a", 1, 1), module("x", 1, 1), module("b", 1, 1), *training_step(0)]
     theirs = [module("y", 1, 1), module("a", 1, 1), module("b", 1, 1), *training_step(0, weight="other")]
     assert first_of(runs, compared, ours, theirs).event.place.module == "y"
+
+
+def evaluation(first_batch):
+    return [module("conv", first_batch, 1, "eval"), module("", first_batch, 1, "eval")]
+
+
+@pytest.mark.parametrize("fetched", [[], [batch("held out")], [batch("held out"), model_input("held out")]])
+def test_an_evaluation_of_one_run_alone_is_named_by_its_outermost_module(runs, compared, fetched):
+    theirs = [*fetched, *evaluation("held out"), *training_step(0, weight="other")]
+    first = first_of(runs, compared, training_step(0), theirs)
+    assert (first.kind, first.event.place.phase) == (DivergenceKind.STRUCTURE, Phase.EVAL)
+    assert first.event.place.module == "", "where the program evaluates, not what the model calls"
+
+
+def test_a_batch_that_one_run_alone_trains_on_is_named_itself(runs, compared):
+    theirs = [batch("more"), module("conv", "more", 1), *evaluation("x"), *training_step(0, weight="other")]
+    first = first_of(runs, compared, training_step(0), theirs)
+    assert (first.kind, first.event.place.kind) == (DivergenceKind.STRUCTURE, Kind.BATCH)
 
 
 @pytest.mark.parametrize(

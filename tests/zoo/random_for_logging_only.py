@@ -2,6 +2,7 @@
 
 # expect: reproducible
 import random
+import tempfile
 
 import torch
 from torch import nn
@@ -10,12 +11,13 @@ torch.manual_seed(0)
 x = torch.randn(32, 5)
 model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+log = tempfile.TemporaryFile("w")
 for step in range(6):
     loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     if random.random() < 0.5:
-        print("step", step, "loss", loss.item())
+        log.write(f"step {step} loss {loss.item()}\n")
 print("final loss", loss.item())
 print("weights", sum(p.double().sum().item() for p in model.parameters()))
