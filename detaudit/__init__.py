@@ -1,4 +1,4 @@
-"""detaudit: is your training reproducible, and if not, where does it break?
+"""detaudit says whether a training is reproducible, and if not, where it breaks.
 
 Public names are resolved on first use; importing the package does not import torch.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from detaudit.model.version import VERSION
+
 if TYPE_CHECKING:
     from detaudit.diagnose.audit import check
     from detaudit.model.result import AuditResult, Verdict
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = ["AuditResult", "Verdict", "__version__", "check"]
 

@@ -1,4 +1,4 @@
-"""Every program of the zoo, audited: what is found in the faulty ones, and that looking changes no clean one."""
+"""Every program of the zoo, audited: faults are found, and looking changes no clean program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.benchmarks.observer import changes, run_probed, what_both_have
 from tests.benchmarks.running import detaudit_command, plain_command, run_command
 from tests.programs import load_programs
 
-PROGRAMS = load_programs(Path(__file__).parent / "zoo")
+HERE = Path(__file__).parent
+PROGRAMS = [*load_programs(HERE / "zoo"), *load_programs(HERE / "real")]
 CLEAN = [program for program in PROGRAMS if program.verdict == "reproducible"]
 FAULTY = [program for program in PROGRAMS if program.verdict == "not-reproducible"]
 BROKEN = [program for program in PROGRAMS if program.verdict == "unverified"]

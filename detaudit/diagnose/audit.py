@@ -6,7 +6,6 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from detaudit.compare.compare import compare
@@ -20,15 +19,15 @@ from detaudit.compare.result import (
     why_unverified,
 )
 from detaudit.config import Settings
+from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.observer import observer_effect
-from detaudit.diagnose.zoom import refine, window_for
+from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, TargetSummary, Verdict
 from detaudit.model.trace import Level
 from detaudit.run.progress import Progress, Silence
-from detaudit.run.runner import execute
 from detaudit.run.workspace import workspace
 from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader
@@ -43,7 +42,7 @@ def audit(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult
     return audit_target(find_target(ref), settings, progress)
 
 
-def check(  # noqa: PLR0913 - the options of `detaudit check`, by keyword
+def check(
     function: Callable[..., object],
     *args: object,
     runs: int = 2,
@@ -69,20 +68,31 @@ def check(  # noqa: PLR0913 - the options of `detaudit check`, by keyword
             call.write_bytes(pickle.dumps((args, kwargs)))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise TargetError(
-                "arguments-not-picklable", f"the arguments cannot be sent to a fresh process: {error}",
+                "arguments-not-picklable",
+                f"the arguments cannot be sent to a fresh process: {error}",
                 "make them inside the function",
             ) from error
         return audit_target(target, settings, Silence(), call=str(call))
 
 
-def audit_target(target: Target, settings: Settings, progress: Progress, call: str | None = None) -> AuditResult:
+def audit_target(
+    target: Target, settings: Settings, progress: Progress, call: str | None = None
+) -> AuditResult:
     """Audit a target that was found already; see `audit`."""
     level = Level.LAYER if settings.level == "auto" else Level(settings.level)
     plan = RunPlan(
-        target, settings.runs, level, settings.seed, settings.steps, settings.timeout, settings.jobs, call=call
+        target,
+        settings.runs,
+        level,
+        settings.seed,
+        settings.steps,
+        settings.timeout,
+        settings.jobs,
+        call=call,
     )
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        outcomes = execute(plan, folder, progress)
+        case = Case(plan, folder, progress)
+        outcomes = case.run()
         readers = {
             outcome.id: stack.enter_context(TraceReader(outcome.trace))
             for outcome in outcomes
@@ -94,40 +104,30 @@ def audit_target(target: Target, settings: Settings, progress: Progress, call: s
         failed = any(outcome.timed_out or outcome.exit_code for outcome in outcomes)
         if failed or why_unverified(readers, comparisons) is not None:
             return _unverified(plan, outcomes, readers, comparisons)
-        finding, notices = _explain(plan, settings, comparisons, readers, folder, progress)
+        if all(comparison.equal for comparison in comparisons):
+            return _answer(plan, readers, comparisons, None, _look_again(case, readers["1"]))
+        finding, notices = _explain(case, comparisons, readers["1"], closer=settings.level == "auto")
         return _answer(plan, readers, comparisons, finding, notices)
 
 
 def _explain(
-    plan: RunPlan,
-    settings: Settings,
-    comparisons: list[Comparison],
-    readers: Mapping[str, TraceReader],
-    folder: Path,
-    progress: Progress,
-) -> tuple[Finding | None, list[Notice]]:
-    """The finding, if the runs differ, and what was seen on the way to it."""
+    case: Case, comparisons: list[Comparison], first: TraceReader, *, closer: bool
+) -> tuple[Finding, list[Notice]]:
+    """The finding where runs differ, and what was seen on the way to it."""
     different = [comparison for comparison in comparisons if not comparison.equal]
-    if not different:
-        return None, _look_again(plan, readers["1"], folder, progress)
     earliest = min(different, key=_first_step)
     finding = finding_from(earliest, differs=len(different), pairs=len(comparisons))
-    if settings.level != "auto":
-        return finding, []
-    window = window_for(earliest)
-    progress.note(f"the runs differ in step {window[0]}; running again to see every operator of that step")
-    # Nothing is gained by running on behind the step in question.
-    closer = replace(plan, runs=2, level=Level.OP, window=window, steps=window[1])
-    outcomes = execute(closer, folder / "closer", progress)
-    return refine(finding, earliest, outcomes, readers["1"])
+    return look_closer(case, finding, earliest, first) if closer else (finding, [])
 
 
-def _look_again(plan: RunPlan, first: TraceReader, folder: Path, progress: Progress) -> list[Notice]:
+def _look_again(case: Case, first: TraceReader) -> list[Notice]:
     """At level `op` looking itself may change bits: hold one run against a run that is only hooked."""
-    if plan.level is not Level.OP:
+    if case.plan.level is not Level.OP:
         return []
-    progress.note("running once more at level `layer`, to see whether looking at operators changes the bits")
-    (outcome,) = execute(replace(plan, runs=1, level=Level.LAYER), folder / "hooked", progress)
+    case.progress.note(
+        "running once more at level `layer`, to see whether looking at operators changes the bits"
+    )
+    (outcome,) = case.run_again("hooked", runs=1, level=Level.LAYER)
     if outcome.trace is None:
         return []
     with TraceReader(outcome.trace) as hooked:
@@ -192,7 +192,8 @@ def _target_of(function: Callable[..., object]) -> Target:
     name, module = getattr(function, "__qualname__", ""), getattr(function, "__module__", None)
     if not name or "<" in name or module is None:
         raise TargetError(
-            "callable-not-importable", f"{function!r} cannot be found again in a fresh process",
+            "callable-not-importable",
+            f"{function!r} cannot be found again in a fresh process",
             "define it at the top level of a module",
         )
     if module != "__main__":
@@ -200,7 +201,9 @@ def _target_of(function: Callable[..., object]) -> Target:
     file = getattr(sys.modules["__main__"], "__file__", None)
     if file is None:
         raise TargetError(
-            "callable-not-importable", f"{name} was defined interactively", "define it in a file and import it"
+            "callable-not-importable",
+            f"{name} was defined interactively",
+            "define it in a file and import it",
         )
     return Target(TargetKind.CALLABLE, f"{file}:{name}", path=Path(file), attribute=name)
 

@@ -63,5 +63,5 @@ def signal_name(number: int) -> str:
 def _looked_for(plan: RunPlan) -> str:
     seen = "no module was called, no backward pass ran and no optimizer took a step"
     if plan.target.kind is TargetKind.SCRIPT:
-        return f"{seen}, and the file defines no make_model"
+        return f"{seen}, and the file does not define make_model and make_batches"
     return seen

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from detaudit.model.result import Notice
-from detaudit.model.trace import Event, Kind, Place, Step, StreamRole
+from detaudit.model.trace import Event, Kind, Phase, Place, Step, StreamRole
 from detaudit.trace.reader import TraceReader
 
-_Key = tuple[Place, int]
+_CHANGEABLE = frozenset({Phase.BACKWARD, Phase.OPTIMIZER})
+"""Where a changed backward pass shows first."""
 
 
 def observer_effect(hooked: TraceReader, watched: TraceReader, before: int | None = None) -> list[Notice]:
@@ -25,7 +26,8 @@ def observer_effect(hooked: TraceReader, watched: TraceReader, before: int | Non
             except KeyError:
                 break
             if event is not None:
-                return [_notice(event, head.index)]
+                # Only backward passes are known to take another path; elsewhere it is chance.
+                return [_notice(event, head.index)] if event.place.phase in _CHANGEABLE else []
     return []
 
 
@@ -54,8 +56,8 @@ def _notice(event: Event, step: int) -> Notice:
     where = ".".join(filter(None, (place.module, place.name))) or place.root or place.kind.value
     line = "" if event.site is None else f", {event.site.file}:{event.site.line}"
     text = (
-        f"looking at operators changed the bits of this program, first in step {step}, {place.phase.value} of "
-        f"{where}{line}: under a dispatch mode, torch computes the backward pass of a few operators in another "
-        "way. Runs were compared only with runs looked at in the same way"
+        f"looking at operators changed the bits of this program, first in step {step}, {place.phase.value} "
+        f"of {where}{line}: under a dispatch mode, torch computes the backward pass of a few operators "
+        "in another way. Runs were compared only with runs looked at in the same way"
     )
     return Notice("observer-effect", text)

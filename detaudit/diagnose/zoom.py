@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import finding_from
+from detaudit.compare.wording import FROM_OUTSIDE
+from detaudit.diagnose.case import Case
 from detaudit.diagnose.observer import observer_effect
 from detaudit.model.plan import RunOutcome
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Notice
-from detaudit.model.trace import Kind, Phase
+from detaudit.model.trace import Kind, Level, Phase
 from detaudit.trace.reader import TraceReader
 
+FURTHER_STEPS = 20
+"""How far behind the step in question a second look goes: a race may come out equal there and show later."""
 
-def window_for(comparison: Comparison) -> tuple[int, int]:
-    """The steps to look at closely: the one in which the runs part."""
+
+def look_closer(
+    case: Case, finding: Finding, coarse: Comparison, hooked: TraceReader
+) -> tuple[Finding, list[Notice]]:
+    """Put the operator into a finding, if closer runs part where the first ones did.
+
+    `hooked` is the trace of a run without operators. Where the closer runs do not part there (a race that
+    came out equal, a clock), the finding keeps its place, its rate counts them, and a notice says so.
+    """
+    why = ""
+    notices: list[Notice] = []
+    for number, window in enumerate(_windows(coarse)):
+        case.progress.note(_announcement(window))
+        outcomes = case.run_again(f"closer{number}", runs=2, level=Level.OP, window=window)
+        if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
+            return finding, [_not_named("a run at level `op` did not end well")]
+        closer, notices = _compare(outcomes, coarse, hooked)
+        finding = _count(finding, differs=not closer.equal)
+        if closer.first is not None and _same_place(coarse, closer.first):
+            return _with_operator(finding, closer), notices
+        why = _why_not(closer)
+    return finding, [*notices, _not_named(why)]
+
+
+def _windows(comparison: Comparison) -> Iterator[tuple[int, int]]:
+    """The steps to look at: the one in which the runs part, then all up to some way behind it."""
     if comparison.first is None:
         raise ValueError("the runs do not differ")
-    return comparison.first.step, comparison.first.step + 1
+    step = comparison.first.step
+    yield step, step + 1
+    if comparison.first.kind is DivergenceKind.VALUE:
+        yield 0, step + 1 + FURTHER_STEPS
 
 
-def refine(
-    finding: Finding, coarse: Comparison, outcomes: list[RunOutcome], hooked: TraceReader
-) -> tuple[Finding, list[Notice]]:
-    """Put the operator into a finding, if the closer runs part where the first ones did.
-
-    Where they do not (a race that came out equal, a clock), the finding stays as it is and a notice says so.
-    """
-    if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
-        return finding, [_not_seen("a run at level `op` did not end well")]
+def _compare(
+    outcomes: list[RunOutcome], coarse: Comparison, hooked: TraceReader
+) -> tuple[Comparison, list[Notice]]:
     with ExitStack() as stack:
         readers = [stack.enter_context(TraceReader(outcome.trace)) for outcome in outcomes if outcome.trace]
         closer = compare(readers[0], readers[1], coarse.runs)
-        rate = {"differs": finding.rate["differs"] + (not closer.equal), "pairs": finding.rate["pairs"] + 1}
-        finding = replace(finding, rate=rate)
-        if coarse.first is None or closer.first is None:
-            return finding, [_not_seen("the two runs at level `op` agreed, so the difference comes and goes")]
-        notices = observer_effect(hooked, readers[0], before=coarse.first.step)
-        if not _same_place(coarse.first, closer.first):
-            return finding, [*notices, _not_seen(f"the runs at level `op` parted elsewhere: {_where(closer.first)}")]
-        return _with_operator(finding, closer), notices
+        agreed = min(one.first.step for one in (coarse, closer) if one.first is not None)
+        return closer, observer_effect(hooked, readers[0], before=agreed)
 
 
 def _with_operator(finding: Finding, closer: Comparison) -> Finding:
-    fine = finding_from(closer, differs=finding.rate["differs"], pairs=finding.rate["pairs"])
+    fine = finding_from(closer, **finding.rate)
     if fine.origin.op is None:
         return finding
     # The layer run knows the phase and the module better: an operator outside of all modules has neither.
@@ -55,38 +75,51 @@ def _with_operator(finding: Finding, closer: Comparison) -> Finding:
         root=fine.origin.root or finding.origin.root,
         event=finding.origin.event,
     )
-    sites = tuple(site for site in (finding.site, *finding.other_sites) if site not in (None, fine.site))
+    sites = (finding.site, *finding.other_sites)
     return replace(
         finding,
         origin=origin,
         site=fine.site or finding.site,
-        other_sites=tuple(dict.fromkeys(site for site in sites if site is not None)),
+        other_sites=tuple(dict.fromkeys(site for site in sites if site not in {None, fine.site} and site)),
         symbol=fine.symbol,
-        message=f"{finding.message}; {fine.message}",
+        message=f"{finding.message.removesuffix(f': {FROM_OUTSIDE}')}; {fine.message}",
     )
 
 
-def _same_place(coarse: Divergence, closer: Divergence) -> bool:
+def _same_place(coarse: Comparison, closer: Divergence) -> bool:
     """Whether an operator-level divergence can be the layer-level one, seen more closely."""
-    if coarse.step != closer.step or coarse.kind is not closer.kind or coarse.stream != closer.stream:
+    seen = coarse.first
+    if seen is None or seen.kind is not closer.kind or seen.stream != closer.stream:
         return False
     if closer.event.place.kind is not Kind.OP:
-        return coarse.event.place == closer.event.place
-    if coarse.kind is DivergenceKind.STRUCTURE:
         return False
-    return _compatible(coarse.event.place.phase, closer.event.place.phase)
+    return seen.kind is DivergenceKind.VALUE and _compatible(seen.event.place.phase, closer.event.place.phase)
 
 
 def _compatible(coarse: Phase, closer: Phase) -> bool:
-    # Operators outside of modules are told apart less well: before the first forward pass of a step, all is data.
+    # Operators outside of modules are told apart less well: before a step's forward pass, all is data.
     before_forward = {Phase.INIT, Phase.DATA, Phase.OPTIMIZER, Phase.EVAL, Phase.FORWARD}
     return coarse is closer or (closer in before_forward and coarse in before_forward)
 
 
-def _where(divergence: Divergence) -> str:
-    place = divergence.event.place
-    return f"step {divergence.step}, {place.phase.value}, {place.module or place.name or place.kind.value}"
+def _count(finding: Finding, *, differs: bool) -> Finding:
+    rate = {"differs": finding.rate["differs"] + differs, "pairs": finding.rate["pairs"] + 1}
+    return replace(finding, rate=rate)
 
 
-def _not_seen(why: str) -> Notice:
+def _announcement(window: tuple[int, int]) -> str:
+    if window[1] - window[0] == 1:
+        return f"the runs differ in step {window[0]}; running again to see every operator of that step"
+    return f"not the same again; running once more to see every operator up to step {window[1]}"
+
+
+def _why_not(closer: Comparison) -> str:
+    if closer.first is None:
+        return "the runs at level `op` agreed, so the difference comes and goes"
+    place = closer.first.event.place
+    where = f"{place.phase.value}, {place.module or place.name or place.kind.value}"
+    return f"the runs at level `op` parted where no operator shows it: step {closer.first.step}, {where}"
+
+
+def _not_named(why: str) -> Notice:
     return Notice("operator-not-named", f"the operator is not named: {why}")

@@ -36,7 +36,11 @@ def tensor_digest(tensor: torch.Tensor) -> bytes:
     """
     if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and tensor.layout is _STRIDED:
         try:
-            if tensor.is_contiguous() and not tensor.is_neg() and not (tensor.is_complex() and tensor.is_conj()):
+            if (
+                tensor.is_contiguous()
+                and not tensor.is_neg()
+                and not (tensor.is_complex() and tensor.is_conj())
+            ):
                 return digest_address(tensor.data_ptr(), tensor.nbytes, _seed(tensor))
         except RuntimeError:
             # Tensors without a storage of their own: functorch wrappers, nested tensors.
@@ -92,7 +96,7 @@ def _strided_digest(tensor: torch.Tensor) -> bytes:
 
 
 def _wrapper_digest(tensor: torch.Tensor) -> bytes:
-    names, context = tensor.__tensor_flatten__()  # type: ignore[attr-defined]  # checked by the caller
+    names, _ = tensor.__tensor_flatten__()  # type: ignore[attr-defined]  # checked by the caller
     inner = [tensor_digest(getattr(tensor, name)) for name in names]
     # Ragged sizes are symbols, numbered anew for every tensor.
     shape = [size if isinstance(size, int) else "ragged" for size in tensor.shape]

@@ -61,7 +61,9 @@ class _Walk:
         if isinstance(value, torch.Tensor):
             self.numbers.append(tensor_digest(value))
         elif isinstance(value, str | bytes):
-            self.text.append(_tagged(type(value).__name__, value if isinstance(value, bytes) else _utf8(value)))
+            self.text.append(
+                _tagged(type(value).__name__, value if isinstance(value, bytes) else _utf8(value))
+            )
         elif isinstance(value, _PLAIN):
             self.numbers.append(_tagged(type(value).__name__, _utf8(repr(value))))
         elif depth >= _MAX_DEPTH:
@@ -93,7 +95,7 @@ class _Walk:
         else:
             self._object(value, depth)
 
-    def _array(self, array: Any, depth: int) -> None:
+    def _array(self, array: Any, depth: int) -> None:  # noqa: ANN401 - numpy may not be imported
         if array.dtype.hasobject:
             self._mark(array, array.size)
             for item in array.ravel().tolist():

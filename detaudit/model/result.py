@@ -107,7 +107,7 @@ class Origin:
     stream: str = "main"
     kind: str = "value"
     receiver: bool = False
-    """True if the inputs already differ and nothing recorded before them does: they come from outside torch."""
+    """True if the inputs differ already and nothing recorded before them does: it came from outside torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Compared:
     level: str
     not_varied: tuple[str, ...]
     bound: dict[str, float]
-    """`confidence`, and `agreement_at_least`: with that confidence, the lower bound on how often two runs agree."""
+    """`confidence`, and `agreement_at_least`: with that confidence, how often two runs agree at least."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ is used; where it does not agree (another Python or numpy), the official state i
 from __future__ import annotations
 
 import ctypes
+import functools
 import struct
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from xxhash import xxh3_64_hexdigest
@@ -52,31 +54,46 @@ def _torch_state(generator: torch.Generator) -> str:
 def _python_reader() -> Callable[[], str] | None:
     random = sys.modules.get("random")
     instance = getattr(random, "_inst", None)
-    if random is None or instance is None:
+    if instance is None:
         return None
     # CPython keeps the words behind the object's head (Modules/_randommodule.c).
     address = id(instance) + object.__basicsize__
-    words, index = instance.getstate()[1][:-1], instance.getstate()[1][-1]
+    *words, index = instance.getstate()[1]
     raw = ctypes.string_at(address, _MERSENNE_TWISTER_BYTES)
-    gaussian = lambda: instance.gauss_next  # noqa: E731 - read anew at each call
-    if raw in (struct.pack("=i624I", index, *words), struct.pack("=624Ii", *words, index)):
-        view = (ctypes.c_char * _MERSENNE_TWISTER_BYTES).from_address(address)
-        return lambda: xxh3_64_hexdigest(bytes(view) + repr(gaussian()).encode())
+    if raw in {struct.pack("=i624I", index, *words), struct.pack("=624Ii", *words, index)}:
+        return functools.partial(_python_state, _view(address), instance)
     return lambda: xxh3_64_hexdigest(repr(instance.getstate()).encode())
 
 
+def _python_state(words: ctypes.Array[ctypes.c_char], instance: Any) -> str:  # noqa: ANN401 - random.Random, whose stub lacks it
+    # A second normal number waits outside of the words.
+    return xxh3_64_hexdigest(bytes(words) + repr(instance.gauss_next).encode())
+
+
 def _numpy_reader() -> Callable[[], str] | None:
-    numpy = sys.modules["numpy"]
-    generator = getattr(numpy.random.mtrand, "_rand", None)
-    bit_generator = getattr(generator, "_bit_generator", None)
-    if generator is None:
+    instance = getattr(sys.modules["numpy.random"].mtrand, "_rand", None)
+    if instance is None:
         return None
-    if bit_generator is not None and type(bit_generator).__name__ == "MT19937":
+    bit_generator = instance._bit_generator
+    if type(bit_generator).__name__ == "MT19937":
         address = bit_generator.ctypes.state_address
         state = bit_generator.state["state"]
         packed = struct.pack("=624Ii", *map(int, state["key"]), int(state["pos"]))
         if ctypes.string_at(address, _MERSENNE_TWISTER_BYTES) == packed:
-            view = (ctypes.c_char * _MERSENNE_TWISTER_BYTES).from_address(address)
-            # Whoever holds the view must hold the generator that owns the memory.
-            return lambda owner=bit_generator: xxh3_64_hexdigest(view) if owner else ""
-    return lambda: xxh3_64_hexdigest(repr(generator.get_state(legacy=False)).encode())
+            return functools.partial(_numpy_state, _view(address), instance, bit_generator)
+    return functools.partial(_slow_numpy_state, instance)
+
+
+def _numpy_state(words: ctypes.Array[ctypes.c_char], instance: Any, bit_generator: object) -> str:  # noqa: ANN401 - a private numpy type
+    # `set_bit_generator` puts another one in its place; holding this one keeps its memory valid.
+    if instance._bit_generator is not bit_generator:
+        return _slow_numpy_state(instance)
+    return xxh3_64_hexdigest(words)
+
+
+def _slow_numpy_state(instance: Any) -> str:  # noqa: ANN401 - a private numpy type
+    return xxh3_64_hexdigest(repr(instance.get_state(legacy=False)).encode())
+
+
+def _view(address: int) -> ctypes.Array[ctypes.c_char]:
+    return (ctypes.c_char * _MERSENNE_TWISTER_BYTES).from_address(address)

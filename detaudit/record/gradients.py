@@ -10,7 +10,8 @@ import torch
 
 from detaudit.digest.tensor import tensor_digest
 from detaudit.model.trace import Kind, Level, Phase
-from detaudit.record.names import IdentityMap, Names, TensorName
+from detaudit.record.identity import IdentitySet
+from detaudit.record.names import Names, TensorName
 from detaudit.record.recorder import Recorder, digest_or_none, observing
 
 
@@ -28,20 +29,20 @@ class Gradients:
     def __init__(self, recorder: Recorder, names: Names) -> None:
         self._recorder = recorder
         self._names = names
-        self._watched: IdentityMap[torch.Tensor, bool] = IdentityMap()
+        self._watched: IdentitySet[torch.Tensor] = IdentitySet()
         self.called_at: dict[tuple[str, str | None], bytes] = {}
         """The line that last called a module: the site of its gradients."""
 
     def watch(self, parameter: torch.Tensor) -> None:
         """Record this leaf's gradients from now on (level `layer` and above)."""
-        if self._recorder.level is Level.STEP or self._watched.get(parameter) is not None:
+        if self._recorder.level is Level.STEP or parameter in self._watched:
             return
         if not parameter.requires_grad or not parameter.is_leaf:
             return
         name = self._names.tensor(parameter)
         if name is None:
             raise KeyError("a parameter without a name")
-        self._watched.set(parameter, True)
+        self._watched.add(parameter)
         # Weakly, because the parameter itself holds the hooks.
         leaf = _Leaf(name, weakref.ref(parameter))
         parameter.register_hook(self._arriving(leaf))

@@ -51,7 +51,7 @@ def install(session: Session) -> Recorder:
     if session.level is Level.OP:
         operators = Operators(recorder)
         watch_threads(operators)
-        operators.__enter__()
+        operators.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return recorder
 
 

@@ -12,7 +12,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDat
 
 from detaudit.digest.value import split_digest
 from detaudit.model.trace import Batch, Kind, Phase
-from detaudit.record.names import IdentityMap
+from detaudit.record.identity import IdentityMap
 from detaudit.record.recorder import Recorder, observing
 
 
@@ -73,8 +73,8 @@ class Loaders:
                 started(loader, iterator)
             reset(iterator, loader, first_iter)
 
-        loader_class._get_iterator = making  # type: ignore[method-assign]  # the one place all iteration starts
-        _BaseDataLoaderIter._reset = resetting  # type: ignore[method-assign]  # where persistent workers start over
+        loader_class._get_iterator = making  # type: ignore[assignment,method-assign]  # the one place all iteration starts
+        _BaseDataLoaderIter._reset = resetting  # type: ignore[assignment,method-assign]  # where persistent workers start over
 
     def _started(self, loader: Any, iterator: Any) -> None:  # noqa: ANN401 - torch's private iterator classes
         counters = self._loaders.get(loader)
@@ -93,7 +93,7 @@ class Loaders:
 
         @functools.wraps(next_index)
         def sampling(iterator: Any) -> Any:  # noqa: ANN401 - whatever the sampler gives
-            index = next_index(iterator)
+            index = next_index(iterator)  # type: ignore[no-untyped-call]  # torch leaves it untyped
             sampled(iterator, index)
             return index
 
@@ -113,7 +113,7 @@ class Loaders:
         @functools.wraps(process_data)
         def processing(iterator: Any, data: Any, worker: int) -> Any:  # noqa: ANN401 - a batch can be anything
             received(iterator, worker)
-            return process_data(iterator, data, worker)
+            return process_data(iterator, data, worker)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
         _MultiProcessingDataLoaderIter._process_data = processing  # type: ignore[method-assign]  # knows the worker
 
@@ -131,7 +131,7 @@ class Loaders:
             delivered(iterator, data)
             return data
 
-        _BaseDataLoaderIter.__next__ = advancing  # type: ignore[method-assign]  # every batch passes here
+        _BaseDataLoaderIter.__next__ = advancing  # type: ignore[assignment,method-assign]  # every batch passes here
 
     def _delivered(self, iterator: Any, data: object) -> None:  # noqa: ANN401 - torch's private iterator classes
         iteration = self._iterations.get(iterator)
@@ -145,7 +145,11 @@ class Loaders:
         if text is not None:
             recorder.add(stream, recorder.key(Phase.DATA, Kind.BATCH_TEXT, "", None, name), text, site=site)
         batch = Batch(
-            sequence, iteration.loader, iteration.iteration, iteration.delivered, iteration.worker,
+            sequence,
+            iteration.loader,
+            iteration.iteration,
+            iteration.delivered,
+            iteration.worker,
             _indices(self._samples(iterator, iteration)),
         )
         recorder.batch_writer().add_batch(stream.number, batch)

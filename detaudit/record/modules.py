@@ -23,7 +23,6 @@ from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.trace.layout import NO_SITE
 
-
 _GLOBAL_HOOKS = (
     torch_module._global_backward_pre_hooks,
     torch_module._global_backward_hooks,
@@ -109,7 +108,7 @@ class Modules:
         else:
             # The call began before recording did.
             return
-        if nn.parameter.is_lazy(module) or hasattr(module, "_infer_parameters"):
+        if self._weights.awaits_lazy:
             self._weights.lazy_made(stream, module)
         if self._everything or not stream.calls:
             self._output(stream, call, output)

@@ -7,51 +7,15 @@ outermost module, the root, by its class, with `#2` and so on for further ones i
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
 from detaudit.digest.tensor import tensor_digest
+from detaudit.record.identity import IdentityMap
 from detaudit.record.sites import Sites
 from detaudit.trace.layout import NO_SITE
-
-_Object = TypeVar("_Object")
-_Value = TypeVar("_Value")
-
-
-class IdentityMap(Generic[_Object, _Value]):
-    """Maps objects to values by identity, without keeping the objects alive or needing their hash."""
-
-    def __init__(self) -> None:
-        self._entries: dict[int, tuple[weakref.ref[_Object], _Value]] = {}
-
-    def get(self, item: _Object) -> _Value | None:
-        """The value of `item`, or None."""
-        entry = self._entries.get(id(item))
-        # An address may have been used again since: only the object itself counts.
-        return entry[1] if entry is not None and entry[0]() is item else None
-
-    def set(self, item: _Object, value: _Value) -> None:
-        """Set the value of `item`."""
-        number, entries = id(item), self._entries
-        reference = weakref.ref(item, lambda gone: _forget(entries, number, gone))
-        entries[number] = (reference, value)
-
-    def items(self) -> Iterator[tuple[_Object, _Value]]:
-        """All living objects with their values, in order of entry."""
-        for reference, value in list(self._entries.values()):
-            item = reference()
-            if item is not None:
-                yield item, value
-
-
-def _forget(entries: dict[int, tuple[weakref.ref[_Object], _Value]], number: int, gone: object) -> None:
-    entry = entries.get(number)
-    if entry is not None and entry[0] is gone:
-        del entries[number]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch._C._autograd import _get_sequence_nr
 from torch.utils._python_dispatch import TorchDispatchMode
 from xxhash import xxh3_128_digest
 
@@ -43,14 +44,14 @@ class Operators(TorchDispatchMode):
         return False
 
     def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._recorder = recorder
         self._plans: dict[Any, OperatorPlan] = {}
         self._owners: dict[tuple[int, int], _Owner] = {}
         """Who ran the forward operator of a graph node, by (stream, the node's sequence number)."""
         self._owners_step: dict[int, int] = {}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401, ARG002 - torch's own signature
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
         """Call the operator; record it if its step is in the window."""
         kwargs = kwargs or {}
         recorder = self._recorder
@@ -112,12 +113,12 @@ class Operators(TorchDispatchMode):
         A node of the autograd graph is numbered before its forward operator is dispatched; in the
         backward pass the node under way has that number again.
         """
-        recorder, stream = self._recorder, self._recorder.stream()
+        stream = self._recorder.stream()
         if self._owners_step.get(stream.number) != stream.step:
             self._owners_step[stream.number] = stream.step
             self._owners = {key: owner for key, owner in self._owners.items() if key[0] != stream.number}
         node = torch._C._current_autograd_node()
-        number = (stream.number, torch.autograd._get_sequence_nr() - 1)
+        number = (stream.number, _get_sequence_nr() - 1)
         if node is None:
             owner = self._here(stream)
             self._owners.setdefault(number, owner)
@@ -168,7 +169,18 @@ def _digest_into(item: Any, digests: list[bytes]) -> None:  # noqa: ANN401 - arg
 
 _NOTHING = bytes(16)
 
-_SCALARS = (bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
+_SCALARS = (
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    type(None),
+    torch.dtype,
+    torch.device,
+    torch.layout,
+    torch.memory_format,
+)
 
 
 def _scalar(value: object) -> bytes:

@@ -248,7 +248,9 @@ class Recorder:
         writer.set_meta("problems", list(self.problems))
 
 
-def observing(recorder: Recorder, hook: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result | None]:
+def observing(
+    recorder: Recorder, hook: Callable[_Arguments, _Result]
+) -> Callable[_Arguments, _Result | None]:
     """Wrap a hook: it is timed, and an error in it ends the recording but never the user's program."""
 
     @functools.wraps(hook)

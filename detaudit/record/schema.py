@@ -75,7 +75,9 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
         changes = argument.alias_info is not None and argument.alias_info.is_write
         if changes:
             written.append((position, argument.name))
-        if not (changes and _write_only(base, position, argument)) and not _shape_only(base, overload, position):
+        if not (changes and _write_only(base, position, argument)) and not _shape_only(
+            base, overload, position
+        ):
             read.append((position, argument.name))
     results = base not in _UNINITIALISED
     return OperatorPlan(

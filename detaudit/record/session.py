@@ -46,11 +46,11 @@ class Session:
 
     def header(self) -> dict[str, object]:
         """What the trace says about itself from the start."""
-        from detaudit import __version__
+        from detaudit.model.version import VERSION
         from detaudit.digest.algorithm import ALGORITHM
 
         return {
-            "detaudit": __version__,
+            "detaudit": VERSION,
             "digest": ALGORITHM,
             "level": self.level.value,
             "target": self.target,

@@ -70,7 +70,7 @@ class Updates:
             recorder.has_optimizer = True
             patch_step(optimizer)
 
-        Optimizer._patch_step_function = noticing  # type: ignore[method-assign]  # the only moment all share
+        Optimizer._patch_step_function = noticing  # type: ignore[assignment,method-assign]  # the only moment all share
 
     def _before(self, optimizer: Optimizer) -> None:
         recorder, stream = self._recorder, self._recorder.stream()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -9,7 +11,8 @@ from torch.nn.parameter import is_lazy
 from detaudit.digest.tensor import tensor_digest
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.gradients import Gradients
-from detaudit.record.names import IdentityMap, Names
+from detaudit.record.identity import IdentityMap, IdentitySet
+from detaudit.record.names import Names, TensorName
 from detaudit.record.recorder import Recorder, digest_or_none
 from detaudit.record.stream import StreamState
 
@@ -21,9 +24,11 @@ class Weights:
         self._recorder = recorder
         self._names = names
         self._gradients = gradients
-        self._seen: IdentityMap[torch.Tensor, bool] = IdentityMap()
+        self._seen: IdentitySet[torch.Tensor] = IdentitySet()
         self._scanned: IdentityMap[nn.Module, int] = IdentityMap()
-        self._roots: dict[str, IdentityMap[nn.Module, int]] = {}
+        self.awaits_lazy = False
+        """Whether a root was seen with parameters that its first call is still to make."""
+        self._roots: dict[str, IdentitySet[nn.Module]] = {}
 
     def module_called(self, stream: StreamState, module: nn.Module) -> None:
         """Record the initial values of all parts of this module's root that were not seen before."""
@@ -33,27 +38,27 @@ class Weights:
         if self._scanned.get(root) == self._names.generation:
             return
         self._scanned.set(root, self._names.generation)
-        self._roots.setdefault(label, IdentityMap()).set(root, 0)
+        self._roots.setdefault(label, IdentitySet()).add(root)
         self._names.name_parameters(root)
         for parameter in root.parameters():
+            self.awaits_lazy |= is_lazy(parameter)
             self.first_seen(stream, parameter)
-        for path, part in root.named_modules():
-            for name, buffer in part._buffers.items():
-                if buffer is not None and self._seen.get(buffer) is None and _has_values(buffer):
-                    self._seen.set(buffer, True)
-                    self._buffer(stream, Phase.INIT, label, path, name, buffer)
+        for name, buffer in self._buffers_of(root, label):
+            if buffer not in self._seen:
+                self._seen.add(buffer)
+                self._buffer(stream, Phase.INIT, name, buffer)
 
     def first_seen(self, stream: StreamState, parameter: torch.Tensor) -> None:
         """Record a parameter's value and watch its gradients, if it is new and has a value."""
-        if self._seen.get(parameter) is not None or not _has_values(parameter):
+        if parameter in self._seen or not _has_values(parameter):
             return
-        self._seen.set(parameter, True)
+        self._seen.add(parameter)
         self.name_unknown([parameter])
         self._weight(stream, Phase.INIT, parameter, None)
         self._gradients.watch(parameter)
 
     def lazy_made(self, stream: StreamState, module: nn.Module) -> None:
-        """Record parameters that a lazy module made in its first call."""
+        """Record parameters that a lazy module made in its first call, which just ended."""
         for parameter in module._parameters.values():
             if parameter is not None:
                 self.first_seen(stream, parameter)
@@ -68,27 +73,31 @@ class Weights:
     def buffers(self, stream: StreamState) -> None:
         """Record the buffers of every root that was called in this step."""
         for label in stream.roots_since_step:
-            for root, _ in self._roots.get(label, IdentityMap()).items():
-                for path, part in root.named_modules():
-                    for name, buffer in part._buffers.items():
-                        if buffer is not None and _has_values(buffer):
-                            self._buffer(stream, Phase.OPTIMIZER, label, path, name, buffer)
+            for root in self._roots.get(label, ()):
+                for name, buffer in self._buffers_of(root, label):
+                    self._buffer(stream, Phase.OPTIMIZER, name, buffer)
+
+    def _buffers_of(self, root: nn.Module, label: str) -> Iterator[tuple[TensorName, torch.Tensor]]:
+        for path, part in root.named_modules():
+            for name, buffer in part._buffers.items():
+                if buffer is not None and _has_values(buffer):
+                    yield TensorName(label, path, name, self._names.made_at(buffer)), buffer
 
     @property
     def seen_anything(self) -> bool:
         """Whether any parameter is known yet."""
-        return next(self._seen.items(), None) is not None
+        return next(iter(self._seen), None) is not None
 
     def trained(self) -> list[torch.Tensor]:
         """All living parameters that were seen and want a gradient."""
-        return [tensor for tensor, _ in self._seen.items() if tensor.requires_grad and tensor.is_leaf]
+        return [tensor for tensor in self._seen if tensor.requires_grad and tensor.is_leaf]
 
     def name_unknown(self, parameters: list[torch.Tensor]) -> None:
         """Find names for parameters that have none: in their modules if possible."""
         if all(self._names.tensor(parameter) is not None for parameter in parameters):
             return
         for roots in self._roots.values():
-            for root, _ in roots.items():
+            for root in roots:
                 self._names.name_parameters(root)
         self._names.name_anonymous(parameters)
 
@@ -101,13 +110,10 @@ class Weights:
         digest = digest_or_none(recorder, tensor_digest, parameter)
         recorder.add(stream, key, digest, site=name.site if site is None else site)
 
-    def _buffer(
-        self, stream: StreamState, phase: Phase, label: str, path: str, name: str, buffer: torch.Tensor
-    ) -> None:
+    def _buffer(self, stream: StreamState, phase: Phase, name: TensorName, buffer: torch.Tensor) -> None:
         recorder = self._recorder
-        key = recorder.key(phase, Kind.BUFFER, label, path, name)
-        digest = digest_or_none(recorder, tensor_digest, buffer)
-        recorder.add(stream, key, digest, site=self._names.made_at(buffer))
+        key = recorder.key(phase, Kind.BUFFER, name.root, name.module, name.name)
+        recorder.add(stream, key, digest_or_none(recorder, tensor_digest, buffer), site=name.site)
 
 
 def _has_values(tensor: torch.Tensor) -> bool:

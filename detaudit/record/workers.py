@@ -32,7 +32,11 @@ class _Watching:
 
     def _record(self, item: tuple[Any, Any]) -> None:
         number, data = item
-        if number is None or type(data).__module__ == torch_worker.__name__ or type(data).__name__ == "ExceptionWrapper":
+        if (
+            number is None
+            or type(data).__module__ == torch_worker.__name__
+            or type(data).__name__ == "ExceptionWrapper"
+        ):
             # Not a batch: an answer to a reset, the end of a stream, an error.
             return
         recorder, stream = self._recorder, self._recorder.stream()
@@ -44,7 +48,7 @@ class _Watching:
         return getattr(self._queue, name)
 
 
-def worker_loop(*args: Any) -> None:
+def worker_loop(*args: Any) -> None:  # noqa: ANN401 - torch's own arguments, passed on
     """Run torch's worker loop, watched. Importable, because spawned workers find it by name."""
     from detaudit.record.install import current
 
@@ -60,4 +64,4 @@ def worker_loop(*args: Any) -> None:
 
 def watch_workers() -> None:
     """Have every DataLoader start its workers with `worker_loop`."""
-    torch_worker._worker_loop = worker_loop
+    torch_worker._worker_loop = worker_loop  # type: ignore[assignment]  # takes whatever torch's takes

@@ -117,7 +117,7 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
         return
     extent = f"{_count(compared.steps, 'step')}, {_count(compared.events, 'event')}, level {compared.level}"
     if result.verdict is not Verdict.REPRODUCIBLE:
-        yield Line("compared", f"{_count(len(result.runs), 'run')}, {_rate(result)}: {extent}")
+        yield Line("compared", f"{_rate(result)}: {extent}")
         return
     yield Line("compared", f"{_count(len(result.runs), 'run')}, every number the same: {extent}")
     yield Line("that excludes", bound_in_words(compared))
@@ -127,9 +127,9 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
 
 def _rate(result: AuditResult) -> str:
     if not result.findings:
-        return "no pair found to differ"
+        return f"{_count(len(result.runs), 'run')}, no pair found to differ"
     rate = result.findings[0].rate
-    return f"{rate['differs']} of {_count(rate['pairs'], 'pair')} differing"
+    return f"{rate['differs']} of {_count(rate['pairs'], 'pair')} of runs differ"
 
 
 def bound_in_words(compared: Compared) -> str:

@@ -8,12 +8,10 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import RunOutcome, RunPlan
@@ -55,12 +53,14 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     _write_session(plan, folder)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:
-        streams: dict[str, IO[bytes] | None] = {"stdout": None, "stderr": None}
-        if capture:
-            streams = {"stdout": stack.enter_context(stdout.open("wb")), "stderr": stack.enter_context(stderr.open("wb"))}
         try:
             process = subprocess.Popen(
-                command_for(plan), env=_environment(folder), start_new_session=True, stdin=subprocess.DEVNULL, **streams
+                command_for(plan),
+                env=_environment(folder),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=stack.enter_context(stdout.open("wb")) if capture else None,
+                stderr=stack.enter_context(stderr.open("wb")) if capture else None,
             )
         except OSError as error:
             raise RunError("run-not-started", f"the run could not be started: {error}") from error
@@ -95,12 +95,15 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
     try:
         if not run.folder.is_dir():
             raise RunError(
-                "trace-gone", f"the program removed the folder of its own trace, {run.folder}", "audit it with --keep FOLDER"
+                "trace-gone",
+                f"the program removed the folder of its own trace, {run.folder}",
+                "audit it with --keep FOLDER",
             )
         recorded = _complete(run.folder, trace, code, seconds)
     except (sqlite3.Error, OSError) as error:
         raise RunError(
-            "trace-not-written", f"the trace of run {run.id} could not be completed: {error}",
+            "trace-not-written",
+            f"the trace of run {run.id} could not be completed: {error}",
             "free some space, or name another folder with --keep",
         ) from error
     return RunOutcome(run.id, trace if recorded else None, code, seconds, timed_out, run.stdout, run.stderr)
@@ -178,7 +181,9 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
     try:
         (folder / "session.json").write_text(json.dumps(values), encoding="utf-8")
     except OSError as error:
-        raise RunError("folder-not-writable", f"cannot write to {folder}: {error.strerror}", "name another folder") from error
+        raise RunError(
+            "folder-not-writable", f"cannot write to {folder}: {error.strerror}", "name another folder"
+        ) from error
 
 
 def conditions(plan: RunPlan) -> dict[str, object]:

@@ -35,6 +35,8 @@ def record(ref: TargetRef, settings: Settings, output: Path, progress: Progress)
             shutil.move(outcome.trace, output)
         except OSError as error:
             raise OutputError(
-                "trace-not-written", f"cannot write {output}: {error.strerror or error}", "name another file with -o"
+                "trace-not-written",
+                f"cannot write {output}: {error.strerror or error}",
+                "name another file with -o",
             ) from error
         return replace(outcome, trace=output)

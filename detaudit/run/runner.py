@@ -1,4 +1,4 @@
-"""Carry out a run plan: as many runs as it asks for, in fresh processes, one after the other or side by side."""
+"""Carry out a run plan: as many runs as it asks for, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def _one(plan: RunPlan, run: str, folder: Path, progress: Progress, stop: Event)
     try:
         own.mkdir(parents=True)
     except OSError as error:
-        raise RunError("folder-not-writable", f"cannot make {own}: {error.strerror}", "name another folder") from error
+        raise RunError(
+            "folder-not-writable", f"cannot make {own}: {error.strerror}", "name another folder"
+        ) from error
     progress.run_started(run, plan.runs, plan.level.value)
     with launched(plan, run, own) as under_way:
         timed_out = watch(plan, under_way, progress, stop)

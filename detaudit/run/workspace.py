@@ -24,7 +24,8 @@ def workspace(keep: Path | None) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix="detaudit-"))
     except OSError as error:
         raise OutputError(
-            "folder-not-writable", f"no temporary folder can be made: {error.strerror}",
+            "folder-not-writable",
+            f"no temporary folder can be made: {error.strerror}",
             "free some space, set TMPDIR, or name a folder with --keep",
         ) from error
     try:

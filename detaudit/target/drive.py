@@ -84,7 +84,7 @@ def default_loss(model: Any, batch: Any) -> Any:  # noqa: ANN401 - any model, an
 
 def refuse(text: str) -> NoReturn:
     """End the process with a message that the audit passes on."""
-    print(f"detaudit: {text}", file=sys.stderr)
+    sys.stderr.write(f"detaudit: {text}\n")
     raise SystemExit(EXIT_TARGET)
 
 

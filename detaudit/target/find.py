@@ -13,7 +13,9 @@ from pathlib import Path
 from detaudit.errors import TargetError
 from detaudit.model.plan import Target, TargetKind, TargetRef
 
-FORMS = "a target is train.py, model.py (with make_model), model.py:make_model, -m pkg.mod or pkg.mod:callable"
+FORMS = (
+    "a target is train.py, model.py (with make_model), model.py:make_model, -m pkg.mod or pkg.mod:callable"
+)
 
 
 def find_target(ref: TargetRef) -> Target:
@@ -27,7 +29,8 @@ def find_target(ref: TargetRef) -> Target:
     if path.is_dir() and (path / "__main__.py").is_file():
         return Target(TargetKind.SCRIPT, ref.text, ref.args, path=path)
     names = _names_in(path)
-    if "make_model" in names:
+    # Many scripts have a make_model of their own; only with make_batches can detaudit drive it.
+    if {"make_model", "make_batches"} <= names:
         return _model_file(ref, path, names)
     return Target(TargetKind.SCRIPT, ref.text, ref.args, path=path)
 
@@ -35,11 +38,14 @@ def find_target(ref: TargetRef) -> Target:
 def _model_file(ref: TargetRef, path: Path, names: set[str]) -> Target:
     if "make_batches" not in names:
         raise TargetError(
-            "model-file-incomplete", f"{path} defines make_model but not make_batches",
+            "model-file-incomplete",
+            f"{path} defines make_model but not make_batches",
             "a model file needs make_model() and make_batches(); loss_fn and make_optimizer are optional",
         )
     if ref.args:
-        raise TargetError("model-file-arguments", "a model file takes no arguments", "remove what follows `--`")
+        raise TargetError(
+            "model-file-arguments", "a model file takes no arguments", "remove what follows `--`"
+        )
     return Target(TargetKind.MODEL_FILE, ref.text, path=path)
 
 
@@ -69,7 +75,9 @@ def _find_module(name: str) -> None:
     if top in sys.builtin_module_names:
         return
     if importlib.machinery.PathFinder.find_spec(top, [str(Path.cwd()), *sys.path]) is None:
-        raise TargetError("module-missing", f"no module named {top!r}", f"it is looked for as `python -m` does; {FORMS}")
+        raise TargetError(
+            "module-missing", f"no module named {top!r}", f"it is looked for as `python -m` does; {FORMS}"
+        )
 
 
 def _names_in(path: Path) -> set[str]:
@@ -85,7 +93,9 @@ def _names_in(path: Path) -> set[str]:
     except SyntaxError as error:
         text = (error.text or "").rstrip()
         place = f"{path}:{error.lineno}: {error.msg}" + (f"\n    {text.strip()}" if text else "")
-        raise TargetError("target-syntax", f"the target is not valid Python: {place}", "does `python` run it?") from error
+        raise TargetError(
+            "target-syntax", f"the target is not valid Python: {place}", "does `python` run it?"
+        ) from error
     except ValueError as error:
         raise TargetError("target-syntax", f"{path} is not Python source: {error}", FORMS) from error
     return {name for node in tree.body for name in _bound(node)}

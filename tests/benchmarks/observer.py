@@ -113,7 +113,9 @@ def observe(program: Program, level: str, expected: Expected) -> Observation:
 def changes(expected: Expected, recorded: Ending, trace: TraceReader) -> list[str]:
     """Say what is not as in the plain runs. The exit status is the program's own, as its trace states it."""
     status = trace.info.exit_code
-    differences = [] if status == expected.exit_code else [f"exit status {status} instead of {expected.exit_code}"]
+    differences = (
+        [] if status == expected.exit_code else [f"exit status {status} instead of {expected.exit_code}"]
+    )
     differences += _missing("stdout", expected.stdout, _lines(recorded.outcome.stdout))
     differences += _missing("stderr", expected.stderr, _lines(recorded.outcome.stderr))
     differences += _missing("bits", expected.alive, recorded.alive)

@@ -44,7 +44,8 @@ def test_constant_tensors_are_told_apart():
 def test_equal_nans_are_equal_and_payloads_count():
     """NaN equals itself bit for bit; another payload is another value, and so is -0.0."""
     nan, payload = (
-        torch.frombuffer(bytearray(struct.pack("=I", bits)), dtype=torch.float32) for bits in (0x7FC00000, 0x7FC00001)
+        torch.frombuffer(bytearray(struct.pack("=I", bits)), dtype=torch.float32)
+        for bits in (0x7FC00000, 0x7FC00001)
     )
 
     assert tensor_digest(nan) == tensor_digest(nan.clone())
@@ -113,7 +114,10 @@ def test_sparse_tensors_are_digested_by_their_parts(layout):
         pytest.param(lambda: torch.empty(0, 3), id="empty"),
         pytest.param(lambda: torch.tensor(1.5), id="scalar"),
         pytest.param(lambda: torch.empty(3, device="meta"), id="meta"),
-        pytest.param(lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), id="jagged"),
+        pytest.param(
+            lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
+            id="jagged",
+        ),
         pytest.param(lambda: torch.ones(3, 3).to_mkldnn(), id="mkldnn"),
         pytest.param(lambda: torch.nn.Parameter(torch.ones(3)), id="parameter"),
     ],
@@ -127,7 +131,16 @@ def test_unusual_tensors_have_a_digest(make):
 
 def test_empty_tensors_of_other_shapes_differ():
     """Without a single byte, dtype and shape still count."""
-    assert len({tensor_digest(torch.empty(0)), tensor_digest(torch.empty(0, 1)), tensor_digest(torch.empty(0).int())}) == 3
+    assert (
+        len(
+            {
+                tensor_digest(torch.empty(0)),
+                tensor_digest(torch.empty(0, 1)),
+                tensor_digest(torch.empty(0).int()),
+            }
+        )
+        == 3
+    )
 
 
 def test_inside_function_transforms_the_values_are_seen():

@@ -57,7 +57,7 @@ def test_different_values_differ(value, other):
     ],
 )
 def test_equal_values_are_equal(value, other):
-    """The order of keys, memory layout, and plain numbers in foreign objects (a time, an address) do not count."""
+    """Order of keys, memory layout, and plain numbers in foreign objects (a time) do not count."""
     assert value_digest(value) == value_digest(other)
 
 

@@ -87,7 +87,7 @@ def test_names_and_lines(record):
 
 
 def test_values_flow(record):
-    """A digest is the same wherever the value is: out of one module and into the next, gradient and its use."""
+    """A digest is the same wherever the value is: out of one module and into the next."""
     reader = record(TWO_STEPS)
     (first,), (norm,) = (found(reader, kind=Kind.MODULE, module=name) for name in ("first", "norm"))
     (arrived,) = found(reader, kind=Kind.GRAD, module="first", name="weight")
@@ -107,7 +107,7 @@ def test_a_final_evaluation_is_no_step(record):
 
 
 def test_level_step_sees_only_the_boundaries(record):
-    """At level `step` there are weights, gradients as used, state, loss and outermost calls, and no layers."""
+    """At level `step` there are weights, gradients as used, state and outermost calls, and no layers."""
     reader = record(TWO_STEPS, level="step")
 
     assert found(reader, kind=Kind.MODULE, module="first") == []
@@ -117,7 +117,7 @@ def test_level_step_sees_only_the_boundaries(record):
 
 
 def test_generators_at_step_boundaries(record):
-    """The states of python's, numpy's and torch's generators are there; the one drawn from moves, others stay."""
+    """The states of all three generators are there; the one drawn from moves, others stay."""
     reader = record("import numpy\n" + TWO_STEPS.replace("\n    ", "\n"))
     first, second, *_ = ({one.name: one.digest for one in head.generators} for head in reader.heads(1))
 
@@ -165,7 +165,9 @@ def test_batches_know_their_samples_and_workers(record):
 
     assert {batch.worker for batch in batches} == {0, 1}
     assert all(batch.samples for batch in batches)
-    assert sorted(sum((batch.samples for batch in batches), ())) == list(range(len(sum((b.samples for b in batches), ()))))
+    assert sorted(sum((batch.samples for batch in batches), ())) == list(
+        range(len(sum((b.samples for b in batches), ())))
+    )
 
 
 @pytest.mark.parametrize("program", ["loader_fork.py", "loader_spawn.py"])
@@ -174,7 +176,12 @@ def test_workers_leave_streams_of_their_own(record, program):
     reader = record(ZOO / program)
     workers = [stream for stream in reader.streams if stream.role == "loader-worker"]
     made = {e.outputs for w in workers for h in reader.heads(w.id) for e in reader.step(w.id, h.index).events}
-    received = {e.outputs for h in reader.heads(1) for e in reader.step(1, h.index).events if e.place.kind is Kind.BATCH}
+    received = {
+        e.outputs
+        for h in reader.heads(1)
+        for e in reader.step(1, h.index).events
+        if e.place.kind is Kind.BATCH
+    }
 
     assert sorted(stream.process for stream in workers) == ["loader worker 0", "loader worker 1"]
     assert received <= made
@@ -203,10 +210,13 @@ def test_threads_are_recorded(record):
 
 
 def test_compiled_code_stays_compiled(record):
-    """A compiled model is not run eagerly: its layers are not seen, its weights and outputs are; op level too."""
+    """A compiled model is not run eagerly: its layers are not seen, its weights and outputs are."""
     for level in ("layer", "op"):
         reader = record(ZOO / "compile_aot_eager.py", level=level)
 
-        assert {event.place.module for event in found(reader, kind=Kind.MODULE, root="OptimizedModule")} <= {"", None}
+        assert {event.place.module for event in found(reader, kind=Kind.MODULE, root="OptimizedModule")} <= {
+            "",
+            None,
+        }
         assert found(reader, kind=Kind.GRAD_USED)
         assert not [e for e in found(reader, kind=Kind.OP, phase=Phase.FORWARD) if e.place.module]

@@ -53,7 +53,7 @@ def test_a_difference_is_told_in_about_ten_lines():
     assert "train.py:22 in forward" in text
     assert "x = self.conv1(x)" in text
     assert "12 weights and 9 modules, from step 3 on" in text
-    assert "1 of 1 pair differing" in text
+    assert "1 of 1 pair of runs differ" in text
 
 
 def test_a_cause_is_not_invented():

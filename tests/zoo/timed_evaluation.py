@@ -1,6 +1,6 @@
 """An evaluation that runs when enough time has passed, and draws from torch's generator."""
 
-# expect: not-reproducible phase=eval|data|forward module=1|None line=22
+# expect: not-reproducible phase=eval|data|forward module=1|<root>|None line=22
 import time
 
 import torch

@@ -13,7 +13,7 @@ _here = os.path.dirname(os.path.abspath(__file__))
 _package_parent = os.path.dirname(os.path.dirname(os.path.dirname(_here)))
 
 
-def _prepare():
+def _prepare() -> None:
     # At the end of the path, and only for this import: nothing of the user's may be shadowed.
     sys.path.append(_package_parent)
     try:
@@ -23,7 +23,7 @@ def _prepare():
     prepare()
 
 
-def _hand_on():
+def _hand_on() -> None:
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", sys.path)
     if spec is None or spec.loader is None or spec.origin == __file__:
         return

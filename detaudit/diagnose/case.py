@@ -1,0 +1,32 @@
+"""What an audit works with: how to run the target, where to put the runs, whom to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detaudit.model.plan import RunOutcome, RunPlan
+from detaudit.model.trace import Level
+from detaudit.run.progress import Progress
+from detaudit.run.runner import execute
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One audit under way."""
+
+    plan: RunPlan
+    folder: Path
+    progress: Progress
+
+    def run(self) -> list[RunOutcome]:
+        """Run the target as often as the plan says."""
+        return execute(self.plan, self.folder, self.progress)
+
+    def run_again(
+        self, name: str, *, runs: int, level: Level, window: tuple[int, int] | None = None
+    ) -> list[RunOutcome]:
+        """Run the target again at another level, in a folder of that name; no further than the window."""
+        steps = self.plan.steps if window is None else window[1]
+        plan = replace(self.plan, runs=runs, level=level, window=window, steps=steps)
+        return execute(plan, self.folder / name, self.progress)
