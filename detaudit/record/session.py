@@ -46,8 +46,8 @@ class Session:
 
     def header(self) -> dict[str, object]:
         """What the trace says about itself from the start."""
-        from detaudit.model.version import VERSION
         from detaudit.digest.algorithm import ALGORITHM
+        from detaudit.model.version import VERSION
 
         return {
             "detaudit": VERSION,

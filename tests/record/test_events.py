@@ -192,7 +192,7 @@ def test_workers_leave_streams_of_their_own(record, program):
     [("spawn_training.py", "SpawnProcess-1"), ("subprocess_trains.py", "python -c"), ("forks.py", "fork 1")],
 )
 def test_other_processes_are_recorded(record, program, label):
-    """Training in a spawned process, a Python subprocess and a forked child is in the one trace of the run."""
+    """Training in spawned, forked and plain Python child processes is in the one trace of the run."""
     reader = record(ZOO / program)
     (stream,) = [stream for stream in reader.streams if stream.label == label]
 

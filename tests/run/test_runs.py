@@ -45,7 +45,7 @@ def test_a_traceback_is_the_users_own(run_program):
     assert outcome.exit_code == 1
     assert "net(torch.randn(4, 5))" in shown
     assert "mat1 and mat2 shapes cannot be multiplied" in shown
-    assert os.path.join("detaudit", "record") not in shown
+    assert "detaudit/record" not in shown
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,8 @@ def test_a_program_that_removes_its_traces_folder_is_told(run_program):
     """A program that deletes the folder in which it is recorded gives an error that says so."""
     from detaudit.errors import RunError
 
-    inside = "__import__('shutil').rmtree(__import__('os').path.dirname(__import__('os').environ['DETAUDIT_SESSION']))"
+    session = "__import__('os').environ['DETAUDIT_SESSION']"
+    inside = f"__import__('shutil').rmtree(__import__('os').path.dirname({session}))"
     with pytest.raises(RunError) as caught:
         run_program(STEPS.format(inside=inside + " if step == 1 else None"))
     assert caught.value.slug == "trace-gone"
@@ -162,7 +163,7 @@ def test_kept_runs_can_be_compared_later(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupting_leaves_nothing_behind(tmp_path, number, code):
-    """Ctrl-C, or being asked to end, ends the runs under way, removes their folder and gives its exit code."""
+    """Ctrl-C or SIGTERM ends the runs under way, removes their folder and gives its exit code."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "detaudit", "check", str(HANGS)], env=environment, stderr=subprocess.PIPE

@@ -66,12 +66,14 @@ def place(tmp_path, monkeypatch):
         (["package", "--jobs", "2", "--", "--x", "1"], 2),
     ],
 )
-def test_forms(place, arguments, code, capsys):
+@pytest.mark.usefixtures("place")
+def test_forms(arguments, code, capsys):
     """Model files, callables by file and by module, `-m`, and folders run, and are judged by what they do."""
     assert main(["check", *arguments]) == code, capsys.readouterr().err
 
 
-def test_a_model_file_takes_the_steps_it_is_told(place, tmp_path):
+@pytest.mark.usefixtures("place")
+def test_a_model_file_takes_the_steps_it_is_told(tmp_path):
     """With `--steps 2`, a model file with three batches takes two steps."""
     trace = tmp_path / "two.trace"
     assert main(["record", "model.py", "--steps", "2", "-o", str(trace)]) == 0
@@ -115,7 +117,8 @@ def test_from_python_a_function_of_the_script_itself(place):
     assert done.stdout == "reproducible\n"
 
 
-def test_a_script_that_trains_nothing_says_what_was_looked_for(place, capsys):
+@pytest.mark.usefixtures("place")
+def test_a_script_that_trains_nothing_says_what_was_looked_for(capsys):
     """No module call, no backward pass, no optimizer step: unverified, with what was looked for."""
     Path("nothing.py").write_text("import torch\nprint(torch.ones(2))\n")
 
