@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from detaudit.run.progress import Silence
 from detaudit.run.runner import execute
 from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader
+
+# Tests run side by side: OpenMP threads that spin while they wait would take each other's cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ZOO = Path(__file__).parent / "zoo"
 

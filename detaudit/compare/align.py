@@ -48,6 +48,13 @@ class Pair:
         return self.first is not None and self.second is not None and self.first.inputs == self.second.inputs
 
     @property
+    def outputs_agree(self) -> bool:
+        """True if both runs have the event and the same came out."""
+        return (
+            self.first is not None and self.second is not None and self.first.outputs == self.second.outputs
+        )
+
+    @property
     def agrees(self) -> bool:
         """True if both runs have the event with the same digests."""
         if self.first is None or self.second is None:

@@ -32,5 +32,9 @@ def is_numeric(kind: Kind) -> bool:
 
 
 def decides(kind: Kind) -> bool:
-    """True if a difference of value in this kind is a fault even where the training agrees."""
-    return is_numeric(kind) and kind is not Kind.OP
+    """True if a difference in what came out is a fault even where the training agrees.
+
+    What goes in is none by itself: a batch or an argument that changes no output (the time at which a sample
+    was read, say) reaches no number.
+    """
+    return kind in CORE or kind in {Kind.MODULE, Kind.GRAD_OUTPUT}

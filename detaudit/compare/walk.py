@@ -182,34 +182,34 @@ class Walk:
 
     def _weigh(self, numeric: list[Pair], heads: Heads) -> None:
         index = index_of(heads)
-        faults = {id(pair) for pair in numeric if self._is_fault(pair, index)}
-        if is_complete(heads[0]) == is_complete(heads[1]):
-            chosen = choose(numeric)
-        else:
-            chosen = choose_in_lone_step(numeric, second_takes_it=is_complete(heads[1]))
-        if self.found.earliest is None:
+        self.found.core |= any(pair.event.place.kind in CORE for pair in numeric)
+        values = [pair for pair in numeric if not self._excused(pair)]
+        is_fault = any(_is_decisive(pair) for pair in values)
+        if not is_fault:
+            for pair in numeric:
+                self._list(self.found.doubtful, pair, index)
+        # Values that go in and change nothing in their step are no beginning of anything.
+        if self.found.earliest is None and (is_fault or any(pair.missing for pair in numeric)):
+            chosen = self._choose(numeric, heads)
             self.found.earliest = divergence(chosen, self.thread.label, index)
-        if faults and self.found.fault is None:
-            # An operator alone is no fault, but where there is one it may be where it starts.
-            fault = choose([pair for pair in numeric if id(pair) in faults or _is_operator_value(pair)])
-            is_earliest = fault is chosen and self.found.earliest.step == index
-            self.found.fault = (
-                self.found.earliest if is_earliest else divergence(fault, self.thread.label, index)
-            )
+        if is_fault and self.found.fault is None:
+            fault = divergence(choose(values), self.thread.label, index)
+            self.found.fault = self.found.earliest if fault == self.found.earliest else fault
 
-    def _is_fault(self, pair: Pair, index: int) -> bool:
-        """Weigh one difference; what is not a fault by itself is remembered as doubtful."""
+    @staticmethod
+    def _choose(numeric: list[Pair], heads: Heads) -> Pair:
+        if is_complete(heads[0]) == is_complete(heads[1]):
+            return choose(numeric)
+        return choose_in_lone_step(numeric, second_takes_it=is_complete(heads[1]))
+
+    def _excused(self, pair: Pair) -> bool:
+        """True if this difference is no fault by itself: an extra pass, or what that has shifted."""
         place = pair.event.place
         if place.kind in CORE:
-            self.found.core = True
-            return True
+            return False
         if pair.missing and place.phase in SHIFTING:
             self.shifted.add(place.phase)
-        excused = place.phase in SHIFTING and place.phase in self.shifted
-        if not pair.missing and decides(place.kind) and not excused:
-            return True
-        self._list(self.found.doubtful, pair, index)
-        return False
+        return pair.missing or (place.phase in SHIFTING and place.phase in self.shifted)
 
     def _count_as_missing_step(self, pairs: list[Pair], heads: Heads, index: int) -> None:
         """Note that only one run completes the step: the training differs, whatever the events say."""
@@ -247,6 +247,12 @@ def _same(ours: StepHead, theirs: StepHead) -> bool:
 
 def _events(head: StepHead | None) -> int:
     return 0 if head is None else head.events
+
+
+def _is_decisive(pair: Pair) -> bool:
+    if pair.event.place.kind in CORE:
+        return True
+    return not pair.missing and not pair.outputs_agree and decides(pair.event.place.kind)
 
 
 def _trains(place: Place) -> bool:

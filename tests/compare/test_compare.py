@@ -48,8 +48,8 @@ def test_equal_runs_agree(runs, compared):
     assert result.harmless == ()
 
 
-@pytest.mark.parametrize("changed", ["batch", "conv", "net", "loss", "grad", "used", "weight", "state"])
-def test_a_change_of_any_numeric_event_is_a_fault(runs, compared, changed):
+@pytest.mark.parametrize("changed", ["conv", "net", "loss", "grad", "used", "weight", "state"])
+def test_a_change_of_any_result_is_a_fault(runs, compared, changed):
     fill(runs[0])
     fill(runs[1], change_from=2, **{changed: "other"})
     result = compared(*runs)
@@ -248,10 +248,18 @@ def test_an_event_without_outputs_is_compared_on_its_inputs(runs, compared):
     assert compared(*runs).equal
 
 
-def test_an_event_without_outputs_whose_inputs_differ_is_a_fault(runs, compared):
+def test_what_goes_in_and_changes_no_result_is_harmless(runs, compared):
+    fill(runs[0])
+    fill(runs[1], change_from=2, batch="other")
+    result = compared(*runs)
+    assert result.equal
+    assert result.harmless[0].event.place.kind is Kind.BATCH
+
+
+def test_an_event_without_outputs_whose_inputs_differ_is_harmless(runs, compared):
     for run, value in zip(runs, "xy", strict=True):
         run.step(*training_step(0), module("gate", value, None))
-    assert not compared(*runs).equal
+    assert compared(*runs).equal
 
 
 def test_loader_workers_never_decide(runs, compared):
