@@ -178,3 +178,17 @@ def test_a_tensor_without_reachable_values_is_refused():
 
     with pytest.raises((UndigestableError, RuntimeError, NotImplementedError)):
         tensor_digest(Opaque())
+
+
+def test_changes_behind_the_version_counter_are_seen():
+    """Writes through `.data`, numpy or the storage count as no version: the digest sees them."""
+    tensor, seen = torch.zeros(8), set()
+    for write in (
+        lambda: tensor.data.add_(1),
+        lambda: tensor.numpy().__setitem__(0, 5),
+        lambda: tensor.untyped_storage().__setitem__(4, 7),
+    ):
+        seen.add(tensor_digest(tensor))
+        write()
+
+    assert len(seen | {tensor_digest(tensor)}) == 4

@@ -220,3 +220,29 @@ def test_compiled_code_stays_compiled(record):
         }
         assert found(reader, kind=Kind.GRAD_USED)
         assert not [e for e in found(reader, kind=Kind.OP, phase=Phase.FORWARD) if e.place.module]
+
+
+def test_looking_at_operators_imports_no_compiler(run_program):
+    """At level `op` the first operator does not pull in torch._dynamo, which takes seconds."""
+    source = """
+        import sys, torch
+        w = torch.ones(3, requires_grad=True)
+        for _ in range(2):
+            (w * 2).sum().backward()
+            w.data -= 0.1 * w.grad
+        print("torch._dynamo" in sys.modules)
+    """
+    assert run_program(source, level="op").stdout.read_text() == "False\n"
+
+
+def test_a_lazy_module_shows_its_weights_before_its_output(record):
+    """Parameters made in the first call are recorded, and watched, from that call on."""
+    reader = record(ZOO / "lazy_modules.py")
+    kinds = [
+        (event.place.phase, event.place.kind)
+        for event in events(reader)
+        if event.place.name in {"weight", ""}
+    ]
+
+    assert kinds.index((Phase.INIT, Kind.WEIGHT)) < kinds.index((Phase.FORWARD, Kind.MODULE))
+    assert found(reader, kind=Kind.GRAD)
