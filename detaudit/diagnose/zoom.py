@@ -16,6 +16,8 @@ from detaudit.model.result import Comparison, Divergence, DivergenceKind, Findin
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.trace.reader import TraceReader
 
+OUTSIDE = "it comes from outside torch (all operators before it were seen and agree)"
+
 FURTHER_STEPS = 20
 """How far behind the step in question a second look goes: a race may come out equal there and show later."""
 
@@ -39,6 +41,9 @@ def look_closer(
         finding = _count(finding, differs=not closer.equal)
         if closer.first is not None and _same_place(coarse, closer.first):
             return _with_operator(finding, closer), notices
+        if _same_event(coarse, closer):
+            # Every operator before it was seen and agreed: no operator made the difference.
+            return replace(finding, message=finding.message.replace(FROM_OUTSIDE, OUTSIDE)), notices
         why = _why_not(closer)
     return finding, [*notices, _not_named(why)]
 
@@ -94,6 +99,12 @@ def _same_place(coarse: Comparison, closer: Divergence) -> bool:
     if closer.event.place.kind is not Kind.OP:
         return False
     return seen.kind is DivergenceKind.VALUE and _compatible(seen.event.place.phase, closer.event.place.phase)
+
+
+def _same_event(coarse: Comparison, closer: Comparison) -> bool:
+    if coarse.first is None or closer.first is None:
+        return False
+    return (coarse.first.step, coarse.first.event.place) == (closer.first.step, closer.first.event.place)
 
 
 def _compatible(coarse: Phase, closer: Phase) -> bool:

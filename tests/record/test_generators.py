@@ -11,7 +11,7 @@ from detaudit.record.generators import Generators
 
 DRAWS = {
     "python": random.random,
-    "numpy": np.random.standard_normal,  # noqa: NPY002 - the global generator is what is tested
+    "numpy": np.random.standard_normal,
     "torch": lambda: torch.rand(1),
 }
 
