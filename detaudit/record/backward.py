@@ -51,11 +51,8 @@ class Backward:
         recorder, stream = self._recorder, self._recorder.stream()
         outermost = not stream.backward_depth
         tensors = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)  # type: ignore[call-overload]  # torch takes any sequence
-        if outermost and not stream.calls:
-            if stream.backwards_since_step and not self._called_modules(stream):
-                self._updates.forward_begins(stream)
-            if not stream.gradients_seen and not self._called_modules(stream):
-                self._meet_leaves(stream, tensors)
+        if outermost and not stream.calls and not self._weights.in_modules:
+            self._meet_leaves(stream, tensors)
         phase = Phase.FORWARD if outermost else Phase.BACKWARD
         key = recorder.key(phase, Kind.LOSS, "", None, name)
         value = tensors[0] if len(tensors) == 1 else tensors
@@ -76,17 +73,16 @@ class Backward:
         if not stream.backward_depth and not stream.calls:
             stream.backwards_since_step += 1
 
-    @staticmethod
-    def _called_modules(stream: StreamState) -> bool:
-        # With modules, the step already ended when the next forward pass began.
-        return bool(stream.roots_since_step)
-
     def _meet_leaves(self, stream: StreamState, outputs: list[torch.Tensor]) -> None:
-        """Find parameters that no module or optimizer has shown: where the graph ends."""
+        """Find the parameters of a program without modules: where its graph ends.
+
+        Such programs may make new tensors in every step; the graph says which are in use.
+        """
+        if self._recorder.has_optimizer and stream.gradients_seen:
+            return
         leaves = list(_leaves(outputs))
-        self._weights.name_unknown(leaves)
-        for leaf in leaves:
-            self._weights.first_seen(stream, leaf)
+        self._updates.graph_begins(stream, leaves)
+        self._weights.meet(stream, leaves)
 
 
 def _leaves(outputs: list[torch.Tensor]) -> Iterator[torch.Tensor]:

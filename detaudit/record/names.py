@@ -6,6 +6,7 @@ outermost module, the root, by its class, with `#2` and so on for further ones i
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class Names:
         self._class_counts: dict[str, int] = {}
         self._modules: IdentityMap[nn.Module, ModuleName] = IdentityMap()
         self._tensors: IdentityMap[torch.Tensor, TensorName] = IdentityMap()
-        self._anonymous: dict[tuple[int, ...], int] = {}
+        self._anonymous: dict[torch.Size, int] = {}
 
     def module_registered(self, parent: nn.Module, _name: str, child: nn.Module | None) -> None:
         """Hook: `child` became a part of `parent`."""
@@ -112,17 +113,29 @@ class Names:
         return self._made_at.get(tensor) or NO_SITE
 
     def name_anonymous(self, tensors: list[torch.Tensor]) -> None:
-        """Name tensors that are trained without belonging to a module.
+        """Name tensors that an optimizer trains without their belonging to a module.
 
-        Their position (in an optimizer, in a graph) may differ between equal runs, so they are named by
-        shape and, among equal shapes, in the order of their digests at the time they are first seen.
+        Their position may differ between equal runs, so they are named by shape and, among equal shapes, in
+        the order of their digests at the time they are first seen.
         """
         unknown = [tensor for tensor in tensors if self._tensors.get(tensor) is None]
-        for tensor in sorted(unknown, key=lambda tensor: (tuple(tensor.shape), tensor_digest(tensor))):
-            shape = tuple(tensor.shape)
-            number = self._anonymous[shape] = self._anonymous.get(shape, 0) + 1
-            text = "x".join(map(str, shape)) or "scalar"
-            self._tensors.set(tensor, TensorName("", None, f"tensor[{text}]#{number}", NO_SITE))
+        for tensor in sorted(unknown, key=_shape_and_digest):
+            number = self._anonymous[tensor.shape] = self._anonymous.get(tensor.shape, 0) + 1
+            self._tensors.set(tensor, _anonymous_name(tensor, number))
+
+    def name_leaves(self, leaves: list[torch.Tensor]) -> None:
+        """Name the leaves of one graph in the same way, counting anew in every graph.
+
+        A program may replace its parameters by new tensors in each step: those get the old names again.
+        """
+        known = {name for name in map(self._tensors.get, leaves) if name is not None}
+        for leaf in sorted(
+            (leaf for leaf in leaves if self._tensors.get(leaf) is None), key=_shape_and_digest
+        ):
+            names = (_anonymous_name(leaf, number) for number in itertools.count(1))
+            name = next(name for name in names if name not in known)
+            known.add(name)
+            self._tensors.set(leaf, name)
 
     def _label(self, root: nn.Module) -> str:
         label = self._labels.get(root)
@@ -132,3 +145,12 @@ class Names:
             label = name if count == 1 else f"{name}#{count}"
             self._labels.set(root, label)
         return label
+
+
+def _shape_and_digest(tensor: torch.Tensor) -> tuple[tuple[int, ...], bytes]:
+    return tuple(tensor.shape), tensor_digest(tensor)
+
+
+def _anonymous_name(tensor: torch.Tensor, number: int) -> TensorName:
+    text = "x".join(map(str, tensor.shape)) or "scalar"
+    return TensorName("", None, f"tensor[{text}]#{number}", NO_SITE)

@@ -50,15 +50,21 @@ class Updates:
 
     def forward_begins(self, stream: StreamState) -> None:
         """Without an optimizer, whatever updated the weights since the backward pass is done now."""
-        recorder = self._recorder
         # Weights that threads share may change before this thread's first backward pass.
-        shared = stream.is_side and self._weights.seen_anything
-        if recorder.has_optimizer or not (stream.backwards_since_step or shared):
-            return
-        self._weights.after_update(stream, self._weights.trained(), recorder.sites.here())
+        shared = stream.is_side and self._weights.in_modules
+        if not self._recorder.has_optimizer and (stream.backwards_since_step or shared):
+            self._by_hand(stream, self._weights.trained())
+
+    def graph_begins(self, stream: StreamState, leaves: list[torch.Tensor]) -> None:
+        """The same for a program without modules, whose parameters are the leaves of its graph."""
+        if not self._recorder.has_optimizer and stream.backwards_since_step:
+            self._by_hand(stream, [leaf for leaf in leaves if self._names.tensor(leaf) is not None])
+
+    def _by_hand(self, stream: StreamState, parameters: list[torch.Tensor]) -> None:
+        self._weights.after_update(stream, parameters, self._recorder.sites.here())
         if stream.backwards_since_step:
             self._weights.buffers(stream)
-            recorder.end_step(stream)
+            self._recorder.end_step(stream)
 
     def _notice_optimizers(self) -> None:
         # Called once for every optimizer object, at the end of its construction.

@@ -26,6 +26,8 @@ class Weights:
         self._gradients = gradients
         self._seen: IdentitySet[torch.Tensor] = IdentitySet()
         self._scanned: IdentityMap[nn.Module, int] = IdentityMap()
+        self.in_modules = False
+        """Whether any trained parameter belongs to a module."""
         self.awaits_lazy = False
         """Whether a root was seen with parameters that its first call is still to make."""
         self._roots: dict[str, IdentitySet[nn.Module]] = {}
@@ -54,6 +56,7 @@ class Weights:
             return
         self._seen.add(parameter)
         self.name_unknown([parameter])
+        self.in_modules = self.in_modules or self._is_trained(parameter)
         self._weight(stream, Phase.INIT, parameter, None)
         self._gradients.watch(parameter)
 
@@ -83,14 +86,19 @@ class Weights:
                 if buffer is not None and _has_values(buffer):
                     yield TensorName(label, path, name, self._names.made_at(buffer)), buffer
 
-    @property
-    def seen_anything(self) -> bool:
-        """Whether any parameter is known yet."""
-        return next(iter(self._seen), None) is not None
+    def meet(self, stream: StreamState, leaves: list[torch.Tensor]) -> None:
+        """Record the leaves of a graph that were not seen before."""
+        self._names.name_leaves(leaves)
+        for leaf in leaves:
+            self.first_seen(stream, leaf)
 
     def trained(self) -> list[torch.Tensor]:
-        """All living parameters that were seen and want a gradient."""
-        return [tensor for tensor in self._seen if tensor.requires_grad and tensor.is_leaf]
+        """All living parameters of modules that were seen and want a gradient."""
+        return [tensor for tensor in self._seen if self._is_trained(tensor)]
+
+    def _is_trained(self, tensor: torch.Tensor) -> bool:
+        name = self._names.tensor(tensor)
+        return tensor.requires_grad and tensor.is_leaf and name is not None and name.module is not None
 
     def name_unknown(self, parameters: list[torch.Tensor]) -> None:
         """Find names for parameters that have none: in their modules if possible."""

@@ -246,3 +246,21 @@ def test_a_lazy_module_shows_its_weights_before_its_output(record):
 
     assert kinds.index((Phase.INIT, Kind.WEIGHT)) < kinds.index((Phase.FORWARD, Kind.MODULE))
     assert found(reader, kind=Kind.GRAD)
+
+
+def test_parameters_replaced_by_new_tensors_keep_their_names(record):
+    """A program that makes new tensors in each step shows the same few weights in every step."""
+    source = """
+        import torch
+        torch.manual_seed(0)
+        w, b = torch.randn(3, requires_grad=True), torch.zeros(3, requires_grad=True)
+        for _ in range(4):
+            loss = (w * torch.randn(3) + b).pow(2).sum()
+            loss.backward()
+            w, b = ((p - 0.1 * p.grad).detach().requires_grad_() for p in (w, b))
+    """
+    reader = record(source)
+    weights = [event.place.name for step in range(4) for event in found(reader, step, kind=Kind.WEIGHT)]
+
+    assert reader.steps_completed(1) == 4
+    assert set(weights) == {"tensor[3]#1", "tensor[3]#2"}
