@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HEADER = re.compile(r"^# (expect|exit|args|flaky|hangs|requires): (.+)$", re.MULTILINE)
+HEADER = re.compile(r"^# (expect|exit|args|flaky|hangs|requires|suspicious): (.+)$", re.MULTILINE)
 ROOT = "<root>"
 
 
@@ -32,6 +32,8 @@ class Program:
     """True if two plain runs may agree by chance."""
     hangs: bool = False
     requires: tuple[str, ...] = ()
+    suspicious: bool = False
+    """True if it is reproducible and two runs differ all the same, in what reaches no number."""
 
     @property
     def observable(self) -> bool:
@@ -85,6 +87,7 @@ def _from_header(path: Path) -> Program | None:
         exit_code=int(fields.get("exit", 0)),
         flaky=fields.get("flaky") == "true",
         hangs=fields.get("hangs") == "true",
+        suspicious=fields.get("suspicious") == "true",
         requires=tuple(fields.get("requires", "").split()),
     )
 

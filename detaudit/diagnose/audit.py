@@ -98,7 +98,7 @@ def audit_target(
             for outcome in outcomes
             if outcome.trace is not None
         }
-        if len(readers) < len(outcomes):
+        if len(readers) < plan.runs:
             return _unverified(plan, outcomes, readers, [])
         comparisons = [compare(readers["1"], readers[run], ("1", run)) for run in list(readers)[1:]]
         failed = any(outcome.timed_out or outcome.exit_code for outcome in outcomes)

@@ -23,6 +23,7 @@ from detaudit.trace.writer import TraceWriter
 
 _SITE = Path(__file__).parent / "site"
 _POLL_SECONDS = 0.05
+_AFTERMATH_SECONDS = 1.0
 _GRACE_SECONDS = 3.0
 """How long a process may take to end after it was asked to, before it is killed."""
 
@@ -72,17 +73,32 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, politely at first."""
-    for signal_number, patience in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, None)):
-        alive = process.poll() is None
-        try:
-            os.killpg(process.pid, signal_number)
-        except ProcessLookupError:
-            break
-        if alive:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
+    """End a process and all that it started, politely at first.
+
+    What a program that ended by itself leaves running gets a moment too: multiprocessing's resource tracker
+    tidies up shared memory behind the program.
+    """
+    if process.poll() is None or not _gone(process, _AFTERMATH_SECONDS):
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal_number)
+            if _gone(process, _GRACE_SECONDS):
+                break
     process.wait()
+
+
+def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Whether no process of the group is left, at the latest after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        # Reaps the process itself, which would otherwise stay in its group as a zombie.
+        process.poll()
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(_POLL_SECONDS / 2)
+    return False
 
 
 def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
@@ -110,10 +126,10 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
 
 
 def steps_so_far(trace: Path) -> int:
-    """Completed steps of a trace that is still being written; 0 if it cannot be read yet."""
+    """Steps in a trace that is still being written; 0 if it cannot be read yet."""
     try:
         with TraceReader(trace) as reader:
-            return max((reader.steps_completed(stream.id) for stream in reader.streams), default=0)
+            return max((reader.steps_begun(stream.id) for stream in reader.streams), default=0)
     except TraceError:
         return 0
 

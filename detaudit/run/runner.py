@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -18,37 +19,52 @@ _REPORT_SECONDS = 0.5
 def execute(plan: RunPlan, folder: Path, progress: Progress) -> list[RunOutcome]:
     """Run the target `plan.runs` times under `folder` and return what became of each run, in order.
 
-    A run that fails does not end the others; KeyboardInterrupt ends them all. Raises RunError if a run
-    cannot be started or its trace cannot be completed.
+    After a run that fails, no further one is started: there is nothing to compare it with. KeyboardInterrupt
+    ends all that are under way. Raises RunError if a run cannot be started or its trace cannot be completed.
     """
-    runs = [str(number) for number in range(1, plan.runs + 1)]
-    stop = Event()
+    series = _Series(plan, folder, progress)
     with ThreadPoolExecutor(plan.jobs) as pool:
-        futures = [pool.submit(_one, plan, run, folder, progress, stop) for run in runs]
+        futures = [pool.submit(series.run, str(number)) for number in range(1, plan.runs + 1)]
         try:
-            return [future.result() for future in futures]
+            outcomes = [future.result() for future in futures]
         except BaseException:
             # Also on Ctrl-C: the pool would otherwise wait for the runs to end by themselves.
-            stop.set()
+            series.stop.set()
             for future in futures:
                 future.cancel()
             raise
+    return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _one(plan: RunPlan, run: str, folder: Path, progress: Progress, stop: Event) -> RunOutcome:
-    own = folder / f"run{run}-{plan.level.value}"
-    try:
-        own.mkdir(parents=True)
-    except OSError as error:
-        raise RunError(
-            "folder-not-writable", f"cannot make {own}: {error.strerror}", "name another folder"
-        ) from error
-    progress.run_started(run, plan.runs, plan.level.value)
-    with launched(plan, run, own) as under_way:
-        timed_out = watch(plan, under_way, progress, stop)
-    outcome = collect(under_way, timed_out=timed_out)
-    progress.run_ended(run, under_way.steps(), outcome.seconds)
-    return outcome
+@dataclass(frozen=True)
+class _Series:
+    """The runs of one plan."""
+
+    plan: RunPlan
+    folder: Path
+    progress: Progress
+    stop: Event = field(default_factory=Event)
+    failed: Event = field(default_factory=Event)
+
+    def run(self, run: str) -> RunOutcome | None:
+        """Carry out one run; None if an earlier one failed."""
+        if self.failed.is_set():
+            return None
+        own = self.folder / f"run{run}-{self.plan.level.value}"
+        try:
+            own.mkdir(parents=True)
+        except OSError as error:
+            raise RunError(
+                "folder-not-writable", f"cannot make {own}: {error.strerror}", "name another folder"
+            ) from error
+        self.progress.run_started(run, self.plan.runs, self.plan.level.value)
+        with launched(self.plan, run, own) as under_way:
+            timed_out = watch(self.plan, under_way, self.progress, self.stop)
+        outcome = collect(under_way, timed_out=timed_out)
+        self.progress.run_ended(run, under_way.steps(), outcome.seconds)
+        if outcome.exit_code or outcome.timed_out or outcome.trace is None:
+            self.failed.set()
+        return outcome
 
 
 def watch(plan: RunPlan, run: Launched, progress: Progress, stop: Event | None = None) -> bool:

@@ -1,6 +1,7 @@
 """Parameters of no module reach the optimizer in the order of a set of objects; each is updated alone."""
 
 # expect: reproducible
+# suspicious: true
 import torch
 
 torch.manual_seed(0)

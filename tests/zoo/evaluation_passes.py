@@ -1,6 +1,7 @@
 """An evaluation pass after each epoch, with dropout and batch normalisation switched over."""
 
 # expect: reproducible
+# suspicious: true
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset

@@ -1,6 +1,7 @@
 """Parameter groups come from sets of names: another order in each run, and the same weights."""
 
 # expect: reproducible
+# suspicious: true
 import torch
 from torch import nn
 

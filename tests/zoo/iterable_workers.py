@@ -1,6 +1,7 @@
 """An IterableDataset that is shared out among two persistent workers, for two epochs."""
 
 # expect: reproducible
+# suspicious: true
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info

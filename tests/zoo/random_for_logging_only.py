@@ -1,6 +1,7 @@
 """Python's generator is not seeded, and decides only which lines are logged."""
 
 # expect: reproducible
+# suspicious: true
 import random
 import tempfile
 

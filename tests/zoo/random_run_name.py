@@ -1,6 +1,7 @@
 """A random run name, time stamps and a process id in the log, and none of them in the numbers."""
 
 # expect: reproducible
+# suspicious: true
 import datetime
 import os
 import secrets

@@ -1,6 +1,7 @@
 """Batches in the order of a set of small integers, which does not depend on the hash seed."""
 
 # expect: reproducible
+# suspicious: true
 import torch
 from torch import nn
 

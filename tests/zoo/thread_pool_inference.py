@@ -1,6 +1,7 @@
 """Training as usual; scoring by a thread pool whose results are taken in order of submission."""
 
 # expect: reproducible
+# suspicious: true
 from concurrent.futures import ThreadPoolExecutor
 
 import torch

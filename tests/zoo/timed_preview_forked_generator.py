@@ -1,6 +1,7 @@
 """A preview that runs when enough time has passed, with torch's generator put back afterwards."""
 
 # expect: reproducible
+# suspicious: true
 import time
 
 import torch
