@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HEADER = re.compile(r"^# (expect|exit|args|flaky|hangs|requires|suspicious): (.+)$", re.MULTILINE)
+HEADER = re.compile(r"^# (expect|exit|args|flaky|hangs|requires|suspicious|alone|slow): (.+)$", re.MULTILINE)
 ROOT = "<root>"
 
 
@@ -32,6 +32,10 @@ class Program:
     """True if two plain runs may agree by chance."""
     hangs: bool = False
     requires: tuple[str, ...] = ()
+    alone: bool = False
+    """True if it must have a process to itself: for what it starts, or for what it leaves behind in it."""
+    slow: bool = False
+    """True if a run takes several times as long as others."""
     suspicious: bool = False
     """True if it is reproducible and two runs differ all the same, in what reaches no number."""
 
@@ -87,6 +91,8 @@ def _from_header(path: Path) -> Program | None:
         exit_code=int(fields.get("exit", 0)),
         flaky=fields.get("flaky") == "true",
         hangs=fields.get("hangs") == "true",
+        alone=fields.get("alone") == "true",
+        slow=fields.get("slow") == "true",
         suspicious=fields.get("suspicious") == "true",
         requires=tuple(fields.get("requires", "").split()),
     )

@@ -13,13 +13,17 @@ from detaudit.errors import EXIT_NOT_REPRODUCIBLE, EXIT_REPRODUCIBLE, EXIT_UNVER
 from detaudit.trace.reader import TraceReader
 from tests.benchmarks.observer import changes, run_probed, what_both_have
 from tests.benchmarks.running import detaudit_command, plain_command, run_command
-from tests.programs import load_programs
+from tests.programs import Program, load_programs
 
 HERE = Path(__file__).parent
 PROGRAMS = [*load_programs(HERE / "zoo"), *load_programs(HERE / "real")]
 CLEAN = [program for program in PROGRAMS if program.verdict == "reproducible"]
 FAULTY = [program for program in PROGRAMS if program.verdict == "not-reproducible"]
 SUSPICIOUS = [program for program in CLEAN if program.suspicious]
+ALONE = [program for program in CLEAN if program.alone or program.suspicious]
+TOGETHER = [program for program in CLEAN if not program.alone and not program.suspicious]
+AT_A_TIME = 8
+"""How many programs share a process, one after the other: importing torch takes most of the time."""
 BROKEN = [program for program in PROGRAMS if program.verdict == "unverified"]
 
 
@@ -33,12 +37,33 @@ def record(program, level, folder):
     return ending, TraceReader(trace)
 
 
-@pytest.mark.parametrize("program", CLEAN, ids=lambda program: program.identity)
+@pytest.mark.parametrize("program", ALONE, ids=lambda program: program.identity)
 def test_looking_changes_nothing(program):
     """Output, exit status and final bits are as without detaudit at every level, and the levels agree."""
+    check_that_looking_changes_nothing(program)
+
+
+@pytest.mark.parametrize("start", range(0, len(TOGETHER), AT_A_TIME))
+def test_looking_changes_nothing_in_programs_that_share_a_process(start, tmp_path):
+    """The same for programs that can run one after the other in one process, which keeps what they made."""
+    paths = [str(program.path) for program in TOGETHER[start : start + AT_A_TIME]]
+    together = tmp_path / "together.py"
+    together.write_text(f"import runpy\nkept = [runpy.run_path(p, run_name='__main__') for p in {paths}]\n")
+    check_that_looking_changes_nothing(Program("together", together, "reproducible"))
+
+
+def levels_of(program):
+    """All levels, but for two sorts of program: those checked at `layer` below, and those that take long."""
+    if program.suspicious:
+        return ("step", "op")
+    return ("layer", "op") if program.slow else ("step", "layer", "op")
+
+
+def check_that_looking_changes_nothing(program):
+    """Run a program plainly and recorded at each level, and compare all that can be seen of it."""
     plain = run_probed(plain_command(program))
     with tempfile.TemporaryDirectory() as folder:
-        runs = {level: record(program, level, folder) for level in ("step", "layer", "op")}
+        runs = {level: record(program, level, folder) for level in levels_of(program)}
         expected = what_both_have(plain, plain)
         if any(changes(expected, *run) for run in runs.values()):
             # Something differs: only what two plain runs have in common is to be expected.
@@ -48,7 +73,8 @@ def test_looking_changes_nothing(program):
             assert reader.info.finished
             assert reader.info.problems == ()
             assert any(reader.steps_completed(stream.id) for stream in reader.streams)
-        assert observer_effect(runs["layer"][1], runs["op"][1]) == []
+        if "layer" in runs:
+            assert observer_effect(runs["layer"][1], runs["op"][1]) == []
         for _, reader in runs.values():
             reader.close()
 
@@ -64,7 +90,9 @@ def test_suspicious_programs_are_clean(program):
 @pytest.mark.parametrize("program", FAULTY, ids=lambda program: program.identity)
 def test_faults_are_found_where_they_are(program):
     """A faulty program is called so, with the phase, and where it can be known the module, of its fault."""
-    outcome = run_command(detaudit_command("check", program, "--json", "-"))
+    # Where no operator is at fault, looking for one only takes time here.
+    level = "auto" if set(program.phases) & {"forward", "backward", "init"} else "layer"
+    outcome = run_command(detaudit_command("check", program, "--json", "-", "--level", level))
     if program.flaky and outcome.exit_code == 0:
         pytest.skip("by chance, both runs came out equal")
 

@@ -1,6 +1,8 @@
 """A tiny GPT-2 with random weights, trained by transformers.Trainer on made-up tokens."""
 
 # expect: reproducible
+# alone: true
+# slow: true
 # requires: transformers accelerate
 import os
 import tempfile

@@ -1,10 +1,13 @@
 """What a trace of a training shows, on small programs whose events are known."""
 
+import textwrap
 from collections import Counter
 
 import pytest
 
+from detaudit.cli.main import main
 from detaudit.model.trace import Kind, Phase
+from detaudit.trace.reader import TraceReader
 from tests.conftest import ZOO
 
 HEAD = """
@@ -38,6 +41,17 @@ TWO_STEPS = (
 )
 
 
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory):
+    """The trace of that program, at level `layer`."""
+    folder = tmp_path_factory.mktemp("two_steps")
+    program = folder / "program.py"
+    program.write_text(textwrap.dedent(TWO_STEPS))
+    assert main(["record", str(program), "-o", str(folder / "trace")]) == 0
+    with TraceReader(folder / "trace") as reader:
+        yield reader
+
+
 def events(reader, step=0):
     """The events of one step of the main thread."""
     return reader.step(reader.streams[0].id, step).events
@@ -52,9 +66,9 @@ def found(reader, step=0, **wanted):
     ]
 
 
-def test_a_step_in_its_order(record):
+def test_a_step_in_its_order(two_steps):
     """Initial weights, input, forward, loss, backward, what the optimizer used and what it left."""
-    reader = record(TWO_STEPS)
+    reader = two_steps
     order = list(dict.fromkeys((event.place.phase, event.place.kind) for event in events(reader)))
 
     assert reader.steps_completed(1) == 2
@@ -73,9 +87,9 @@ def test_a_step_in_its_order(record):
     ]
 
 
-def test_names_and_lines(record):
+def test_names_and_lines(two_steps):
     """Modules are named by their path, and every event has the line of the user's code that caused it."""
-    reader = record(TWO_STEPS)
+    reader = two_steps
     (call,) = found(reader, kind=Kind.MODULE, module="first")
     (initial,) = found(reader, kind=Kind.WEIGHT, phase=Phase.INIT, module="first", name="weight")
     (step,) = found(reader, kind=Kind.WEIGHT, phase=Phase.OPTIMIZER, module="norm", name="bias")
@@ -86,9 +100,9 @@ def test_names_and_lines(record):
     assert step.site.code == "optimizer.step()"
 
 
-def test_values_flow(record):
+def test_values_flow(two_steps):
     """A digest is the same wherever the value is: out of one module and into the next."""
-    reader = record(TWO_STEPS)
+    reader = two_steps
     (first,), (norm,) = (found(reader, kind=Kind.MODULE, module=name) for name in ("first", "norm"))
     (arrived,) = found(reader, kind=Kind.GRAD, module="first", name="weight")
     (used,) = found(reader, kind=Kind.GRAD_USED, module="first", name="weight")
@@ -97,9 +111,9 @@ def test_values_flow(record):
     assert arrived.outputs == used.outputs
 
 
-def test_a_final_evaluation_is_no_step(record):
+def test_a_final_evaluation_is_no_step(two_steps):
     """What comes after the last optimizer step is kept, in the phase eval, and counts as no step."""
-    reader = record(TWO_STEPS)
+    reader = two_steps
     (call,) = found(reader, 2, kind=Kind.MODULE, module="")
 
     assert call.place.phase is Phase.EVAL

@@ -1,6 +1,8 @@
 """torch.compile with the backend "inductor"."""
 
 # expect: reproducible
+# alone: true
+# slow: true
 import torch
 from torch import nn
 

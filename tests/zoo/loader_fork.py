@@ -1,6 +1,7 @@
 """A DataLoader with two workers started by fork, seeded as the manual says."""
 
 # expect: reproducible
+# alone: true
 import random
 
 import numpy as np

@@ -1,6 +1,8 @@
 """A DataLoader with two workers started by spawn, seeded as the manual says."""
 
 # expect: reproducible
+# alone: true
+# slow: true
 import random
 
 import numpy as np

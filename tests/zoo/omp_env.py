@@ -1,6 +1,7 @@
 """Sets OMP_NUM_THREADS before it imports torch, which counts only if nothing imported torch before."""
 
 # expect: reproducible
+# alone: true
 import os
 import sys
 

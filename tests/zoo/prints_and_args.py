@@ -1,6 +1,7 @@
 """Prints what a script can see of how it was started, and reads a file by a relative path."""
 
 # expect: reproducible
+# alone: true
 # args: --steps 4 --note a-word
 import argparse
 import os

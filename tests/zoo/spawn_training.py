@@ -1,6 +1,8 @@
 """torch.multiprocessing.spawn: two processes that each train a model, with ordered results."""
 
 # expect: reproducible
+# alone: true
+# slow: true
 import sys
 import tempfile
 from pathlib import Path

@@ -1,6 +1,7 @@
 """The script starts another Python, and that one trains."""
 
 # expect: reproducible
+# alone: true
 import subprocess
 import sys
 
