@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch.jit._builtins import _find_builtin, _register_builtin
 
 from detaudit.digest.tensor import tensor_digest
 from detaudit.digest.value import value_digest
@@ -45,6 +46,10 @@ class Backward:
                     end(stream, gradients)
             return gradients
 
+        # TorchScript knows these two functions by identity.
+        builtin = _find_builtin(function)
+        if builtin is not None:
+            _register_builtin(watched, builtin)
         return watched
 
     def _begins(self, outputs: object, name: str) -> StreamState:

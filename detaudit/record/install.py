@@ -20,6 +20,7 @@ from detaudit.record.recorder import Recorder
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.threads import watch_threads
+from detaudit.record.tracing import step_aside_for_tracing
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
@@ -51,6 +52,7 @@ def install(session: Session) -> Recorder:
     if session.level is Level.OP:
         operators = Operators(recorder)
         watch_threads(operators)
+        step_aside_for_tracing(operators)
         operators.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return recorder
 

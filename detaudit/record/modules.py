@@ -60,12 +60,13 @@ class Modules:
         before, after = observing(recorder, self._before), observing(recorder, self._after)
 
         # torch.compile traces through these two: it takes `is_compiling()` as true and sees nothing else.
+        # torch.jit.trace would write what is done here into its graph.
         def entering(module: nn.Module, args: tuple[Any, ...]) -> None:
-            if not torch.compiler.is_compiling():
+            if not torch.compiler.is_compiling() and torch._C._get_tracing_state() is None:
                 before(module, args, sys._getframe(1).f_locals.get("kwargs"))
 
         def leaving(module: nn.Module, _args: tuple[Any, ...], output: object) -> None:
-            if not torch.compiler.is_compiling():
+            if not torch.compiler.is_compiling() and torch._C._get_tracing_state() is None:
                 after(module, output)
 
         ours = (
