@@ -63,11 +63,14 @@ class Operators(TorchDispatchMode):
         if plan.skip:
             self._attribute()
             return func(*args, **kwargs)
-        owner, phase = self._attribute()
-        inputs = self._digest_inputs(plan, args, kwargs)
+        # A function mode of the program's own is not to see what is done here.
+        with torch._C.DisableTorchFunction():
+            owner, phase = self._attribute()
+            inputs = self._digest_inputs(plan, args, kwargs)
         result = func(*args, **kwargs)
         if inputs is not None:
-            self._record(plan, owner, phase, inputs, (args, kwargs, result))
+            with torch._C.DisableTorchFunction():
+                self._record(plan, owner, phase, inputs, (args, kwargs, result))
         return result
 
     def _record(self, plan: OperatorPlan, owner: _Owner, phase: Phase, inputs: bytes, call: Any) -> None:  # noqa: ANN401 - arguments and results

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from torch._C import DisableTorchFunction
+
 from detaudit.digest.tensor import UndigestableError
 from detaudit.model.trace import Kind, Level, Phase, Place, StreamRole
 from detaudit.record.generators import Generators
@@ -259,7 +261,9 @@ def observing(
             return None
         start = time.perf_counter()
         try:
-            return hook(*args, **kwargs)
+            # A function mode of the program's own is not to see what is done here.
+            with DisableTorchFunction():
+                return hook(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             recorder.fail(error)
             return None
