@@ -55,7 +55,8 @@ class Operators(TorchDispatchMode):
         """Call the operator; record it if its step is in the window."""
         kwargs = kwargs or {}
         recorder = self._recorder
-        if not recorder.active or not recorder.in_window:
+        # torch.compile takes `is_compiling()` as true and so sees a mode that does nothing.
+        if torch.compiler.is_compiling() or not recorder.active or not recorder.in_window:
             return func(*args, **kwargs)
         plan = self._plans.get(func)
         if plan is None:
