@@ -38,7 +38,7 @@ class GridModel(nn.Module):
 def main() -> None:
     """Train for ten steps on one cloud of points."""
     torch.manual_seed(0)
-    torch.set_num_threads(max(2, torch.get_num_threads()))
+    torch.set_num_threads(max(8, torch.get_num_threads()))
     points = torch.randn(POINTS, 3)
     cells = torch.randint(0, CELLS, (POINTS,))
     wanted = torch.randn(CELLS, 1)
