@@ -174,9 +174,9 @@ def test_a_tensor_without_reachable_values_is_refused():
 
         @classmethod
         def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
-            raise NotImplementedError
+            raise AssertionError("nothing may be computed with it")
 
-    with pytest.raises((UndigestableError, RuntimeError, NotImplementedError)):
+    with pytest.raises(UndigestableError, match="Opaque"):
         tensor_digest(Opaque())
 
 
