@@ -49,6 +49,29 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Intervention:
+    """One source of nondeterminism that is held fixed, or made to vary, in a run."""
+
+    source: str
+    """Name of the source, as in `detaudit.sources`."""
+    sites: tuple[str, ...] = ()
+    """Hexadecimal site keys of the lines that it is limited to; empty: everywhere."""
+    amount: str = ""
+    """How much is varied; empty where the source is held fixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One operator call whose arguments a run is to save."""
+
+    step: int
+    operator: str
+    """As in the trace: `aten.index_put_`."""
+    occurrence: int
+    """How many calls of that operator the step has before it, in the main thread."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
     """How to run a target."""
 
@@ -65,6 +88,14 @@ class RunPlan:
     """Runs at a time."""
     window: tuple[int, int] | None = None
     """At level `op`: the first step whose operators are recorded, and the first that is not any more."""
+    ledger: bool = False
+    """Whether draws of random numbers and reads of the outside world are recorded."""
+    held: tuple[Intervention, ...] = ()
+    """Sources that are held fixed."""
+    varied: tuple[Intervention, ...] = ()
+    """Sources that are made to vary."""
+    capture: Capture | None = None
+    """At level `op`: the call whose arguments are saved, in the run's folder."""
     call: str | None = None
     """File with the arguments of a callable (written by `detaudit.check`); None: it takes none."""
 

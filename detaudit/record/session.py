@@ -11,9 +11,10 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from detaudit.model.plan import Capture, Intervention
     from detaudit.model.trace import Level
     from detaudit.trace.writer import TraceWriter
 
@@ -35,6 +36,10 @@ class Session:
     steps: int | None
     window: tuple[int, int] | None
     is_main: bool
+    ledger: bool = False
+    held: tuple[Intervention, ...] = ()
+    varied: tuple[Intervention, ...] = ()
+    capture: Capture | None = None
     forks: int = 0
     """How many forks lie between the process that started this program and this one."""
 
@@ -80,11 +85,15 @@ class Session:
 
 def load_session(path: str, *, is_main: bool) -> Session:
     """Read the session file for a process that is the audited program itself, or one that it started."""
+    from detaudit.model.plan import Capture, Intervention
     from detaudit.model.trace import Level
+
+    def _intervention(values: dict[str, Any]) -> Intervention:
+        return Intervention(values["source"], tuple(values["sites"]), values["amount"])
 
     with open(path, encoding="utf-8") as file:
         values = json.load(file)
-    window = values["window"]
+    window, capture = values["window"], values["capture"]
     return Session(
         folder=values["folder"],
         level=Level(values["level"]),
@@ -93,4 +102,8 @@ def load_session(path: str, *, is_main: bool) -> Session:
         steps=values["steps"],
         window=None if window is None else (window[0], window[1]),
         is_main=is_main,
+        ledger=values["ledger"],
+        held=tuple(_intervention(one) for one in values["held"]),
+        varied=tuple(_intervention(one) for one in values["varied"]),
+        capture=None if capture is None else Capture(**capture),
     )

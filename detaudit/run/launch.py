@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from detaudit.errors import RunError, TraceError
@@ -193,6 +193,10 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "conditions": conditions(plan),
         "steps": plan.steps,
         "window": plan.window,
+        "ledger": plan.ledger,
+        "held": [asdict(one) for one in plan.held],
+        "varied": [asdict(one) for one in plan.varied],
+        "capture": None if plan.capture is None else asdict(plan.capture),
     }
     try:
         (folder / "session.json").write_text(json.dumps(values), encoding="utf-8")
