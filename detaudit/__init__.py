@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING, Any
 from detaudit.model.version import VERSION
 
 if TYPE_CHECKING:
+    from detaudit.determinism import deterministic
     from detaudit.diagnose.audit import check
     from detaudit.model.result import AuditResult, Verdict
+    from detaudit.seeding import seed_everything, seed_worker
 
 __version__ = VERSION
 
-__all__ = ["AuditResult", "Verdict", "__version__", "check"]
+__all__ = [
+    "AuditResult",
+    "Verdict",
+    "__version__",
+    "check",
+    "deterministic",
+    "seed_everything",
+    "seed_worker",
+]
 
 _HOMES = {
     "check": "detaudit.diagnose.audit",
+    "deterministic": "detaudit.determinism",
+    "seed_everything": "detaudit.seeding",
+    "seed_worker": "detaudit.seeding",
     "AuditResult": "detaudit.model.result",
     "Verdict": "detaudit.model.result",
 }

@@ -34,6 +34,8 @@ class Settings:
     seed: int = 0
     timeout: float | None = None
     jobs: int = 1
+    diagnose: bool = True
+    """Whether to look for the cause where runs differ."""
     keep: Path | None = None
     json: str | None = None
     """Where the JSON result goes; `-` is standard output."""

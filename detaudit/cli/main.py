@@ -11,10 +11,17 @@ from types import ModuleType
 from typing import Never, NoReturn
 
 from detaudit import __version__
-from detaudit.cli import check, diff, env, record, report
+from detaudit.cli import check, diff, env, explain, record, report
 from detaudit.errors import EXIT_INTERRUPTED, EXIT_UNVERIFIED, DetauditError, UsageError
 
-VERBS: dict[str, ModuleType] = {"check": check, "record": record, "diff": diff, "report": report, "env": env}
+VERBS: dict[str, ModuleType] = {
+    "check": check,
+    "record": record,
+    "diff": diff,
+    "report": report,
+    "explain": explain,
+    "env": env,
+}
 
 EPILOG = """\
 exit codes: 0 reproducible, 1 not reproducible, 2 unverified or could not run, 130 interrupted

@@ -20,12 +20,13 @@ from detaudit.compare.result import (
 )
 from detaudit.config import Settings
 from detaudit.diagnose.case import Case
+from detaudit.diagnose.diagnosis import Diagnosis, diagnose
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.observer import observer_effect
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
-from detaudit.model.result import AuditResult, Comparison, Finding, Notice, TargetSummary, Verdict
+from detaudit.model.result import AuditResult, Comparison, Notice, TargetSummary, Verdict
 from detaudit.model.trace import Level
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
@@ -105,19 +106,27 @@ def audit_target(
         if failed or why_unverified(readers, comparisons) is not None:
             return _unverified(plan, outcomes, readers, comparisons)
         if all(comparison.equal for comparison in comparisons):
-            return _answer(plan, readers, comparisons, None, _look_again(case, readers["1"]))
-        finding, notices = _explain(case, comparisons, readers["1"], closer=settings.level == "auto")
-        return _answer(plan, readers, comparisons, finding, notices)
+            notices = _look_again(case, readers["1"])
+            return _answer(case, readers, comparisons, Diagnosis(()), notices)
+        diagnosis, notices = _explain(case, comparisons, readers, settings)
+        return _answer(case, readers, comparisons, diagnosis, notices)
 
 
 def _explain(
-    case: Case, comparisons: list[Comparison], first: TraceReader, *, closer: bool
-) -> tuple[Finding, list[Notice]]:
-    """The finding where runs differ, and what was seen on the way to it."""
+    case: Case, comparisons: list[Comparison], readers: Mapping[str, TraceReader], settings: Settings
+) -> tuple[Diagnosis, list[Notice]]:
+    """The findings where runs differ, and what was seen on the way to them."""
     different = [comparison for comparison in comparisons if not comparison.equal]
     earliest = min(different, key=_first_step)
     finding = finding_from(earliest, differs=len(different), pairs=len(comparisons))
-    return look_closer(case, finding, earliest, first) if closer else (finding, [])
+    if settings.level != "auto":
+        return Diagnosis((finding,)), []
+    closer = look_closer(case, finding, earliest, readers["1"])
+    if not settings.diagnose:
+        return Diagnosis((closer.finding,)), list(closer.notices)
+    diagnosis = diagnose(case, closer, earliest, readers)
+    named = all(one.cause for one in diagnosis.findings)
+    return diagnosis, [note for note in closer.notices if not (named and note.id == "operator-not-named")]
 
 
 def _look_again(case: Case, first: TraceReader) -> list[Notice]:
@@ -135,21 +144,24 @@ def _look_again(case: Case, first: TraceReader) -> list[Notice]:
 
 
 def _answer(
-    plan: RunPlan,
+    case: Case,
     readers: Mapping[str, TraceReader],
     comparisons: list[Comparison],
-    finding: Finding | None,
+    diagnosis: Diagnosis,
     notices: list[Notice],
 ) -> AuditResult:
+    plan, found = case.plan, bool(diagnosis.findings)
     runs = tuple(summarize_run(name, reader) for name, reader in readers.items())
     shown = next((one for one in comparisons if not one.equal), comparisons[0])
     return AuditResult(
-        verdict=Verdict.REPRODUCIBLE if finding is None else Verdict.NOT_REPRODUCIBLE,
+        verdict=Verdict.NOT_REPRODUCIBLE if found else Verdict.REPRODUCIBLE,
         reason=None,
         target=_summary(plan.target),
         runs=runs,
         compared=compared(comparisons, not_varied([run.conditions for run in runs])),
-        findings=() if finding is None else (finding,),
+        findings=diagnosis.findings,
+        unexplained=diagnosis.unexplained,
+        extra_runs=case.extra_runs,
         notices=(*notices, *conditions_notices(runs), *notices_from(shown), *_seed_notice(plan)),
     )
 

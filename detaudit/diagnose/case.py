@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from detaudit.model.plan import RunOutcome, RunPlan
+from detaudit.model.plan import Capture, Intervention, RunOutcome, RunPlan
 from detaudit.model.trace import Level
 from detaudit.run.progress import Progress
 from detaudit.run.runner import execute
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """One audit under way."""
 
     plan: RunPlan
     folder: Path
     progress: Progress
+    extra_runs: int = field(default=0, init=False)
+    """Runs beyond those of the plan: what looking for the cause has cost."""
 
     def run(self) -> list[RunOutcome]:
         """Run the target as often as the plan says."""
         return execute(self.plan, self.folder, self.progress)
 
     def run_again(
-        self, name: str, *, runs: int, level: Level, window: tuple[int, int] | None = None
+        self,
+        name: str,
+        *,
+        runs: int,
+        level: Level,
+        window: tuple[int, int] | None = None,
+        held: tuple[Intervention, ...] = (),
+        ledger: bool = False,
+        capture: Capture | None = None,
     ) -> list[RunOutcome]:
-        """Run the target again at another level, in a folder of that name; no further than the window."""
+        """Run the target again under other conditions, in a folder of that name; no further than the window."""
         steps = self.plan.steps if window is None else window[1]
-        plan = replace(self.plan, runs=runs, level=level, window=window, steps=steps)
+        plan = replace(
+            self.plan,
+            runs=runs,
+            level=level,
+            window=window,
+            steps=steps,
+            held=held,
+            ledger=ledger or bool(held),
+            capture=capture,
+        )
+        self.extra_runs += runs
         return execute(plan, self.folder / name, self.progress)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from detaudit.compare.compare import compare
+from detaudit.compare.ledgers import EntryPair, pair_ledgers
 from detaudit.compare.result import finding_from
 from detaudit.compare.wording import FROM_OUTSIDE
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.observer import observer_effect
-from detaudit.model.plan import RunOutcome
+from detaudit.model.plan import Intervention, RunOutcome
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.trace.reader import TraceReader
@@ -22,30 +23,50 @@ FURTHER_STEPS = 20
 """How far behind the step in question a second look goes: a race may come out equal there and show later."""
 
 
+@dataclass(frozen=True, slots=True)
+class Closer:
+    """What looking closer showed."""
+
+    finding: Finding
+    notices: tuple[Notice, ...] = ()
+    comparison: Comparison | None = None
+    """Of the two runs with operators, if they part where the first ones did."""
+    ledgers: tuple[EntryPair, ...] = ()
+    values: tuple[bytes | None, ...] = ()
+    """What each of the runs with operators has in the place where the first runs part."""
+
+
 def look_closer(
-    case: Case, finding: Finding, coarse: Comparison, hooked: TraceReader
-) -> tuple[Finding, list[Notice]]:
+    case: Case,
+    finding: Finding,
+    coarse: Comparison,
+    hooked: TraceReader | None,
+    held: tuple[Intervention, ...] = (),
+) -> Closer:
     """Put the operator into a finding, if closer runs part where the first ones did.
 
     `hooked` is the trace of a run without operators. Where the closer runs do not part there (a race that
     came out equal, a clock), the finding keeps its place, its rate counts them, and a notice says so.
     """
     why = ""
-    notices: list[Notice] = []
-    for number, window in enumerate(_windows(coarse)):
+    closer = Closer(finding)
+    for window in _windows(coarse):
         case.progress.note(_announcement(window))
-        outcomes = case.run_again(f"closer{number}", runs=2, level=Level.OP, window=window)
+        name = f"closer-{case.extra_runs}"
+        outcomes = case.run_again(name, runs=2, level=Level.OP, window=window, held=held, ledger=True)
         if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
-            return finding, [_not_named("a run at level `op` did not end well")]
-        closer, notices = _compare(outcomes, coarse, hooked)
-        finding = _count(finding, differs=not closer.equal)
-        if closer.first is not None and _same_place(coarse, closer.first):
-            return _with_operator(finding, closer), notices
-        if _same_event(coarse, closer):
+            return replace(closer, notices=(_not_named("a run at level `op` did not end well"),))
+        fine, closer = _compare(outcomes, coarse, hooked, closer)
+        finding = _count(closer.finding, differs=not fine.equal)
+        if fine.first is not None and _same_place(coarse, fine.first):
+            return replace(closer, finding=_with_operator(finding, fine), comparison=fine)
+        if _same_event(coarse, fine):
             # Every operator before it was seen and agreed: no operator made the difference.
-            return replace(finding, message=finding.message.replace(FROM_OUTSIDE, OUTSIDE)), notices
-        why = _why_not(closer)
-    return finding, [*notices, _not_named(why)]
+            finding = replace(finding, message=finding.message.replace(FROM_OUTSIDE, OUTSIDE))
+            return replace(closer, finding=finding, comparison=fine)
+        closer = replace(closer, finding=finding)
+        why = _why_not(fine)
+    return replace(closer, notices=(*closer.notices, _not_named(why)))
 
 
 def _windows(comparison: Comparison) -> Iterator[tuple[int, int]]:
@@ -59,13 +80,29 @@ def _windows(comparison: Comparison) -> Iterator[tuple[int, int]]:
 
 
 def _compare(
-    outcomes: list[RunOutcome], coarse: Comparison, hooked: TraceReader
-) -> tuple[Comparison, list[Notice]]:
+    outcomes: list[RunOutcome], coarse: Comparison, hooked: TraceReader | None, closer: Closer
+) -> tuple[Comparison, Closer]:
     with ExitStack() as stack:
         readers = [stack.enter_context(TraceReader(outcome.trace)) for outcome in outcomes if outcome.trace]
-        closer = compare(readers[0], readers[1], coarse.runs)
-        agreed = min(one.first.step for one in (coarse, closer) if one.first is not None)
-        return closer, observer_effect(hooked, readers[0], before=agreed)
+        fine = compare(readers[0], readers[1], coarse.runs)
+        agreed = min((one.first.step for one in (coarse, fine) if one.first is not None), default=None)
+        notices = () if hooked is None else observer_effect(hooked, readers[0], before=agreed)
+        values = () if coarse.first is None else tuple(value_of(reader, coarse.first) for reader in readers)
+        ledgers = tuple(pair_ledgers(readers[0], readers[1]))
+        return fine, replace(closer, notices=tuple(notices), ledgers=ledgers, values=values)
+
+
+def value_of(reader: TraceReader, divergence: Divergence) -> bytes | None:
+    """What a run has in the place of a divergence: the digest of its first event there in that step."""
+    for stream in reader.streams:
+        if stream.label != divergence.stream:
+            continue
+        try:
+            events = reader.step(stream.id, divergence.step).events
+        except KeyError:
+            return None
+        return next((event.outputs for event in events if event.place == divergence.event.place), None)
+    return None
 
 
 def _with_operator(finding: Finding, closer: Comparison) -> Finding:

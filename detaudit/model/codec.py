@@ -19,7 +19,7 @@ from detaudit.model.result import AuditResult
 
 SCHEMA = "detaudit.result"
 VERSION = 1
-KEYS = ("verdict", "reason", "target", "runs", "compared", "findings", "unexplained", "notices")
+KEYS = ("verdict", "reason", "target", "runs", "compared", "findings", "unexplained", "extra_runs", "notices")
 """The keys of the contract behind `schema` and `detaudit`, in the order in which they are written."""
 
 WRITE_AGAIN = "write it again with `detaudit check TARGET --json FILE`"

@@ -187,6 +187,9 @@ class AuditResult:
     compared: Compared | None
     findings: tuple[Finding, ...]
     unexplained: tuple[str, ...] = field(default=())
+    """What is left where the findings do not explain every difference."""
+    extra_runs: int = 0
+    """Runs beyond the first ones: what looking for the cause has cost."""
     notices: tuple[Notice, ...] = field(default=())
 
     @property

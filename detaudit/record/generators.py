@@ -37,14 +37,15 @@ class Generators:
             self._numpy = _numpy_reader()
         if self._numpy is not None:
             parts.append(f"numpy={self._numpy()}")
-        parts.append(f"torch={_torch_state(torch.default_generator)}")
+        parts.append(f"torch={torch_state(torch.default_generator)}")
         if torch.cuda.is_initialized():
             for index, generator in enumerate(torch.cuda.default_generators):
-                parts.append(f"cuda:{index}={_torch_state(generator)}")
+                parts.append(f"cuda:{index}={torch_state(generator)}")
         return ",".join(parts)
 
 
-def _torch_state(generator: torch.Generator) -> str:
+def torch_state(generator: torch.Generator) -> str:
+    """Digest of the state of one of torch's generators."""
     # Under a dispatch mode or a fake mode, get_state is an operator like any other.
     with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():
         state = generator.get_state()

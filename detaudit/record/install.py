@@ -15,7 +15,7 @@ from detaudit.record.gradients import Gradients
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
-from detaudit.record.operators import Operators
+from detaudit.record.operators import Operators, phase_of
 from detaudit.record.recorder import Recorder
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
@@ -24,6 +24,7 @@ from detaudit.record.tracing import step_aside_for_tracing
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
+from detaudit.sources.taps import Taps
 
 _current: list[Recorder] = []
 """The process's recorder: empty or one entry."""
@@ -34,10 +35,13 @@ def current() -> Recorder | None:
     return _current[0] if _current else None
 
 
-def install(session: Session) -> Recorder:
-    """Start recording this process. Call once, after torch is imported and before the program uses it."""
-    sites = Sites((os.path.dirname(torch.__file__) + os.sep,))
-    recorder = Recorder(session, sites)
+def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorder:
+    """Start recording this process. Call once, after torch is imported and before the program uses it.
+
+    `taps`: what was put in place before torch was there, whose ledger the recorder writes.
+    """
+    sites.add_machinery(os.path.dirname(torch.__file__) + os.sep)
+    recorder = Recorder(session, sites, None if taps is None else taps.ledger)
     _current.append(recorder)
     names = Names(sites)
     gradients = Gradients(recorder, names)
@@ -49,8 +53,10 @@ def install(session: Session) -> Recorder:
     watch_workers()
     os.register_at_fork(after_in_child=recorder.after_fork)
     _close_at_the_end(recorder)
+    if taps is not None:
+        taps.ledger.phase = lambda: phase_of(recorder.stream()).value
     if session.level is Level.OP:
-        operators = Operators(recorder)
+        operators = Operators(recorder, taps)
         watch_threads(operators)
         step_aside_for_tracing(operators)
         operators.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped

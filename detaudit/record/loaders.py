@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch.utils.data import dataloader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
+from detaudit.digest.algorithm import combine
 from detaudit.digest.value import split_digest
+from detaudit.model.data import LoaderIteration
 from detaudit.model.trace import Batch, Kind, Phase
 from detaudit.record.identity import IdentityMap
 from detaudit.record.recorder import Recorder, observing
+from detaudit.record.sampling import Lengths, sampling_of
 
 
 @dataclass(slots=True)
 class _Iteration:
     """One pass over a loader."""
 
-    dataset: str
-    loader: int
-    iteration: int
+    facts: LoaderIteration
+    stream: int
+    """Number of the stream that began it."""
     delivered: int = 0
     worker: int | None = None
     samples: list[object] = field(default_factory=list)
@@ -48,6 +51,7 @@ class Loaders:
         self._recorder = recorder
         self._iterations: IdentityMap[Any, _Iteration] = IdentityMap()
         self._loaders: IdentityMap[Any, list[int]] = IdentityMap()
+        self._lengths = Lengths(recorder)
         self._early: dict[int, list[object]] = {}
         """Samples drawn by iterators that are still being made, by the iterator's address."""
         self._count = 0
@@ -83,10 +87,40 @@ class Loaders:
             counters = [self._count, 0]
             self._loaders.set(loader, counters)
         counters[1] += 1
-        iteration = _Iteration(type(loader.dataset).__name__, counters[0], counters[1] - 1)
+        facts = self._facts(iterator, loader, (counters[0], counters[1] - 1))
+        iteration = _Iteration(facts, self._recorder.stream().number)
         # With workers, the sampler ran ahead while the iterator was made.
         iteration.samples = self._early.pop(id(iterator), [])
         self._iterations.set(iterator, iteration)
+        self._recorder.batch_writer().set_iteration(iteration.stream, facts)
+
+    def _facts(self, iterator: Any, loader: Any, number: tuple[int, int]) -> LoaderIteration:  # noqa: ANN401 - torch's private iterator classes
+        sampling, before = sampling_of(iterator, self._lengths), self._iterations.get(iterator)
+        is_iterable = iterator._dataset_kind == dataloader._DatasetKind.Iterable
+        return LoaderIteration(
+            *number,
+            dataset=type(loader.dataset).__name__,
+            # The sampler of such a loader is a stand-in of torch's.
+            sampler="" if is_iterable else sampling.sampler,
+            shuffles=sampling.shuffles,
+            covers=sampling.covers,
+            iterable=is_iterable,
+            droppable=sampling.droppable,
+            length=sampling.length,
+            workers=iterator._num_workers,
+            processes=tuple(worker.pid or 0 for worker in getattr(iterator, "_workers", ())),
+            round=0 if before is None else before.facts.round + 1,
+            exhausted=False,
+        )
+
+    def _ended(self, iterator: Any) -> None:  # noqa: ANN401 - torch's private iterator classes
+        iteration = self._iterations.get(iterator)
+        if iteration is None:
+            return
+        # Without workers, the sampler asks for the length when the first batch is wanted.
+        length = sampling_of(iterator, self._lengths).length
+        iteration.facts = replace(iteration.facts, length=length, exhausted=True)
+        self._recorder.batch_writer().set_iteration(iteration.stream, iteration.facts)
 
     def _watch_sampling(self) -> None:
         next_index, sampled = _BaseDataLoaderIter._next_index, observing(self._recorder, self._sampled)
@@ -124,10 +158,15 @@ class Loaders:
 
     def _watch_delivery(self) -> None:
         advance, delivered = _BaseDataLoaderIter.__next__, observing(self._recorder, self._delivered)
+        ended = observing(self._recorder, self._ended)
 
         @functools.wraps(advance)
         def advancing(iterator: Any) -> Any:  # noqa: ANN401 - a batch can be anything
-            data = advance(iterator)
+            try:
+                data = advance(iterator)
+            except StopIteration:
+                ended(iterator)
+                raise
             delivered(iterator, data)
             return data
 
@@ -139,18 +178,20 @@ class Loaders:
             return
         recorder, stream = self._recorder, self._recorder.stream()
         numbers, text = split_digest(data)
-        name, site = f"{iteration.dataset} (loader {iteration.loader})", recorder.sites.here()
+        name, site = f"{iteration.facts.dataset} (loader {iteration.facts.loader})", recorder.sites.here()
         key = recorder.key(Phase.DATA, Kind.BATCH, "", None, name)
         sequence = recorder.add(stream, key, numbers, site=site)
         if text is not None:
             recorder.add(stream, recorder.key(Phase.DATA, Kind.BATCH_TEXT, "", None, name), text, site=site)
         batch = Batch(
             sequence,
-            iteration.loader,
-            iteration.iteration,
+            iteration.facts.loader,
+            iteration.facts.iteration,
             iteration.delivered,
             iteration.worker,
             _indices(self._samples(iterator, iteration)),
+            stream.step,
+            numbers if text is None else combine("batch", (numbers, text)),
         )
         recorder.batch_writer().add_batch(stream.number, batch)
         iteration.delivered += 1

@@ -16,9 +16,12 @@ from xxhash import xxh3_128_digest
 
 from detaudit.digest.tensor import UndigestableError, is_fake, tensor_digest
 from detaudit.model.trace import Kind, Phase
+from detaudit.record.capture import capture_for
+from detaudit.record.draws import Draws
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
 from detaudit.record.stream import StreamState
+from detaudit.sources.taps import Taps
 from detaudit.trace.layout import NO_SITE
 
 _Owner = tuple[str, str | None, bytes]
@@ -43,9 +46,11 @@ class Operators(TorchDispatchMode):
         # Otherwise the first operator would import all of torch._dynamo.
         return False
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, taps: Taps | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._recorder = recorder
+        self._draws = None if taps is None else Draws(taps)
+        self._capture = capture_for(recorder)
         self._plans: dict[Any, OperatorPlan] = {}
         self._owners: dict[tuple[int, int], _Owner] = {}
         """Who ran the forward operator of a graph node, by (stream, the node's sequence number)."""
@@ -54,13 +59,27 @@ class Operators(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
         """Call the operator; record it if its step is in the window."""
         kwargs = kwargs or {}
+        if self._draws is None:
+            return self._record_if_wanted(func, args, kwargs)
+        with torch._C.DisableTorchFunction():
+            self._draws.before(self._plan(func), args, kwargs)
+        result = self._record_if_wanted(func, args, kwargs)
+        with torch._C.DisableTorchFunction():
+            self._draws.after(self._plan(func), args, kwargs, result)
+        return result
+
+    def _plan(self, func: Any) -> OperatorPlan:  # noqa: ANN401 - an operator overload
+        plan = self._plans.get(func)
+        if plan is None:
+            plan = self._plans[func] = make_plan(func)
+        return plan
+
+    def _record_if_wanted(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of any operator
         recorder = self._recorder
         # torch.compile takes `is_compiling()` as true and so sees a mode that does nothing.
         if torch.compiler.is_compiling() or not recorder.active or not recorder.in_window:
             return func(*args, **kwargs)
-        plan = self._plans.get(func)
-        if plan is None:
-            plan = self._plans[func] = make_plan(func)
+        plan = self._plan(func)
         if plan.skip:
             self._attribute()
             return func(*args, **kwargs)
@@ -68,6 +87,8 @@ class Operators(TorchDispatchMode):
         with torch._C.DisableTorchFunction():
             owner, phase = self._attribute()
             inputs = self._digest_inputs(plan, args, kwargs)
+            if self._capture is not None and inputs is not None:
+                self._capture.before(plan, func, args, kwargs)
         result = func(*args, **kwargs)
         if inputs is not None:
             with torch._C.DisableTorchFunction():
@@ -90,6 +111,8 @@ class Operators(TorchDispatchMode):
             stream = recorder.stream()
             root, module, site = owner
             recorder.add(stream, recorder.key(phase, Kind.OP, root, module, plan.name), outputs, inputs, site)
+            if self._capture is not None:
+                self._capture.recorded(plan)
         except UndigestableError as error:
             recorder.problem(f"not compared: {error}")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
@@ -126,7 +149,7 @@ class Operators(TorchDispatchMode):
         if node is None:
             owner = self._here(stream)
             self._owners.setdefault(number, owner)
-            return owner, _phase(stream)
+            return owner, phase_of(stream)
         sequence = node._sequence_nr()
         owner = _NOBODY
         if sequence != _ACCUMULATE:
@@ -146,7 +169,8 @@ class Operators(TorchDispatchMode):
         return (name.root, name.path, site)
 
 
-def _phase(stream: StreamState) -> Phase:
+def phase_of(stream: StreamState) -> Phase:
+    """Where in the training a thread is."""
     if stream.in_optimizer and not stream.calls:
         return Phase.OPTIMIZER
     if stream.calls:

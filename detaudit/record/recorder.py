@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from torch._C import DisableTorchFunction
@@ -20,6 +20,7 @@ from detaudit.record.generators import Generators
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.stream import PART_EVENTS, StreamState
+from detaudit.sources.ledger import Entry, Ledger
 from detaudit.trace.layout import LOCATION, NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
 
@@ -34,8 +35,10 @@ class StopAfterSteps(SystemExit):
 class Recorder:
     """One per process. Forked children get a trace of their own (`after_fork`)."""
 
-    def __init__(self, session: Session, sites: Sites) -> None:
+    def __init__(self, session: Session, sites: Sites, ledger: Ledger | None = None) -> None:
         self.session = session
+        self.ledger = ledger
+        """Draws and reads; None where they are not recorded."""
         self.level = session.level
         self.sites = sites
         self.generators = Generators()
@@ -48,7 +51,7 @@ class Recorder:
         self.role = StreamRole.MAIN if session.is_main else StreamRole.PROCESS
         self._writer: TraceWriter | None = None
         self._lock = threading.RLock()
-        self._sequence = itertools.count()
+        self._sequence = itertools.count() if ledger is None else ledger.sequence
         self._local = threading.local()
         self._streams: dict[str, StreamState] = {}
         self._keys: dict[tuple[Phase, Kind, str, str | None, str], bytes] = {}
@@ -165,9 +168,10 @@ class Recorder:
 
     def close(self) -> None:
         """Write what is left and close the trace. Safe to call twice, and after a failure."""
-        if self._writer is None:
-            return
         with self._lock:
+            self._rest_of_ledger()
+            if self._writer is None:
+                return
             writer, self._writer = self._writer, None
             try:
                 self._finish(writer)
@@ -230,7 +234,22 @@ class Recorder:
         return self._process_name
 
     def _write(self, stream: StreamState, *, complete: bool) -> None:
+        if self.ledger is not None:
+            self._write_ledger(stream, self.ledger.take(threading.get_ident()))
         self._open().write_step(self._pack(stream, complete=complete))
+
+    def _write_ledger(self, stream: StreamState, entries: Iterable[Entry]) -> None:
+        thread, writer = threading.current_thread().name, self._open()
+        for one in entries:
+            place = (one.source, one.operation, one.subject, one.phase, one.site)
+            values = (one.count, one.amount, one.digest, one.shown)
+            writer.add_ledger((stream.number, stream.step, thread, one.sequence, *place, *values))
+
+    def _rest_of_ledger(self) -> None:
+        """Write what threads that take no steps noted, with the stream of the main thread."""
+        entries = [] if self.ledger is None or not self.active else list(self.ledger.take())
+        if entries:
+            self._write_ledger(self.stream(), entries)
 
     def _pack(self, stream: StreamState, *, complete: bool) -> PackedStep:
         identity, location = stream.take()

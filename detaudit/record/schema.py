@@ -58,6 +58,8 @@ class OperatorPlan:
     """Results, by position, that have none."""
     draws: bool
     """Whether it draws from a random generator."""
+    makes_fresh: bool
+    """Whether its result is nothing but memory as it was found."""
 
 
 def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOverload, which the stubs leave untyped
@@ -88,6 +90,7 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
         results=results,
         left_out=_UNINITIALISED_RESULTS.get(base, frozenset()),
         draws=torch.Tag.nondeterministic_seeded in operator.tags,
+        makes_fresh=base in _UNINITIALISED and not base.startswith(("resize", "set_")),
     )
 
 

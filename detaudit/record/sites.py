@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 import sysconfig
 from enum import Enum
@@ -14,6 +15,9 @@ from detaudit.trace.layout import NO_SITE, site_key
 from detaudit.trace.writer import TraceWriter
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_FARTHEST = 60
+"""How many frames up the user's line is looked for."""
+_TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
 
 
@@ -22,6 +26,7 @@ class Owner(Enum):
 
     USER = "user"
     LIBRARY = "library"
+    STANDARD = "standard library"
     MACHINERY = "machinery"
     """torch, numpy's core and detaudit: what carries out the user's line, never the line itself."""
 
@@ -29,15 +34,18 @@ class Owner(Enum):
 class Sites:
     """Finds the user's line by walking up the stack; remembers what it found."""
 
-    def __init__(self, machinery: tuple[str, ...]) -> None:
-        """Take the folders whose code is never a site (torch's)."""
-        self._machinery = machinery
+    def __init__(self) -> None:
+        self._machinery: tuple[str, ...] = ()
         paths = sysconfig.get_paths()
         self._library = tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
         self._owners: dict[int, tuple[CodeType, Owner]] = {}
         self._keys: dict[tuple[int, int, int, int], bytes] = {}
         self._sites: dict[bytes, Site] = {}
         self._writer: TraceWriter | None = None
+
+    def add_machinery(self, folder: str) -> None:
+        """Name a folder whose code is never a site: torch's, wherever it was installed."""
+        self._machinery = (*self._machinery, folder)
 
     def announce_to(self, writer: TraceWriter | None) -> None:
         """Announce all sites, those known already and those to come, to a trace; None: to none yet."""
@@ -58,10 +66,31 @@ class Sites:
             owner = self._owner(frame.f_code)
             if owner is Owner.USER:
                 return self._key(frame, library)
-            if owner is Owner.LIBRARY and library is None:
+            if owner is not Owner.MACHINERY and library is None:
                 library = frame
             frame = frame.f_back
         return NO_SITE if library is None else self._key(library, None)
+
+    def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
+        """Whether a frame works for the program: it is the user's, or of a library that the user's code called.
+
+        Not so where Python's own library asks for itself (unless `through_standard`), nor where torch or the
+        import of a module lies between.
+        """
+        leading = True
+        for _ in range(_FARTHEST):
+            if frame is None:
+                return False
+            owner = self._owner(frame.f_code)
+            if owner is Owner.USER:
+                return True
+            if owner is Owner.STANDARD and leading and not through_standard:
+                return False
+            if owner is Owner.MACHINERY and (leading or not frame.f_code.co_filename.startswith(_PACKAGE)):
+                return False
+            leading = leading and owner is not Owner.LIBRARY
+            frame = frame.f_back
+        return False
 
     def _owner(self, code: CodeType) -> Owner:
         known = self._owners.get(id(code))
@@ -74,10 +103,16 @@ class Sites:
     def _classify(self, file: str) -> Owner:
         if file.startswith(_EXAMPLES):
             return Owner.USER
+        if file.startswith("<frozen") and not file.startswith(("<frozen importlib", "<frozen zipimport")):
+            return Owner.STANDARD
         if file.startswith((_PACKAGE, "<frozen", "<eval_with_key>", "<__array_function__", *self._machinery)):
             return Owner.MACHINERY
-        if "site-packages" in file or "dist-packages" in file or file.startswith(self._library):
+        if _TORCH.search(file) is not None:
+            return Owner.MACHINERY
+        if "site-packages" in file or "dist-packages" in file:
             return Owner.LIBRARY
+        if file.startswith(self._library):
+            return Owner.STANDARD
         return Owner.USER
 
     def _key(self, frame: FrameType, library: FrameType | None) -> bytes:

@@ -6,43 +6,96 @@ these streams locate a difference that the main process saw; they never decide a
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from torch.utils.data._utils import worker as torch_worker
 
 from detaudit.digest.value import split_digest
 from detaudit.model.trace import Kind, Phase, StreamRole
+from detaudit.record.held import WorkerGenerators
 from detaudit.record.recorder import Recorder, observing
 
 _torch_worker_loop = torch_worker._worker_loop
 
 
-class _Watching:
-    """Stands in for the queue on which a worker sends its batches."""
+class _Worker:
+    """This process as a loader worker: the batches that it makes, pass by pass."""
 
-    def __init__(self, queue: Any, recorder: Recorder) -> None:  # noqa: ANN401 - a queue of any start method
-        self._queue = queue
+    def __init__(self, recorder: Recorder, dataset: object) -> None:
         self._recorder = recorder
-        self._fetched = observing(recorder, self._record)
+        self._round = 0
+        self._before: str | None = None
+        """States of the generators that no step's end shows: before the first fetch of a pass."""
+        self._continues = False
+        """Whether they are as the last step's end shows them."""
+        self.starting = observing(recorder, self._start)
+        self.fetched = observing(recorder, self._record)
+        observing(recorder, self._watch_generators)(dataset)
 
-    def put(self, item: tuple[Any, Any]) -> None:
-        """Record a batch, then send it."""
-        self._fetched(item)
-        self._queue.put(item)
+    def _watch_generators(self, dataset: object) -> None:
+        self._recorder.generators = WorkerGenerators(dataset)
+
+    def _start(self, task: object) -> None:
+        # What is no tuple tells the worker to start over or to end.
+        if isinstance(task, tuple) and not self._continues:
+            self._before = self._recorder.generators.states()
 
     def _record(self, item: tuple[Any, Any]) -> None:
         number, data = item
-        if (
-            number is None
-            or type(data).__module__ == torch_worker.__name__
-            or type(data).__name__ == "ExceptionWrapper"
-        ):
-            # Not a batch: an answer to a reset, the end of a stream, an error.
+        self._continues = _is_batch(number, data)
+        if type(number).__name__ == "_ResumeIteration":
+            self._round += 1
+        if not self._continues:
             return
         recorder, stream = self._recorder, self._recorder.stream()
         key = recorder.key(Phase.DATA, Kind.BATCH, "", None, f"batch {number}")
         recorder.add(stream, key, split_digest(data)[0])
+        before, self._before = self._before or "", None
+        recorder.batch_writer().add_fetch(
+            stream.number, stream.step, round_=self._round, number=number, process=os.getpid(), before=before
+        )
         recorder.end_step(stream)
+
+
+def _is_batch(number: object, data: object) -> bool:
+    """Whether this is a batch, and not an answer to a reset, the end of a stream or an error."""
+    kind = type(data)
+    return (
+        isinstance(number, int)
+        and kind.__module__ != torch_worker.__name__
+        and kind.__name__ != "ExceptionWrapper"
+    )
+
+
+class _Tasks:
+    """Stands in for the queue on which a worker gets its tasks."""
+
+    def __init__(self, queue: Any, worker: _Worker) -> None:  # noqa: ANN401 - a queue of any start method
+        self._queue = queue
+        self._worker = worker
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the queue's own
+        """Get a task, then look at the generators before it is carried out."""
+        task = self._queue.get(*args, **kwargs)
+        self._worker.starting(task)
+        return task
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the queue has
+        return getattr(self._queue, name)
+
+
+class _Watching:
+    """Stands in for the queue on which a worker sends its batches."""
+
+    def __init__(self, queue: Any, worker: _Worker) -> None:  # noqa: ANN401 - a queue of any start method
+        self._queue = queue
+        self._worker = worker
+
+    def put(self, item: tuple[Any, Any]) -> None:
+        """Record a batch, then send it."""
+        self._worker.fetched(item)
+        self._queue.put(item)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the queue has
         return getattr(self._queue, name)
@@ -56,10 +109,12 @@ def worker_loop(*args: Any) -> None:  # noqa: ANN401 - torch's own arguments, pa
     if recorder is None or not recorder.active:
         return _torch_worker_loop(*args)
     names = _torch_worker_loop.__code__.co_varnames[: _torch_worker_loop.__code__.co_argcount]
-    position, worker = names.index("data_queue"), args[names.index("worker_id")]
-    recorder.name_process(f"loader worker {worker}", StreamRole.LOADER_WORKER)
-    watched = (*args[:position], _Watching(args[position], recorder), *args[position + 1 :])
-    return _torch_worker_loop(*watched)
+    given = dict(zip(names, args, strict=False))
+    recorder.name_process(f"loader worker {given['worker_id']}", StreamRole.LOADER_WORKER)
+    worker = _Worker(recorder, given["dataset"])
+    given["index_queue"] = _Tasks(given["index_queue"], worker)
+    given["data_queue"] = _Watching(given["data_queue"], worker)
+    return _torch_worker_loop(*given.values(), *args[len(given) :])
 
 
 def watch_workers() -> None:

@@ -6,23 +6,37 @@ whose import would fix settings (OMP_NUM_THREADS and the like) before the progra
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import os
 import sys
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING
 
+from detaudit.sources.imports import ImportWatch
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from detaudit.sources.taps import Taps
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def prepare() -> None:
-    """Arrange for recording to start when the program imports torch."""
-    session = os.environ["DETAUDIT_SESSION"]
-    sys.meta_path.insert(0, _TorchFinder(session, is_main=_is_first(session)))
+    """Arrange for recording to start when the program imports torch; put taps in place at once."""
+    path = os.environ["DETAUDIT_SESSION"]
+    is_main = _is_first(path)
+    with open(path, encoding="utf-8") as file:
+        # Without it, nothing more than this is imported before the program.
+        taps = _put_taps(path, is_main=is_main) if '"ledger": true' in file.read() else None
+    watch = ImportWatch() if taps is None else taps.imports
+    watch.when_imported("torch", lambda _: _start_recording(path, taps, is_main=is_main))
+
+
+def _put_taps(path: str, *, is_main: bool) -> Taps:
+    from detaudit.record.session import load_session
+    from detaudit.record.sites import Sites
+    from detaudit.sources.install import put_taps
+
+    session = load_session(path, is_main=is_main)
+    return put_taps(Sites(), session.held, session.varied)
 
 
 def _is_first(session: str) -> bool:
@@ -34,55 +48,13 @@ def _is_first(session: str) -> bool:
     return True
 
 
-class _TorchFinder(importlib.abc.MetaPathFinder):
-    """Sees the first import of torch and lets the usual finders do it."""
-
-    def __init__(self, session: str, *, is_main: bool) -> None:
-        self._session = session
-        self._is_main = is_main
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Find torch as if this finder were not there, with a loader that starts recording afterwards."""
-        if fullname != "torch":
-            return None
-        sys.meta_path.remove(self)
-        for finder in sys.meta_path:
-            spec = finder.find_spec(fullname, path, target)
-            if spec is not None:
-                if spec.loader is not None:
-                    spec.loader = _TorchLoader(spec.loader, self._session, is_main=self._is_main)
-                return spec
-        return None
-
-
-class _TorchLoader(importlib.abc.Loader):
-    """Loads torch with its own loader, puts that back in its place, and starts recording."""
-
-    def __init__(self, loader: importlib.abc.Loader, session: str, *, is_main: bool) -> None:
-        self._loader = loader
-        self._session = session
-        self._is_main = is_main
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """As torch's own loader does."""
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Import torch, then start recording."""
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        _start_recording(self._session, is_main=self._is_main)
-
-
-def _start_recording(session: str, *, is_main: bool) -> None:
+def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
     from detaudit.record.install import install
     from detaudit.record.session import load_session
+    from detaudit.record.sites import Sites
 
-    install(load_session(session, is_main=is_main))
+    sites = taps.lines if taps is not None and isinstance(taps.lines, Sites) else Sites()
+    install(load_session(path, is_main=is_main), sites, taps)
     show = sys.excepthook
 
     def showing(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -17,6 +17,7 @@ from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import RunOutcome, RunPlan
 from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
 from detaudit.run.command import command_for
+from detaudit.sources.catalogue import BY_NAME
 from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
 from detaudit.trace.writer import TraceWriter
@@ -57,7 +58,7 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
         try:
             process = subprocess.Popen(
                 command_for(plan),
-                env=_environment(folder),
+                env=_environment(plan, folder),
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=stack.enter_context(stdout.open("wb")) if capture else None,
@@ -217,8 +218,10 @@ def conditions(plan: RunPlan) -> dict[str, object]:
     }
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
     environment = dict(os.environ)
+    for intervention in plan.held:
+        environment |= BY_NAME[intervention.source].held_by
     environment[VARIABLE] = str((folder / "session.json").resolve())
     paths = [str(_SITE)]
     if environment.get("PYTHONPATH"):

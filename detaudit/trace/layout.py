@@ -55,8 +55,26 @@ TABLES = {
     ),
     "batches": (
         "CREATE TABLE batches (stream INTEGER NOT NULL, sequence INTEGER NOT NULL, loader INTEGER NOT NULL, "
-        "iteration INTEGER NOT NULL, number INTEGER NOT NULL, worker INTEGER, samples BLOB, "
-        "PRIMARY KEY (stream, sequence)) WITHOUT ROWID"
+        "iteration INTEGER NOT NULL, number INTEGER NOT NULL, worker INTEGER, step INTEGER NOT NULL, "
+        "content BLOB, samples BLOB, PRIMARY KEY (stream, sequence)) WITHOUT ROWID"
+    ),
+    "iterations": (
+        "CREATE TABLE iterations (stream INTEGER NOT NULL, loader INTEGER NOT NULL, "
+        "iteration INTEGER NOT NULL, dataset TEXT NOT NULL, sampler TEXT NOT NULL, "
+        "shuffles INTEGER NOT NULL, covers INTEGER NOT NULL, iterable INTEGER NOT NULL, droppable INTEGER, "
+        "length INTEGER, workers INTEGER NOT NULL, processes TEXT NOT NULL, round INTEGER NOT NULL, "
+        "exhausted INTEGER NOT NULL, PRIMARY KEY (stream, loader, iteration)) WITHOUT ROWID"
+    ),
+    "fetches": (
+        "CREATE TABLE fetches (stream INTEGER NOT NULL, round INTEGER NOT NULL, step INTEGER NOT NULL, "
+        "number INTEGER NOT NULL, process INTEGER NOT NULL, before TEXT NOT NULL, "
+        "PRIMARY KEY (stream, round, step)) WITHOUT ROWID"
+    ),
+    "ledger": (
+        "CREATE TABLE ledger (stream INTEGER NOT NULL, step INTEGER NOT NULL, thread TEXT NOT NULL, "
+        "sequence INTEGER NOT NULL, source TEXT NOT NULL, operation TEXT NOT NULL, subject TEXT NOT NULL, "
+        "phase TEXT NOT NULL, site BLOB NOT NULL, count INTEGER NOT NULL, amount INTEGER NOT NULL, "
+        "digest BLOB NOT NULL, shown TEXT NOT NULL)"
     ),
 }
 

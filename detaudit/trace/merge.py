@@ -53,8 +53,24 @@ def _copy(connection: sqlite3.Connection, streams: tuple[Stream, ...]) -> None:
             (number, stream.id),
         )
         execute(
-            "INSERT INTO batches SELECT ?, sequence, loader, iteration, number, worker, samples "
-            "FROM other.batches WHERE stream=?",
+            "INSERT INTO batches SELECT ?, sequence, loader, iteration, number, worker, step, content, "
+            "samples FROM other.batches WHERE stream=?",
+            (number, stream.id),
+        )
+        execute(
+            "INSERT INTO iterations SELECT ?, loader, iteration, dataset, sampler, shuffles, covers, "
+            "iterable, droppable, length, workers, processes, round, exhausted "
+            "FROM other.iterations WHERE stream=?",
+            (number, stream.id),
+        )
+        execute(
+            "INSERT INTO fetches SELECT ?, round, step, number, process, before "
+            "FROM other.fetches WHERE stream=?",
+            (number, stream.id),
+        )
+        execute(
+            "INSERT INTO ledger SELECT ?, step, thread, sequence, source, operation, subject, phase, site, "
+            "count, amount, digest, shown FROM other.ledger WHERE stream=?",
             (number, stream.id),
         )
 

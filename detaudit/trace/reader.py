@@ -46,6 +46,9 @@ RECORD_AGAIN = "record it again with `detaudit record TARGET -o FILE`"
 HEAD_TYPES = (int, int, bytes, int, str)
 """Types of step, complete, digest, events, generators."""
 
+BATCH_TYPES = (int, int, int, int, int | None, int, bytes | None, bytes | None)
+"""Types of what `batches` reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepHead:
@@ -94,7 +97,7 @@ class TraceReader:
         """The header: level, environment, exit status."""
         meta = {
             key: self._json(value)
-            for key, value in self._rows("SELECT key, value FROM meta", types=(str, str))
+            for key, value in self.rows("SELECT key, value FROM meta", types=(str, str))
         }
         try:
             return TraceInfo(
@@ -118,7 +121,7 @@ class TraceReader:
     def streams(self) -> tuple[Stream, ...]:
         """All streams, the main thread of the main process first."""
         query = "SELECT id, role, process, thread FROM streams ORDER BY id"
-        rows = self._rows(query, types=(int, str, str, str))
+        rows = self.rows(query, types=(int, str, str, str))
         try:
             streams = [
                 Stream(number, StreamRole(role), process, thread) for number, role, process, thread in rows
@@ -130,19 +133,19 @@ class TraceReader:
     @cached_property
     def event_count(self) -> int:
         """Events in all streams."""
-        ((count,),) = self._rows("SELECT COALESCE(SUM(events), 0) FROM steps")
+        ((count,),) = self.rows("SELECT COALESCE(SUM(events), 0) FROM steps")
         return int(count)
 
     def steps_begun(self, stream: int) -> int:
         """The number of a stream's last step, counted from 1; quick, however long the trace is."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT step FROM steps WHERE stream=? ORDER BY step DESC, part DESC LIMIT 1", stream
         )
         return next((int(step) + 1 for (step,) in rows), 0)
 
     def steps_completed(self, stream: int) -> int:
         """How many steps a stream completed."""
-        rows = self._rows("SELECT COUNT(DISTINCT step) FROM steps WHERE stream=? AND complete=1", stream)
+        rows = self.rows("SELECT COUNT(DISTINCT step) FROM steps WHERE stream=? AND complete=1", stream)
         ((count,),) = rows
         return int(count)
 
@@ -151,7 +154,7 @@ class TraceReader:
         query = (
             "SELECT step, complete, digest, events, generators FROM steps WHERE stream=? ORDER BY step, part"
         )
-        rows = self._rows(query, stream, types=HEAD_TYPES)
+        rows = self.rows(query, stream, types=HEAD_TYPES)
         parts: list[tuple[Any, ...]] = []
         for row in rows:
             if parts and parts[0][0] != row[0]:
@@ -167,7 +170,7 @@ class TraceReader:
             "SELECT step, complete, digest, events, generators, identity, location "
             "FROM steps WHERE stream=? AND step=? ORDER BY part"
         )
-        rows = list(self._rows(query, stream, index, types=(*HEAD_TYPES, bytes, bytes)))
+        rows = list(self.rows(query, stream, index, types=(*HEAD_TYPES, bytes, bytes)))
         if not rows:
             raise KeyError(index)
         if any(xxhash.xxh3_128_digest(row[5]) != row[2] for row in rows):
@@ -178,16 +181,17 @@ class TraceReader:
 
     def batches(self, stream: int) -> Iterator[Batch]:
         """Where the batches of a stream came from, in order of arrival."""
-        columns = "sequence, loader, iteration, number, worker, samples"
+        columns = "sequence, loader, iteration, number, worker, step, content, samples"
         query = "SELECT " + columns + " FROM batches WHERE stream=? ORDER BY sequence"  # noqa: S608 - constants
-        for row in self._rows(query, stream, types=(int, int, int, int, int | None, bytes | None)):
-            sequence, loader, iteration, number, worker, text = row
+        for row in self.rows(query, stream, types=BATCH_TYPES):
+            sequence, loader, iteration, number, worker, step, content, text = row
             samples = None if text is None else self._json(text)
-            if samples is not None and not isinstance(samples, list):
-                raise self._damaged("the samples of a batch are not a list")
-            yield Batch(
-                sequence, loader, iteration, number, worker, None if samples is None else tuple(samples)
-            )
+            if samples is not None and not (
+                isinstance(samples, list) and all(isinstance(sample, int) for sample in samples)
+            ):
+                raise self._damaged("the samples of a batch are not a list of numbers")
+            given = None if samples is None else tuple(samples)
+            yield Batch(sequence, loader, iteration, number, worker, given, step, content)
 
     def _head(self, parts: list[tuple[Any, ...]]) -> StepHead:
         step, _, _, _, _ = parts[0][:5]
@@ -210,21 +214,22 @@ class TraceReader:
             place = self._places.get(key)
             if place is None:
                 raise self._damaged("an event names a place that is not in the file")
-            yield Event(place, self._sites.get(site), sequence, _optional(inputs), _optional(outputs))
+            yield Event(place, self.sites.get(site), sequence, _optional(inputs), _optional(outputs))
 
     @cached_property
     def _places(self) -> dict[bytes, Place]:
         query = "SELECT key, phase, kind, root, module, name FROM places"
-        rows = self._rows(query, types=(bytes, str, str, str, str | None, str))
+        rows = self.rows(query, types=(bytes, str, str, str, str | None, str))
         try:
             return {row[0]: Place(Phase(row[1]), Kind(row[2]), row[3], row[4], row[5]) for row in rows}
         except ValueError as error:
             raise self._damaged(str(error)) from error
 
     @cached_property
-    def _sites(self) -> dict[bytes, Site]:
+    def sites(self) -> dict[bytes, Site]:
+        """The source lines by their keys (`layout.site_key`)."""
         query = "SELECT key, file, line, function, code, through FROM sites"
-        rows = self._rows(query, types=(bytes, str, int, str, str, str))
+        rows = self.rows(query, types=(bytes, str, int, str, str, str))
         return {row[0]: Site(*row[1:]) for row in rows}
 
     def _check_file(self) -> None:
@@ -246,7 +251,7 @@ class TraceReader:
             raise self._damaged("it is cut")
 
     def _check_header(self) -> None:
-        ((version,),) = self._rows("PRAGMA user_version")
+        ((version,),) = self.rows("PRAGMA user_version")
         if version != FORMAT_VERSION:
             message = f"{self.path} has trace format {version}; this detaudit reads format {FORMAT_VERSION}"
             raise TraceError(
@@ -254,11 +259,11 @@ class TraceReader:
             )
         self._connection.execute("PRAGMA trusted_schema=OFF")
         # Exactly the tables that the writer makes: a view or a trigger could run on reading.
-        found = dict(self._rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+        found = dict(self.rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
         if found != TABLES:
             raise self._damaged("its tables are not those of a trace")
 
-    def _rows(self, query: str, *values: object, types: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    def rows(self, query: str, *values: object, types: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Run a query and check its types: a column of SQLite can hold any, whatever was declared."""
         try:
             for row in self._connection.execute(query, values):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import xxhash
 
+from detaudit.model.data import LoaderIteration
 from detaudit.model.trace import Batch, Place, Site, StreamRole
 from detaudit.trace.layout import APPLICATION_ID, FORMAT_VERSION, LOCATION, TABLES
 
@@ -79,8 +80,30 @@ class TraceWriter:
     def add_batch(self, stream: int, batch: Batch) -> None:
         """Note where a batch came from."""
         samples = None if batch.samples is None else json.dumps(batch.samples).encode()
-        row = (stream, batch.sequence, batch.loader, batch.iteration, batch.index, batch.worker, samples)
-        self._pending.append(("INSERT INTO batches VALUES (?,?,?,?,?,?,?)", row))
+        place = (stream, batch.sequence, batch.loader, batch.iteration, batch.index)
+        row = (*place, batch.worker, batch.step, batch.content, samples)
+        self._pending.append(("INSERT INTO batches VALUES (?,?,?,?,?,?,?,?,?)", row))
+
+    def set_iteration(self, stream: int, one: LoaderIteration) -> None:
+        """Note what is known of a pass over a loader, in place of what was noted before."""
+        names = (_text(one.dataset), _text(one.sampler))
+        facts = (one.shuffles, one.covers, one.iterable, one.droppable, one.length, one.workers)
+        processes = ",".join(map(str, one.processes))
+        row = (stream, one.loader, one.iteration, *names, *facts, processes, one.round, one.exhausted)
+        statement = "INSERT OR REPLACE INTO iterations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        self._pending.append((statement, row))
+
+    def add_fetch(
+        self, stream: int, step: int, *, round_: int, number: int, process: int, before: str
+    ) -> None:
+        """Note which batch, of which of its passes, a worker made in a step."""
+        row = (stream, round_, step, number, process, _text(before))
+        self._pending.append(("INSERT INTO fetches VALUES (?,?,?,?,?,?)", row))
+
+    def add_ledger(self, row: tuple[object, ...]) -> None:
+        """Note an entry of the ledger, as `layout.TABLES` has its columns."""
+        cells = tuple(_text(cell) if isinstance(cell, str) else cell for cell in row)
+        self._pending.append((f"INSERT INTO ledger VALUES ({','.join('?' * len(row))})", cells))
 
     def set_meta(self, key: str, value: object) -> None:
         """Set one entry of the header; `value` must be what JSON can hold."""

@@ -204,7 +204,7 @@ HOSTILE = {
     "an exit code that is text": ["UPDATE meta SET value='\"five\"' WHERE key='exit_code'"],
     "an environment that is a number": ["UPDATE meta SET value='5' WHERE key='environment'"],
     "text that is not UTF-8": ["UPDATE meta SET value=CAST(x'22ff22' AS TEXT) WHERE key='level'"],
-    "samples that are no list": ["INSERT INTO batches VALUES (0, 0, 0, 0, 0, NULL, x'35')"],
+    "samples that are no list": ["INSERT INTO batches VALUES (0, 0, 0, 0, 0, NULL, 0, NULL, x'35')"],
 }
 
 

@@ -1,0 +1,123 @@
+"""Show the page for a cause: what it is, how it shows, and what to change.
+
+Where the output is not a terminal, lines are 100 wide, code is indented, and no Markdown is left.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING, TextIO
+
+from detaudit.errors import EXIT_REPRODUCIBLE
+from detaudit.report.terminal import LOG_WIDTH, NARROW
+from detaudit.sources.page import BULLET, Block, Kind, Page, blocks, causes, page
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+    from rich.text import Text
+
+INDENT = 2
+CODE_INDENT = 4
+NAME_STYLE = "cyan"
+CODE_STYLES = {("Keyword",): "bold", ("Literal", "String"): "green", ("Comment",): "magenta"}
+"""Of the terminal's own colours, those that can be read on black and on white."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the argument of this verb."""
+    help_text = "a cause, such as unseeded-numpy; without one, all causes are listed"
+    parser.add_argument("cause", metavar="CAUSE", nargs="?", help=help_text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the page, or the list of pages."""
+    if arguments.cause is None:
+        print_list([page(cause) for cause in causes()], sys.stdout)
+    else:
+        print_page(page(arguments.cause), sys.stdout)
+    return EXIT_REPRODUCIBLE
+
+
+def print_list(pages: list[Page], file: TextIO, *, width: int | None = None) -> None:
+    """Print each cause with its summary, and how to read more."""
+    console = _console(file, width)
+    beside = max(len(one.cause) for one in pages) + 2 * INDENT
+    _print(_text("Causes: why two runs of a training differ", "bold"), console)
+    for one in pages:
+        label = " " * INDENT + one.cause
+        if console.width < NARROW:
+            _print(_text(label.strip(), "bold"), console, INDENT)
+            _print(_text(one.summary), console, 2 * INDENT)
+        else:
+            _print(_text(one.summary), console, beside, label)
+    _print(_text("To read the page for one of them: `detaudit explain CAUSE`"), console)
+
+
+def print_page(shown: Page, file: TextIO, *, width: int | None = None) -> None:
+    """Print a page."""
+    console = _console(file, width)
+    title, *rest = blocks(shown.text)
+    _print_block(title, console)
+    for before, block in pairwise([title, *rest]):
+        if before.kind is not Kind.HEADING and not before.kind is block.kind is Kind.ITEM:
+            console.print()
+        _print_block(block, console)
+
+
+def _print_block(block: Block, console: Console) -> None:
+    match block.kind:
+        case Kind.TITLE | Kind.HEADING:
+            _print(_text(block.text, "bold"), console)
+        case Kind.TEXT:
+            _print(_text(block.text), console, INDENT)
+        case Kind.ITEM:
+            _print(_text(block.text), console, INDENT + len(BULLET), " " * INDENT + BULLET)
+        case Kind.CODE:
+            for line in _code(block.text, console).split(allow_blank=True):
+                _print(line, console, CODE_INDENT)
+
+
+def _print(text: Text, console: Console, indent: int = 0, label: str = "") -> None:
+    """Print a text, cut to the lines that fit behind an indent, with a label before the first of them."""
+    from rich.text import Text
+
+    for line in text.wrap(console, max(10, console.width - indent)):
+        line.rstrip()
+        console.print(Text.assemble(label.ljust(indent) if line else "", line))
+        label = ""
+
+
+def _text(text: str, style: str = "") -> Text:
+    """A text whose names, which stand between backquotes, have a colour instead."""
+    from rich.text import Text
+
+    parts = text.split("`")
+    styled = [(part, NAME_STYLE if number % 2 else "") for number, part in enumerate(parts)]
+    return Text.assemble(*styled, style=style)
+
+
+def _code(text: str, console: Console) -> Text:
+    from rich.text import Text
+
+    if not console.is_terminal:
+        return Text(text)
+    from rich.style import Style
+    from rich.syntax import ANSISyntaxTheme, Syntax
+
+    theme = ANSISyntaxTheme({token: Style.parse(style) for token, style in CODE_STYLES.items()})
+    code = Syntax(text, "python", theme=theme).highlight(text)
+    code.rstrip()
+    return code
+
+
+def _console(file: TextIO, width: int | None) -> Console:
+    """A console no wider than a page is written for: lines across a whole screen are hard to read."""
+    # rich takes some 70 ms to import, which whoever prints nothing should not pay.
+    from rich.console import Console
+
+    console = Console(file=file, width=width or (None if file.isatty() else LOG_WIDTH), highlight=False)
+    console.width = min(console.width, LOG_WIDTH)
+    return console

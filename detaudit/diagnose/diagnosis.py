@@ -1,0 +1,109 @@
+"""Why runs differ: from the first difference to findings, each with its cause, its evidence and its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from detaudit.compare.ledgers import EntryPair
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.causes import Naming, name_fault
+from detaudit.diagnose.search import Fault, Search
+from detaudit.diagnose.trials import Laboratory
+from detaudit.diagnose.zoom import Closer, value_of
+from detaudit.model.result import Comparison, DivergenceKind, Finding
+from detaudit.sources import clock
+from detaudit.sources.catalogue import BY_NAME
+from detaudit.sources.fixes import fix_for
+from detaudit.trace.reader import TraceReader
+
+MOST_UNCONFIRMED = 3
+"""With more suspects than this and no proof, none is named."""
+SHORTEST_TICK, LONGEST_TICK = 1e-5, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a search came to."""
+
+    findings: tuple[Finding, ...]
+    unexplained: tuple[str, ...] = ()
+
+
+def diagnose(case: Case, closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> Diagnosis:
+    """Find why runs differ, by holding one source after the other fixed.
+
+    `closer` is the first difference, looked at closely; `readers` are the traces of the first runs.
+    """
+    search = Search(Laboratory(case), {clock.NAME: _tick(closer.ledgers, readers)})
+    differing, pairs = _rate(closer, comparison, readers)
+    search.run(closer, comparison, differing, pairs)
+    if search.settled is None and len(search.faults) > MOST_UNCONFIRMED or not search.faults:
+        return Diagnosis((closer.finding,), tuple(dict.fromkeys(search.failures)))
+    findings = [_finding(fault, search) for fault in search.faults]
+    unexplained = () if search.settled is not None else tuple(dict.fromkeys(search.failures))
+    return Diagnosis(tuple(_numbered(findings)), unexplained)
+
+
+def _tick(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> str:
+    """Seconds from one reading of the clock to the next, on average: at this pace the held clock goes."""
+    reads = sum(pair.entry.count for pair in pairs if pair.entry.source == clock.NAME) or 1
+    seconds = min((reader.info.seconds or 1.0 for reader in readers.values()), default=1.0)
+    return repr(max(SHORTEST_TICK, min(LONGEST_TICK, seconds / 2 / reads)))
+
+
+def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> tuple[int, int]:
+    """How many pairs of all runs so far differ in the place where the first two part."""
+    first = comparison.first
+    rate = closer.finding.rate
+    if first is None or first.kind is not DivergenceKind.VALUE:
+        return rate["differs"], rate["pairs"]
+    values = [value_of(reader, first) for reader in readers.values()]
+    values += closer.values
+    seen = [value for value in values if value is not None]
+    pairs = list(combinations(seen, 2))
+    if len(pairs) < rate["pairs"]:
+        return rate["differs"], rate["pairs"]
+    return sum(one != other for one, other in pairs), len(pairs)
+
+
+def _finding(fault: Fault, search: Search) -> Finding:
+    naming = name_fault(fault)
+    settled = search.settled
+    evidence: dict[str, object] = {
+        "control": fault.source,
+        "held": BY_NAME[fault.source].words,
+        "equal_pairs": 0 if settled is None else settled.equal,
+        "pairs": 0 if settled is None else settled.pairs,
+        "without_equal_pairs": fault.without[0],
+        "without_pairs": fault.without[1],
+        "together_with": [one.source for one in search.faults if one is not fault],
+    }
+    return replace(
+        fault.closer.finding,
+        id=naming.cause,
+        cause=naming.cause,
+        confirmed=settled is not None,
+        evidence=(evidence,),
+        site=naming.site or fault.closer.finding.site,
+        other_sites=_others(naming, fault),
+        symbol=naming.symbol,
+        message=naming.message,
+        fix=fix_for(naming.cause, naming.symbol, naming.site),
+    )
+
+
+def _others(naming: Naming, fault: Fault) -> tuple:  # type: ignore[type-arg]
+    shown = (*naming.others, fault.closer.finding.site)
+    return tuple(dict.fromkeys(site for site in shown if site is not None and site != naming.site))
+
+
+def _numbered(findings: list[Finding]) -> list[Finding]:
+    seen: dict[str, int] = {}
+    named = []
+    for finding in findings:
+        seen[finding.id] = seen.get(finding.id, 0) + 1
+        number = seen[finding.id]
+        named.append(finding if number == 1 else replace(finding, id=f"{finding.id}-{number}"))
+    return named

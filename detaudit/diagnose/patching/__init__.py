@@ -1,0 +1,1 @@
+"""Fixes that need no thought: one file for each family of causes."""

@@ -1,0 +1,129 @@
+"""A file of source code, its syntax tree, and edits by position: what is not edited stays byte for byte."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+Node = TypeVar("Node", bound=ast.AST)
+Located = ast.expr | ast.stmt | ast.keyword
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""Where Python ends a line; `str.splitlines` ends one in more places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Characters `start` to `end` of a text are replaced by another text."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Source:
+    """A source file as its author wrote it, and as Python reads it. Raises SyntaxError if that fails."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tree = ast.parse(text)
+        ends = [match.end() for match in _LINE_END.finditer(text)]
+        self._starts = [0, *ends]
+        self._parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    @classmethod
+    def read(cls, path: Path) -> Source | None:
+        """Read a file; None if it is not UTF-8 or not Python."""
+        try:
+            return cls(path.read_bytes().decode())
+        except (OSError, UnicodeDecodeError, SyntaxError, ValueError):
+            return None
+
+    @property
+    def newline(self) -> str:
+        """How the file ends its lines."""
+        first = _LINE_END.search(self.text)
+        return first.group() if first else "\n"
+
+    def start(self, node: Located) -> int:
+        """Where a node starts, decorators left out."""
+        return self._offset(node.lineno, node.col_offset)
+
+    def end(self, node: Located) -> int:
+        """Where a node ends."""
+        return self._offset(node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
+
+    def code(self, node: Located) -> str:
+        """The text of a node."""
+        return self.text[self.start(node) : self.end(node)]
+
+    def line_start(self, offset: int) -> int:
+        """Where the line starts that a position is on."""
+        return max(start for start in self._starts if start <= offset)
+
+    def line_end(self, offset: int) -> int:
+        """Where the line of a position ends, before its line break."""
+        found = _LINE_END.search(self.text, offset)
+        return found.start() if found else len(self.text)
+
+    def next_line(self, offset: int) -> int:
+        """Where the line after that of a position starts, or the end of the text."""
+        return next((start for start in self._starts if start > offset), len(self.text))
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """What a node is a part of; None for the module."""
+        return self._parents.get(node)
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Everything that a node is a part of, from the inside out."""
+        above = self.parent(node)
+        while above is not None:
+            yield above
+            above = self.parent(above)
+
+    def all(self, kind: type[Node]) -> list[Node]:
+        """All nodes of a kind, in the order of the text."""
+        found = [node for node in ast.walk(self.tree) if isinstance(node, kind)]
+        return sorted(found, key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0)))
+
+    def calls_at(self, line: int) -> list[ast.Call]:
+        """The calls that a traceback would place on a line; if there are none, those that span it."""
+        calls = self.all(ast.Call)
+        exact = [call for call in calls if line in (call.lineno, call.func.end_lineno)]
+        return exact or [call for call in calls if call.lineno <= line <= (call.end_lineno or 0)]
+
+    def replace(self, node: Located, text: str) -> Edit:
+        """Put a text in a node's place."""
+        return Edit(self.start(node), self.end(node), text)
+
+    def wrap(self, node: Located, before: str, after: str) -> list[Edit]:
+        """Put a text before a node and one after it."""
+        start, end = self.start(node), self.end(node)
+        return [Edit(start, start, before), Edit(end, end, after)]
+
+    def edited(self, edits: Iterable[Edit]) -> str | None:
+        """The text after some edits; None if they overlap, change nothing, or give no Python."""
+        pieces, position = [], 0
+        for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+            if edit.start < position:
+                return None
+            pieces += [self.text[position : edit.start], edit.text]
+            position = edit.end
+        text = "".join([*pieces, self.text[position:]])
+        try:
+            ast.parse(text)
+        except SyntaxError:
+            return None
+        return text if text != self.text else None
+
+    def _offset(self, line: int, column: int) -> int:
+        """A position of the syntax tree, which counts bytes, in characters."""
+        start = self._starts[line - 1]
+        if self.text.isascii():
+            return start + column
+        rest = self.text[start : self.line_end(start)]
+        return start + len(rest.encode()[:column].decode())

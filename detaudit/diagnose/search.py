@@ -1,0 +1,166 @@
+"""Find the sources that explain every difference, by holding them fixed; one after the other, the likeliest first.
+
+After a source is found, the search goes on behind it, with it held fixed, until the runs are equal. Then every
+source found has to be needed: with all but it held fixed, the runs must differ again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from detaudit.compare.ledgers import EntryPair
+from detaudit.compare.result import finding_from
+from detaudit.diagnose.chance import pairs_needed
+from detaudit.diagnose.suspects import Suspect, suspects
+from detaudit.diagnose.trials import Laboratory, Trial
+from detaudit.diagnose.zoom import Closer, look_closer
+from detaudit.model.plan import Intervention
+from detaudit.model.result import Comparison, Divergence
+from detaudit.model.trace import Phase
+from detaudit.sources import kernels
+from detaudit.sources.catalogue import SOURCES
+
+TRIED_ALONE = 3
+"""How many suspects are tried on their own before all are held at once."""
+MOST_FAULTS = 6
+
+PHASES = list(Phase)
+
+
+@dataclass(slots=True)
+class Fault:
+    """A source that was found guilty, and what was seen of it."""
+
+    source: str
+    closer: Closer
+    """The difference that it explains, looked at closely."""
+    comparison: Comparison
+    pairs: tuple[EntryPair, ...]
+    """What the ledgers have of the source."""
+    all_pairs: tuple[EntryPair, ...]
+    without: tuple[int, int]
+    """Pairs that are equal, and all pairs, where everything else that was found is held, and not this."""
+    confirmed: bool = False
+
+
+@dataclass(slots=True)
+class Search:
+    """The state of a search."""
+
+    laboratory: Laboratory
+    amounts: dict[str, str] = field(default_factory=dict)
+    """At which amount a source is held, where that matters."""
+    faults: list[Fault] = field(default_factory=list)
+    settled: Trial | None = None
+    """The last word: runs with all found sources held fixed, and nothing else, are equal."""
+    failures: list[str] = field(default_factory=list)
+
+    def run(self, closer: Closer, comparison: Comparison, differing: int, pairs: int) -> None:
+        """Search until the runs are equal, or nothing is left to try."""
+        while self.settled is None and len(self.faults) < MOST_FAULTS:
+            following = self._next(closer, comparison, differing, pairs)
+            if following is None or self.settled is not None:
+                break
+            comparison, differing, pairs = following, 1, 1
+            finding = finding_from(comparison, differs=1, pairs=1)
+            closer = look_closer(self.laboratory.case, finding, comparison, None, self._held())
+            differing, pairs = closer.finding.rate["differs"], closer.finding.rate["pairs"]
+        if self.settled is not None and len(self.faults) > 1:
+            self._drop_needless()
+
+    def _next(
+        self, closer: Closer, comparison: Comparison, differing: int, pairs: int
+    ) -> Comparison | None:
+        """Find the source of one difference; give the difference that is left when it is held, if any."""
+        seen = closer.comparison or comparison
+        ranked = [one for one in suspects(seen, list(closer.ledgers)) if one.source not in self._names()]
+        needed = pairs_needed(differing, pairs)
+        for suspect in ranked[:TRIED_ALONE]:
+            trial = self.laboratory.hold(self._held(suspect.source), needed)
+            if trial.failed is not None:
+                self.failures.append(trial.failed)
+                continue
+            if trial.settled:
+                self._found(suspect, closer, comparison, (pairs - differing, pairs))
+                self.settled = trial
+                return None
+            if trial.different is not None and _moved(comparison.first, trial.different.first):
+                self._found(suspect, closer, comparison, (pairs - differing, pairs))
+                return trial.different
+        self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
+        return None
+
+    def _all_at_once(
+        self,
+        ranked: list[Suspect],
+        closer: Closer,
+        comparison: Comparison,
+        without: tuple[int, int],
+        needed: int,
+    ) -> None:
+        """Hold everything; if the runs are equal then, let go of one after the other that is not needed."""
+        suspected = [one.source for one in ranked if one.source != kernels.ONE_THREAD]
+        rest = [one.name for one in SOURCES if one.name not in {*suspected, *self._names(), kernels.ONE_THREAD}]
+        trial = self.laboratory.hold(self._held(*suspected, *rest), 1)
+        if not trial.settled:
+            self.failures.append(trial.failed or "with everything held fixed that can be, the runs still differ")
+            return
+        names = [*suspected, *rest]
+        # Those that nothing speaks against go together; then one after the other, the likeliest last.
+        unlikely = [one.source for one in ranked if not one.pairs and one.source in suspected]
+        for group in ([*rest, *unlikely], *([name] for name in reversed(suspected) if name not in unlikely)):
+            fewer = [name for name in names if name not in group]
+            if not fewer:
+                continue
+            attempt = self.laboratory.hold(self._held(*fewer), 1)
+            names, trial = (fewer, attempt) if attempt.settled else (names, trial)
+        by_name = {one.source: one for one in ranked}
+        for name in names:
+            suspect = by_name.get(name, Suspect(name, 0, ()))
+            self._found(suspect, closer, comparison, without)
+        self.settled = trial if needed <= trial.pairs else self.laboratory.hold(self._held(), needed)
+        if not self.settled.settled:
+            self.settled = None
+
+    def _found(
+        self, suspect: Suspect, closer: Closer, comparison: Comparison, without: tuple[int, int]
+    ) -> None:
+        fault = Fault(suspect.source, closer, comparison, suspect.pairs, closer.ledgers, without)
+        self.faults.append(fault)
+
+    def _drop_needless(self) -> None:
+        """Let go of each source in turn: the runs must differ again, or it was innocent."""
+        for fault in list(self.faults):
+            others = tuple(self._hold(one.source) for one in self.faults if one is not fault)
+            if not others:
+                return
+            trial = self.laboratory.hold(others, 1)
+            if trial.settled:
+                self.faults.remove(fault)
+                self.settled = trial
+            elif trial.failed is None:
+                fault.without = (trial.equal, trial.pairs)
+
+    def _names(self) -> set[str]:
+        return {fault.source for fault in self.faults}
+
+    def _held(self, *more: str) -> tuple[Intervention, ...]:
+        return tuple(self._hold(name) for name in (*(fault.source for fault in self.faults), *more))
+
+    def _hold(self, name: str) -> Intervention:
+        return Intervention(name, amount=self.amounts.get(name, ""))
+
+
+def _moved(old: Divergence | None, new: Divergence | None) -> bool:
+    """Whether runs part later than before: what was held had a part in the earlier difference."""
+    if old is None or new is None:
+        return False
+    if new.step != old.step:
+        return new.step > old.step
+    ours, theirs = old.event.place, new.event.place
+    if ours.phase is not theirs.phase:
+        return PHASES.index(theirs.phase) > PHASES.index(ours.phase)
+    return ours != theirs and (new.event.sequence > old.event.sequence)
+
+
+__all__ = ["Fault", "Search", "replace"]

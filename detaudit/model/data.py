@@ -1,0 +1,169 @@
+"""The nouns of the data side: what is recorded of loaders and their workers, and what an audit of it says.
+
+Pure data. No torch, no input or output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from detaudit.model.trace import GeneratorState
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderIteration:
+    """One pass over a DataLoader."""
+
+    loader: int
+    """Number of the DataLoader in its process, in order of first use."""
+    iteration: int
+    """How often it had been iterated before."""
+    dataset: str
+    """Class of the data set."""
+    sampler: str
+    """Class of the sampler, or of the batch sampler where that works without one."""
+    shuffles: bool
+    """Whether the sampler is one that draws the order at random."""
+    covers: bool
+    """Whether the sampler is one that gives each sample exactly once."""
+    iterable: bool
+    """Whether the data set gives samples in an order of its own, without a sampler."""
+    droppable: int | None
+    """How many samples `drop_last` may leave out; None if any number."""
+    length: int | None
+    """Length of the data set, where the sampler asked for it."""
+    workers: int
+    processes: tuple[int, ...]
+    """Process numbers of the workers. They link a pass with its workers' streams and mean nothing else."""
+    round: int
+    """How often the same workers had gone through a pass before (persistent workers)."""
+    exhausted: bool
+    """Whether the program took everything that the loader had to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One batch as the worker that made it saw it."""
+
+    step: int
+    """The step of the worker's stream."""
+    number: int
+    """Number of the batch within the pass."""
+    before: tuple[GeneratorState, ...]
+    """Generators just before the fetch; empty where they are as the fetch before left them."""
+    after: tuple[GeneratorState, ...]
+
+
+class DataFault(StrEnum):
+    """What an audit of the data can find. None of it makes a run irreproducible."""
+
+    WORKERS_REPEAT_RANDOMNESS = "workers-repeat-randomness"
+    EPOCHS_REPEAT_RANDOMNESS = "epochs-repeat-randomness"
+    WORKERS_REPEAT_DATA = "workers-repeat-data"
+    EPOCHS_SAME_ORDER = "epochs-same-order"
+    SAMPLES_TWICE = "samples-twice"
+    SAMPLES_MISSING = "samples-missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A fault in one pass over a loader."""
+
+    fault: DataFault
+    epoch: int
+    """The pass that has it; the later of two where two are alike."""
+    workers: tuple[int, ...] = ()
+    generator: str = ""
+    """`numpy`, `dataset.rng`, `augment.RNG` and the like, where the fault is about random numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one pass over a loader gave."""
+
+    iteration: int
+    batches: int
+    samples: int | None
+    """None where the samples have no numbers."""
+    complete: bool
+    """Whether the program took everything; an early `break` leaves a pass incomplete."""
+    trains: bool
+    """Whether training steps were done between its batches."""
+    workers: tuple[int, ...]
+    """Those whose batches arrived; empty where the main process made them."""
+    order: str | None
+    """Digest of the numbers of the samples, batch by batch."""
+    content: str
+    """Digest of the batches in order."""
+    content_unordered: str
+    """Digest of the same batches whatever their order."""
+    twice: tuple[int, ...]
+    """Samples that came more than once; the first of them."""
+    twice_count: int
+    missing: tuple[int, ...]
+    """Samples that never came in a complete pass; the first of them."""
+    missing_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderAudit:
+    """One DataLoader and all passes over it."""
+
+    stream: str
+    loader: int
+    dataset: str
+    sampler: str
+    iterable: bool
+    workers: int
+    length: int | None
+    epochs: tuple[Epoch, ...]
+    faults: tuple[Occurrence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataAudit:
+    """All loaders of one run."""
+
+    loaders: tuple[LoaderAudit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochPair:
+    """The same pass over the same loader in two runs."""
+
+    stream: str
+    loader: int
+    iteration: int
+    dataset: str
+    workers: tuple[int | None, int | None]
+    """Worker counts; None for a run that has no such pass."""
+    batches: tuple[int, int]
+    same_order: bool | None
+    """None where the samples have no numbers."""
+    same_content: bool
+    same_unordered: bool
+    """Whether the same batches came, whatever their order."""
+    first_order_difference: int | None
+    """Number of the first batch made of other samples."""
+    first_content_difference: int | None
+    """Number of the first batch with other content."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersComparison:
+    """Two runs with different worker counts, pass by pass."""
+
+    pairs: tuple[EpochPair, ...]
+
+    @property
+    def first_difference(self) -> EpochPair | None:
+        """The first pass in which order or content depends on the workers; None if nothing does."""
+        return next(
+            (one for one in self.pairs if not (one.same_content and one.same_order is not False)), None
+        )
+
+    @property
+    def independent(self) -> bool:
+        """True if there is something to compare and all of it is the same."""
+        return bool(self.pairs) and self.first_difference is None

@@ -1,0 +1,102 @@
+"""torch's draws of random numbers, and its reads of memory that nothing has written: noted in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from detaudit.digest.tensor import UndigestableError, is_fake, tensor_digest
+from detaudit.record.schema import OperatorPlan
+from detaudit.sources import memory, torch_random
+from detaudit.sources.taps import Taps
+
+_NOTHING = b""
+
+
+class Draws:
+    """Sees every operator of the process, in the window or not."""
+
+    def __init__(self, taps: Taps) -> None:
+        self._taps = taps
+        self._fresh: dict[int, bytes] = {}
+        """Where each block of memory was made that nothing has written since, by its address."""
+
+    def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - arguments of any operator
+        """Note reads of fresh memory."""
+        if not self._fresh:
+            return
+        for position, name in plan.read:
+            item = args[position] if position < len(args) else kwargs.get(name)
+            for tensor in _tensors(item):
+                site = self._fresh.pop(_address(tensor), None)
+                if site is not None:
+                    self._taps.ledger.note(
+                        memory.NAME, "torch.empty", site, _NOTHING, subject=memory.READ, shown=plan.name
+                    )
+
+    def after(self, plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401 - see above
+        """Note a draw; keep account of which memory is fresh."""
+        if plan.draws:
+            self._note_draw(plan, kwargs.get("generator"), result)
+        is_empty = plan.makes_fresh
+        if is_empty or self._fresh:
+            written = [args[position] for position, _ in plan.written if position < len(args)]
+            for tensor in _tensors([result, *written]):
+                self._account(tensor, is_empty=is_empty)
+
+    def _note_draw(self, plan: OperatorPlan, generator: Any, result: Any) -> None:  # noqa: ANN401 - see above
+        taps = self._taps
+        tensors = [tensor for tensor in _tensors(result) if not is_fake(tensor)]
+        subject = "own"
+        default = torch.default_generator
+        if generator is None or generator._cdata == default._cdata:
+            subject = "global" if taps.torch_seeded else "global, not seeded"
+        taps.ledger.note(
+            torch_random.NAME,
+            plan.name,
+            taps.lines.here(),
+            b"".join(map(_digest, tensors)),
+            subject=subject,
+            amount=sum(tensor.numel() for tensor in tensors),
+        )
+
+    def _account(self, tensor: torch.Tensor, *, is_empty: bool) -> None:
+        address = _address(tensor)
+        if is_empty:
+            if tensor.numel():
+                self._fresh[address] = self._taps.lines.here()
+        elif tensor.nbytes >= _whole(tensor):
+            # Written only in part, the rest is as fresh as before.
+            self._fresh.pop(address, None)
+
+
+def _tensors(item: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - arguments and results of any operator
+    if isinstance(item, torch.Tensor):
+        yield item
+    elif isinstance(item, list | tuple):
+        for inner in item:
+            yield from _tensors(inner)
+
+
+def _address(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):
+        # Sparse, fake and wrapped tensors have no memory of their own.
+        return 0
+
+
+def _whole(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.untyped_storage().nbytes()
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def _digest(tensor: torch.Tensor) -> bytes:
+    try:
+        return tensor_digest(tensor)
+    except UndigestableError:
+        return _NOTHING

@@ -1,0 +1,40 @@
+"""Addresses of objects: `id()`, and the order of sets of objects (which `set_order` sees)."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from detaudit.sources.set_order import BY_ADDRESS
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Asked, Taps
+
+NAME = BY_ADDRESS
+DISTANCE = 64
+"""Bytes between two addresses that are held: as if objects lay side by side in the order of first asking."""
+
+
+def _tap(taps: Taps) -> None:
+    kept: list[object] = []
+    """Objects whose address is held stay alive, so that no other one gets the same."""
+    known: dict[int, int] = {}
+
+    def read(original: Any, item: object) -> int:  # noqa: ANN401 - as the builtin
+        value = int(original(item))
+        if taps.holds(NAME, taps.lines.here()):
+            if value not in known:
+                known[value] = DISTANCE * (len(kept) + 1)
+                kept.append(item)
+            value = known[value]
+        taps.note(NAME, "id", value)
+        return value
+
+    taps.function(builtins, "id", read, asked_by=Asked.PROGRAM)
+
+
+SOURCE = Source(
+    name=NAME,
+    words="addresses of objects in memory",
+    causes=("address-order",),
+    tap=_tap,
+)

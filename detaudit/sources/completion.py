@@ -1,0 +1,205 @@
+"""The order in which parallel work is finished: `as_completed`, `imap_unordered`, `wait`, `in_order=False`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Asked, Taps
+
+NAME = "completion-order"
+NUMBER = "_detaudit_number"
+"""Attribute of a future: its number among all of its process, in the order of submission."""
+
+
+def _tap(taps: Taps) -> None:
+    taps.when_imported("concurrent.futures._base", lambda module: _tap_futures(taps, module))
+    taps.when_imported("multiprocessing.pool", lambda module: _tap_pool(taps, module))
+    taps.when_imported("asyncio.tasks", lambda module: _tap_asyncio(taps, module))
+    taps.when_imported("torch.utils.data.dataloader", lambda module: _tap_loader(taps, module))
+    taps.when_imported("queue", lambda module: _tap_queue(taps, module.Queue, "queue.Queue.get"))
+    taps.when_imported(
+        "multiprocessing.queues",
+        lambda module: [
+            _tap_queue(taps, kind, f"multiprocessing.{kind.__name__}.get")
+            for kind in (module.Queue, module.SimpleQueue)
+        ],
+    )
+
+
+def _tap_futures(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    numbers = itertools.count()
+    begin = module.Future.__init__
+
+    def number(future: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+        begin(future, *args, **kwargs)
+        setattr(future, NUMBER, next(numbers))
+
+    module.Future.__init__ = number
+    taps.function(module, "as_completed", _as_completed(taps), asked_by=Asked.PROGRAM, calls_program=True)
+    taps.function(module, "wait", _wait(taps), asked_by=Asked.PROGRAM, calls_program=True)
+
+
+def _as_completed(taps: Taps) -> Any:  # noqa: ANN401 - a handler
+    def read(original: Any, fs: Any, timeout: Any = None) -> Iterator[Any]:  # noqa: ANN401 - as the function
+        futures = list(fs)
+        site = taps.lines.here()
+        held = taps.holds(NAME, site)
+        order = _Order(taps, "concurrent.futures.as_completed", site)
+        if not held:
+            return order.watched(original(futures, timeout), _number)
+        return order.watched(_in_order(sorted(futures, key=_number), timeout), _number)
+
+    return read
+
+
+def _in_order(futures: list[Any], timeout: float | None) -> Iterator[Any]:
+    for future in futures:
+        # Waits, and leaves an error in the future for whoever asks for its result.
+        future.exception(timeout) if not future.cancelled() else None
+        yield future
+
+
+def _number(future: Any) -> int:  # noqa: ANN401 - a future
+    return int(getattr(future, NUMBER, 0))
+
+
+class _Order:
+    """Notes the order in which results come, at the line that asked for them."""
+
+    def __init__(self, taps: Taps, operation: str, site: bytes) -> None:
+        self._taps = taps
+        self._operation = operation
+        self._site = site
+
+    def watched(self, results: Iterator[Any], number: Any) -> Iterator[Any]:  # noqa: ANN401 - a function
+        """Hand the results on."""
+        for result in results:
+            self.note(number(result))
+            yield result
+
+    def note(self, position: object) -> None:
+        """Note one result by its place in the order of submission."""
+        self._taps.ledger.note(
+            NAME, self._operation, self._site, repr(position).encode(), shown=f"number {position}"
+        )
+
+
+def _wait(taps: Taps) -> Any:  # noqa: ANN401 - a handler
+    def read(original: Any, fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Any:  # noqa: ANN401 - as the function
+        futures = list(fs)
+        site = taps.lines.here()
+        if taps.holds(NAME, site):
+            return_when, timeout = "ALL_COMPLETED", None
+        result = original(futures, timeout, return_when)
+        done = sorted(result.done, key=_number)
+        if taps.holds(NAME, site):
+            result = type(result)(_InOrder(done), result.not_done)
+        if return_when != "ALL_COMPLETED" or taps.holds(NAME, site):
+            order = [_number(future) for future in done]
+            taps.note(NAME, "concurrent.futures.wait", order, subject=return_when)
+        return result
+
+    return read
+
+
+class _InOrder(set[Any]):
+    """A set that gives its elements in the order in which it got them."""
+
+    def __init__(self, items: list[Any]) -> None:
+        super().__init__(items)
+        self._items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return (item for item in self._items if item in self)
+
+
+def _tap_pool(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def read(original: Any, pool: Any, func: Any, iterable: Any, chunksize: int = 1) -> Any:  # noqa: ANN401 - as the method
+        site = taps.lines.here()
+        order = _Order(taps, "multiprocessing.Pool.imap_unordered", site)
+        if taps.holds(NAME, site):
+            return order.watched(pool.imap(func, iterable, chunksize), lambda _: 0)
+        results = original(pool, func, iterable, chunksize)
+        _number_results(results, order)
+        return results
+
+    taps.method(module.Pool, "imap_unordered", read, asked_by=Asked.PROGRAM, calls_program=True)
+
+
+def _number_results(results: Any, order: _Order) -> None:  # noqa: ANN401 - an IMapUnorderedIterator
+    """Note the number of each result as it comes in, in the pool's own thread."""
+    inner = getattr(results, "_set", None)
+    if inner is None:
+        return
+
+    def arrived(number: int, item: Any) -> None:  # noqa: ANN401 - as the method
+        order.note(number)
+        inner(number, item)
+
+    results._set = arrived  # noqa: SLF001 - the pool calls it with the number that the result has lost later
+
+
+def _tap_asyncio(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def completed(original: Any, fs: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+        site = taps.lines.here()
+        futures = [module.ensure_future(one) for one in fs]
+        numbers = {future: number for number, future in enumerate(futures)}
+        order = _Order(taps, "asyncio.as_completed", site)
+        if taps.holds(NAME, site):
+            return order.watched(iter(futures), numbers.get)
+        for future in futures:
+            future.add_done_callback(lambda done: order.note(numbers[done]))
+        return original(futures, **kwargs)
+
+    def waited(original: Any, fs: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+        site = taps.lines.here()
+        tasks = list(fs)
+        held = taps.holds(NAME, site)
+        if held:
+            kwargs = {}
+        if not held and kwargs.get("return_when", "ALL_COMPLETED") == "ALL_COMPLETED":
+            return original(tasks, **kwargs)
+        return _waited(taps, original, tasks, kwargs, held=held)
+
+    taps.function(module, "as_completed", completed, asked_by=Asked.PROGRAM, calls_program=True)
+    taps.function(module, "wait", waited, asked_by=Asked.PROGRAM, calls_program=True)
+
+
+async def _waited(taps: Taps, original: Any, tasks: list[Any], kwargs: Any, *, held: bool) -> Any:  # noqa: ANN401 - as asyncio.wait
+    done, pending = await original(tasks, **kwargs)
+    finished = [task for task in tasks if task in done]
+    taps.note(NAME, "asyncio.wait", [tasks.index(task) for task in finished])
+    return (_InOrder(finished) if held else done), pending
+
+
+def _tap_loader(taps: Taps, module: ModuleType) -> None:
+    def begin(original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+        site = taps.lines.here()
+        if kwargs.get("in_order") is False:
+            taps.note(NAME, "DataLoader(in_order=False)", None)
+            kwargs["in_order"] = taps.holds(NAME, site)
+        original(loader, *args, **kwargs)
+
+    taps.method(module.DataLoader, "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
+
+
+def _tap_queue(taps: Taps, kind: Any, operation: str) -> None:  # noqa: ANN401 - a type of queue
+    def read(original: Any, queue: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+        # Only told where it happens: in which order others put is not the queue's to hold.
+        value = original(queue, *args, **kwargs)
+        taps.note(NAME, operation, type(value).__name__, subject="queue")
+        return value
+
+    taps.method(kind, "get", read, asked_by=Asked.PROGRAM, calls_program=True)
+
+
+SOURCE = Source(
+    name=NAME,
+    words="the order in which parallel work is handed over",
+    causes=("completion-order", "worker-order"),
+    tap=_tap,
+)

@@ -1,0 +1,82 @@
+"""The system's entropy: `os.urandom`, `secrets`, `uuid`, `random.SystemRandom`, names of temporary files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+from typing import Any
+
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Asked, Taps
+
+NAME = "os-entropy"
+BETWEEN = frozenset({"random", "secrets", "uuid"})
+"""Modules of Python's library that hand the program entropy; others use it for themselves."""
+
+
+def _tap(taps: Taps) -> None:
+    taps.function(os, "urandom", _bytes(taps, "os.urandom"))
+    taps.function(os, "getrandom", _bytes(taps, "os.getrandom"))
+    taps.when_imported(
+        "random", lambda module: taps.function(module, "_urandom", _bytes(taps, "random.SystemRandom"))
+    )
+    taps.when_imported("uuid", lambda module: _tap_uuid(taps, module))
+    taps.when_imported("tempfile", lambda module: _tap_names(taps, module))
+
+
+def _bytes(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
+    def read(original: Any, size: int, *args: Any) -> bytes:  # noqa: ANN401 - as the function
+        value = original(size, *args)
+        if _for_the_program(taps):
+            value = taps.fixed_bytes(size) if taps.holds(NAME, taps.lines.here()) else value
+            taps.note(NAME, operation, value)
+        return bytes(value)
+
+    return read
+
+
+def _for_the_program(taps: Taps) -> bool:
+    """Whether the bytes go to the program, and not to Python's own library (keys, names of its own)."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if not name.startswith("detaudit.") and name not in BETWEEN:
+            return taps.lines.asked_by_program(frame)
+        frame = frame.f_back
+    return False
+
+
+def _tap_uuid(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def make(name: str) -> Any:  # noqa: ANN401 - a handler
+        def read(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+            value = original(*args, **kwargs)
+            if taps.holds(NAME, taps.lines.here()):
+                value = module.UUID(bytes=taps.fixed_bytes(16), version=int(name[-1]))
+            taps.note(NAME, f"uuid.{name}", str(value))
+            return value
+
+        return read
+
+    for name in ("uuid1", "uuid4"):
+        taps.function(module, name, make(name), asked_by=Asked.PROGRAM)
+
+
+def _tap_names(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def read(original: Any, names: Any) -> str:  # noqa: ANN401 - as the method
+        value = str(original(names))
+        if taps.holds(NAME, taps.lines.here()):
+            value = f"{taps.fixed_number(40):08x}"[:8]
+        taps.note(NAME, "tempfile", value, subject="name of a temporary file")
+        return value
+
+    through = Asked.PROGRAM_THROUGH_STANDARD
+    taps.method(module._RandomNameSequence, "__next__", read, asked_by=through)
+
+
+SOURCE = Source(
+    name=NAME,
+    words="the system's entropy (os.urandom, uuid, secrets)",
+    causes=("os-entropy", "unseeded-library", "worker-seeding"),
+    tap=_tap,
+)

@@ -1,0 +1,74 @@
+"""Facts of the host and of the process: process number, host name, number of cores, memory in use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import ModuleType
+from typing import Any
+
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Asked, Taps
+
+NAME = "host-facts"
+NUMBER = 4000
+"""Process and thread numbers are counted from here when they are held."""
+MEMORY = 100_000
+"""Kilobytes in use, when held."""
+
+
+def _tap(taps: Taps) -> None:
+    for name in ("getpid", "getppid"):
+        taps.function(os, name, _fact(taps, f"os.{name}", lambda: process_number(taps)), asked_by=Asked.PROGRAM)
+    for name in ("get_ident", "get_native_id"):
+        taps.function(threading, name, _fact(taps, f"threading.{name}", _thread_number), asked_by=Asked.PROGRAM)
+    taps.function(os, "getloadavg", _fact(taps, "os.getloadavg", lambda: (0.5, 0.5, 0.5)), asked_by=Asked.PROGRAM)
+    # These cannot change from run to run on one host: they are only noted.
+    for name in ("cpu_count", "uname", "getcwd"):
+        taps.function(os, name, _fact(taps, f"os.{name}"), asked_by=Asked.PROGRAM)
+    taps.when_imported("socket", lambda module: _note(taps, module, "gethostname"))
+    taps.when_imported("platform", lambda module: _note(taps, module, "node"))
+    taps.when_imported("resource", lambda module: _tap_usage(taps, module))
+
+
+def _fact(taps: Taps, operation: str, fixed: Any = None) -> Any:  # noqa: ANN401 - a function or None, a handler
+    def read(original: Any, *args: Any) -> Any:  # noqa: ANN401 - as the function
+        held = fixed is not None and taps.holds(NAME, taps.lines.here())
+        value = fixed() if held else original(*args)
+        taps.note(NAME, operation, value)
+        return value
+
+    return read
+
+
+def _note(taps: Taps, module: ModuleType, name: str) -> None:
+    taps.function(module, name, _fact(taps, f"{module.__name__}.{name}"), asked_by=Asked.PROGRAM)
+
+
+def process_number(taps: Taps) -> int:
+    """A process number that is the same in every run: 4000 for the main process."""
+    return NUMBER + sum(int(part) for part in taps.process.split(".")[1:])
+
+
+def _thread_number() -> int:
+    names = sorted(thread.name for thread in threading.enumerate())
+    return NUMBER + names.index(threading.current_thread().name)
+
+
+def _tap_usage(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def read(original: Any, who: int) -> Any:  # noqa: ANN401 - as the function
+        value = original(who)
+        if taps.holds(NAME, taps.lines.here()):
+            value = type(value)((0.0, 0.0, MEMORY, *(0 for _ in range(len(value) - 3))))
+        taps.note(NAME, "resource.getrusage", value)
+        return value
+
+    taps.function(module, "getrusage", read, asked_by=Asked.PROGRAM)
+
+
+SOURCE = Source(
+    name=NAME,
+    words="facts of the host and the process (process number and the like)",
+    causes=("env-dependence", "worker-seeding", "worker-order"),
+    tap=_tap,
+)

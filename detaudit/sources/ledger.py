@@ -1,0 +1,100 @@
+"""The ledger: which line drew which random numbers, or read what from outside, how often, in which phase.
+
+Kept in memory, one entry for each (source, operation, subject, line) of a step; the recorder writes it out with
+the step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from xxhash import xxh3_64_digest
+
+SHOWN = 60
+"""How much of a value is kept for a reader."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """All that one line did with one thing in one step."""
+
+    source: str
+    operation: str
+    """What was called: `numpy.random.normal`, `time.time`."""
+    subject: str
+    """What it concerned: which generator, what kind of seed."""
+    site: bytes
+    phase: str
+    sequence: int
+    """Position of the first call among all events of the process."""
+    count: int = 0
+    amount: int = 0
+    """How many numbers were drawn; for reads, the same as `count`."""
+    digest: bytes = b""
+    """Digest over all values, in order."""
+    shown: str = ""
+    """The first value, for a reader."""
+
+    def add(self, value: bytes, amount: int) -> None:
+        """Take in one more call."""
+        self.count += 1
+        self.amount += amount
+        self.digest = xxh3_64_digest(self.digest + value)
+
+
+Key = tuple[str, str, str, bytes, str]
+
+
+class Ledger:
+    """The entries of this process that are not written yet."""
+
+    def __init__(self) -> None:
+        self.sequence = itertools.count()
+        """Shared with the recorder, so that reads and events have one order."""
+        self.phase: Callable[[], str] = lambda: "init"
+        self._threads: dict[int, dict[Key, Entry]] = {}
+
+    def note(
+        self,
+        source: str,
+        operation: str,
+        site: bytes,
+        value: bytes,
+        *,
+        subject: str = "",
+        shown: str = "",
+        amount: int = 1,
+    ) -> Entry:
+        """Note one call in the calling thread."""
+        entries = self._threads.setdefault(threading.get_ident(), {})
+        phase = self.phase()
+        key = (source, operation, subject, site, phase)
+        entry = entries.get(key)
+        if entry is None:
+            entry = Entry(source, operation, subject, site, phase, next(self.sequence), shown=shown[:SHOWN])
+            entries[key] = entry
+        entry.add(value, amount)
+        return entry
+
+    def retract(self, source: str, operation: str, subject: str) -> None:
+        """Take back the calling thread's last call of an operation, if it has not been written yet."""
+        entries = self._threads.get(threading.get_ident(), {})
+        for key, entry in reversed(entries.items()):
+            if (entry.source, entry.operation, entry.subject) == (source, operation, subject):
+                entry.count -= 1
+                entry.amount -= 1
+                if not entry.count:
+                    del entries[key]
+                return
+
+    def take(self, thread: int | None = None) -> Iterator[Entry]:
+        """Hand over the entries of a thread (by its identifier), or of all, and forget them."""
+        for owner in [thread] if thread is not None else list(self._threads):
+            yield from self._threads.pop(owner, {}).values()
+
+    def forget(self) -> None:
+        """Start over, in a forked child: what the parent noted is the parent's."""
+        self._threads.clear()

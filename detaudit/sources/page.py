@@ -1,0 +1,111 @@
+"""The pages that explain the causes: one Markdown file for each, in `pages/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum, auto
+from importlib.resources import files
+
+from detaudit.errors import UsageError
+
+CAUSES = (
+    "unseeded-python",
+    "unseeded-numpy",
+    "unseeded-torch",
+    "unseeded-library",
+    "os-entropy",
+    "seed-order",
+    "rng-drift",
+    "worker-seeding",
+    "worker-order",
+    "completion-order",
+    "hash-order",
+    "fs-order",
+    "address-order",
+    "wall-clock",
+    "env-dependence",
+    "cached-state",
+    "process-state",
+    "nondeterministic-op",
+    "uninitialized-memory",
+    "thread-race",
+    "resume-state",
+    "numeric-setting",
+)
+"""Related causes stand together."""
+
+LIKENESS = 0.5
+"""How like a label a wrong one must be to be taken for it: low enough for `numpy` to be recognised."""
+
+FENCE = "```"
+BULLET = "- "
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What there is to say about a cause."""
+
+    cause: str
+    summary: str
+    """One sentence: why the runs differ."""
+    text: str
+    """The whole page, in Markdown."""
+
+
+class Kind(Enum):
+    """What a part of a page is."""
+
+    TITLE = auto()
+    HEADING = auto()
+    TEXT = auto()
+    ITEM = auto()
+    CODE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a page. Of its Markdown, only the backquotes around names are left."""
+
+    kind: Kind
+    text: str
+
+
+def causes() -> tuple[str, ...]:
+    """The labels of all causes; each has a page."""
+    return CAUSES
+
+
+def page(cause: str) -> Page:
+    """Read the page of a cause. Raises UsageError, with the nearest label, if there is no such cause."""
+    if cause not in CAUSES:
+        raise _unknown(cause)
+    text = files("detaudit.sources").joinpath("pages", f"{cause}.md").read_text(encoding="utf-8")
+    _title, summary, *_rest = blocks(text)
+    return Page(cause, summary.text, text)
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Take a page apart."""
+    lines = iter([*text.splitlines(), ""])
+    kind, words = Kind.TEXT, list[str]()
+    for line in lines:
+        is_item = line.startswith(BULLET)
+        if words and (is_item or not line):
+            yield Block(kind, " ".join(words))
+            kind, words = Kind.TEXT, []
+        if line.startswith(FENCE):
+            yield Block(Kind.CODE, "\n".join(iter(lambda: next(lines), FENCE)))
+        elif line.startswith("#"):
+            marks, _, title = line.partition(" ")
+            yield Block(Kind.TITLE if marks == "#" else Kind.HEADING, title)
+        elif line:
+            kind = Kind.ITEM if is_item else kind
+            words.append(line.removeprefix(BULLET).strip())
+
+
+def _unknown(cause: str) -> UsageError:
+    nearest = get_close_matches(cause.lower(), CAUSES, n=1, cutoff=LIKENESS)
+    hint = f"did you mean {nearest[0]}?" if nearest else "`detaudit explain` lists all causes"
+    return UsageError("unknown-cause", f"there is no cause {cause!r}", hint)

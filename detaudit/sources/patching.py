@@ -1,0 +1,79 @@
+"""Put something else in the place of a function, a method of a C type, or a type's iteration.
+
+Types written in C refuse new attributes; their dictionaries do not. CPython looks methods up there, and is told
+of the change by PyType_Modified, so every instance is concerned, those that exist already too, and `isinstance`,
+`pickle` and the type's name stay as they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import gc
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+_ITER_SLOT = 24 + 8 + 16 + 8 + 40 + 24 + 48 + 48
+"""Bytes from the start of a type object to `tp_iter` (CPython 3.11 to 3.14, 64 bit; Include/cpython/object.h)."""
+
+_IterFunction = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
+
+
+class Stand:
+    """A callable in the place of a builtin: like it, it does not turn into a method inside a class."""
+
+    def __init__(self, original: Any, function: Callable[..., Any]) -> None:  # noqa: ANN401 - any callable
+        functools.update_wrapper(self, original, updated=())
+        self._function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the builtin takes and gives
+        """Call what stands in."""
+        return self._function(*args, **kwargs)
+
+    def __reduce__(self) -> str:
+        """Pickle by name, as a builtin does."""
+        return str(getattr(self, "__qualname__", self.__class__.__name__))
+
+
+def replace_function(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:  # noqa: ANN401 - a module or class
+    """Replace `owner.name` by what `make` makes of it; nothing happens where there is no such name."""
+    original = getattr(owner, name, None)
+    if original is None:
+        return
+    function = make(original)
+    if isinstance(original, FunctionType):
+        setattr(owner, name, functools.wraps(original)(function))
+    else:
+        setattr(owner, name, Stand(original, function))
+
+
+def replace_method(owner: type, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:
+    """Replace a method in a type's dictionary, also in that of a type written in C."""
+    entries = gc.get_referents(owner.__dict__)[0]
+    original = entries.get(name)
+    if original is None:
+        return
+    if isinstance(original, classmethod) or type(original).__name__ == "classmethod_descriptor":
+        bound = getattr(owner, name)
+        function = make(bound)
+        entries[name] = staticmethod(functools.wraps(bound)(function))
+    else:
+        entries[name] = functools.wraps(original, updated=())(make(original))
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
+
+
+def replace_iteration(owner: type, make: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> None:
+    """Replace what `iter(x)` and every loop over an instance of a type written in C calls."""
+    slot = ctypes.c_void_p.from_address(id(owner) + _ITER_SLOT)
+    original = _IterFunction(slot.value)
+    hook = _IterFunction(make(original))
+    # The hook must outlive every object of the type: as long as the process.
+    _kept.append((original, hook))
+    slot.value = ctypes.cast(hook, ctypes.c_void_p).value
+
+
+_kept: list[Any] = []
+
+STAND_CODE = Stand.__call__.__code__
+"""What runs between a caller and the function that stands in for a builtin."""

@@ -1,0 +1,89 @@
+"""Python's `random`: the global generator, and `Random()` objects without a seed."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType, ModuleType
+from typing import Any
+
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Asked, Taps
+
+NAME = "python-random"
+
+
+def _tap(taps: Taps) -> None:
+    taps.when_imported("random", lambda module: _Watch(taps, module).begin())
+
+
+class _Watch:
+    """Watches the module, and knows whether its global generator has been seeded."""
+
+    def __init__(self, taps: Taps, module: ModuleType) -> None:
+        self._taps = taps
+        self._module: Any = module
+        self._global = module._inst  # type: ignore[attr-defined]  # the one generator behind all functions
+        self._seeded = False
+
+    def begin(self) -> None:
+        """Put the taps in place."""
+        taps, module = self._taps, self._module
+        if taps.holds(NAME):
+            self._global.seed(taps.fixed_number())
+        taps.method(module.Random, "seed", self._seed)
+        taps.method(module.Random, "setstate", self._set_state)
+        for name in module.__all__:
+            function = getattr(module, name)
+            if getattr(function, "__self__", None) is not self._global:
+                continue
+            if name in {"seed", "setstate", "getstate"}:
+                # Bound before the tap was there.
+                setattr(module, name, getattr(self._global, name))
+            else:
+                taps.function(module, name, self._drawing(name), asked_by=Asked.PROGRAM)
+
+    def _drawing(self, name: str) -> Any:  # noqa: ANN401 - a handler
+        operation = f"random.{name}"
+
+        def draw(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+            value = original(*args, **kwargs)
+            subject = "global" if self._seeded else "global, not seeded"
+            self._taps.note(NAME, operation, value, subject=subject)
+            return value
+
+        return draw
+
+    def _seed(self, original: Any, generator: Any, a: Any = None, version: int = 2) -> None:  # noqa: ANN401 - as the method
+        whose = "global" if generator is self._global else "own"
+        taps = self._taps
+        if a is None and _for_the_program(taps):
+            site = taps.note(NAME, "random.Random", None, subject=f"{whose}, seeded by the system")
+            a = taps.fixed_number() if taps.holds(NAME, site) else None
+        elif a is not None:
+            taps.note(NAME, "random.seed", a, subject=f"{whose}, seed")
+            self._seeded = self._seeded or whose == "global"
+        original(generator, a, version)
+
+    def _set_state(self, original: Any, generator: Any, state: Any) -> None:  # noqa: ANN401 - as the method
+        if generator is self._global:
+            self._seeded = True
+        original(generator, state)
+
+
+def _for_the_program(taps: Taps) -> bool:
+    """Whether the program makes the generator, and not Python's own library for its own use."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if name != "random" and not name.startswith("detaudit."):
+            return taps.lines.asked_by_program(frame)
+        frame = frame.f_back
+    return False
+
+
+SOURCE = Source(
+    name=NAME,
+    words="Python's random generators",
+    causes=("unseeded-python", "seed-order", "unseeded-library", "worker-seeding"),
+    tap=_tap,
+)

@@ -1,0 +1,203 @@
+"""The taps of one process: where the program draws or reads, what is noted of it, and what is held fixed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from enum import Enum
+from types import FrameType, ModuleType
+from typing import Any, Protocol
+
+from xxhash import xxh3_64_digest, xxh3_64_intdigest
+
+from detaudit.model.plan import Intervention
+from detaudit.sources.imports import ImportWatch
+from detaudit.sources.ledger import Ledger
+from detaudit.sources.patching import STAND_CODE, replace_function, replace_method
+
+Handler = Callable[..., Any]
+"""Takes the original function, then its arguments; gives what the program is to get."""
+
+
+class Asked(Enum):
+    """Whose calls of a function concern a tap."""
+
+    ANYONE = "anyone"
+    PROGRAM = "the program"
+    """Or a library on its behalf, but not Python's own library, nor torch."""
+    PROGRAM_THROUGH_STANDARD = "the program, through Python's own library"
+
+
+class Lines(Protocol):
+    """Finds the user's line: what `detaudit.record.sites` does."""
+
+    def here(self) -> bytes:
+        """The key of the innermost user line on the stack."""
+
+    def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
+        """Whether a frame works for the program: what `Sites` says."""
+
+
+class Taps:
+    """Puts taps in place, and is what they ask and tell."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        ledger: Ledger,
+        held: tuple[Intervention, ...] = (),
+        varied: tuple[Intervention, ...] = (),
+    ) -> None:
+        self.lines = lines
+        self.ledger = ledger
+        self._held = {one.source: one for one in held}
+        self._held_sites = {one.source: {bytes.fromhex(site) for site in one.sites} for one in held}
+        self._varied = {one.source: one for one in varied}
+        self.torch_seeded = False
+        """Whether torch's default generator on the CPU was given a seed."""
+        self.imports = ImportWatch()
+        self._local = threading.local()
+        self._process = "main"
+        self._forks = 0
+        self._count = 0
+        os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork)
+
+    def when_imported(self, module: str, callback: Callable[[ModuleType], None]) -> None:
+        """Call back once the program has imported a module."""
+        self.imports.when_imported(module, callback)
+
+    def holds(self, source: str, site: bytes | None = None) -> bool:
+        """Whether a source is held fixed: everywhere, or at this line."""
+        if source not in self._held:
+            return False
+        sites = self._held_sites[source]
+        return not sites or site is None or site in sites
+
+    def varied(self, source: str) -> str | None:
+        """By how much a source is to vary; None if it is not."""
+        one = self._varied.get(source)
+        return None if one is None else one.amount
+
+    def amount(self, source: str, default: float) -> float:
+        """The amount that a held source is held at."""
+        one = self._held.get(source)
+        return float(one.amount) if one is not None and one.amount else default
+
+    def function(
+        self,
+        owner: Any,  # noqa: ANN401 - a module or class
+        name: str,
+        handler: Handler,
+        *,
+        asked_by: Asked = Asked.ANYONE,
+        calls_program: bool = False,
+    ) -> None:
+        """Tap a function: `handler(original, *args, **kwargs)` is called in its place.
+
+        `asked_by`: whose calls concern the handler; others go straight to the original.
+        `calls_program`: the original may run code of the program, which other taps are to see; what the
+        original of any other tap does within itself passes unseen.
+        """
+
+        def make(original: Any) -> Callable[..., Any]:  # noqa: ANN401 - any callable
+            return self.tapped(original, handler, asked_by, calls_program=calls_program)
+
+        replace_function(owner, name, make)
+
+    def method(
+        self,
+        owner: type,
+        name: str,
+        handler: Handler,
+        *,
+        asked_by: Asked = Asked.ANYONE,
+        calls_program: bool = False,
+    ) -> None:
+        """The same for a method of a type, also of one written in C."""
+
+        def make(original: Any) -> Callable[..., Any]:  # noqa: ANN401 - any callable
+            return self.tapped(original, handler, asked_by, calls_program=calls_program)
+
+        replace_method(owner, name, make)
+
+    def retract(self, source: str, operation: str, subject: str) -> None:
+        """Take back the calling thread's last note of that kind."""
+        self.ledger.retract(source, operation, subject)
+
+    def note(
+        self, source: str, operation: str, value: object, *, subject: str = "", amount: int = 1
+    ) -> bytes:
+        """Note a call with the value that it gave, at the user's line, which is returned."""
+        site = self.lines.here()
+        content, shown = _content(value)
+        digest = xxh3_64_digest(content)
+        self.ledger.note(source, operation, site, digest, subject=subject, shown=shown, amount=amount)
+        return site
+
+    def fixed_number(self, bits: int = 32) -> int:
+        """The next number of a fixed stream that each process has for itself."""
+        self._count += 1
+        words = -(-bits // 64)
+        text = f"{self._process}:{self._count}"
+        number = sum(xxh3_64_intdigest(f"{text}:{word}".encode()) << (64 * word) for word in range(words))
+        return number & ((1 << bits) - 1)
+
+    def fixed_bytes(self, size: int) -> bytes:
+        """The next bytes of that stream."""
+        return self.fixed_number(size * 8).to_bytes(size, "little")
+
+    @property
+    def process(self) -> str:
+        """What this process is called: the same in every run, whatever its number."""
+        return self._process
+
+    def tapped(
+        self,
+        original: Any,  # noqa: ANN401 - any callable
+        handler: Handler,
+        asked_by: Asked = Asked.ANYONE,
+        *,
+        calls_program: bool = False,
+    ) -> Callable[..., Any]:
+        """What is called in the place of `original`: see `function`."""
+
+        def passing(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the original takes and gives
+            local = self._local
+            if getattr(local, "inside", False):
+                return original(*args, **kwargs)
+            local.inside = True
+            try:
+                if asked_by is not Asked.ANYONE and not self._concerns(asked_by):
+                    return original(*args, **kwargs)
+                local.inside = not calls_program
+                return handler(original, *args, **kwargs)
+            finally:
+                local.inside = False
+
+        return passing
+
+    def _concerns(self, asked_by: Asked) -> bool:
+        # Two frames up is the caller, or what stands in for a builtin.
+        frame = sys._getframe(2)
+        caller = frame.f_back if frame.f_code is STAND_CODE else frame
+        through = asked_by is Asked.PROGRAM_THROUGH_STANDARD
+        return self.lines.asked_by_program(caller, through_standard=through)
+
+    def _before_fork(self) -> None:
+        self._forks += 1
+
+    def _after_fork(self) -> None:
+        self._process, self._forks, self._count = f"{self._process}.{self._forks}", 0, 0
+        self._local = threading.local()
+        self.ledger.forget()
+
+
+def _content(value: Any) -> tuple[bytes, str]:  # noqa: ANN401 - whatever was read or drawn
+    """What stands for a value in a digest, and what a reader is shown of it."""
+    if type(value).__module__ == "numpy" and hasattr(value, "tobytes"):
+        dtype = getattr(value, "dtype", None)
+        return value.tobytes(), f"{dtype}{list(getattr(value, 'shape', ()))}"
+    text = repr(value)
+    return text.encode("utf-8", "backslashreplace"), text

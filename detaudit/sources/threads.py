@@ -1,0 +1,115 @@
+"""The schedule of threads and processes: what runs when, if several run at a time."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any
+
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Asked, Taps
+
+NAME = "thread-schedule"
+PATIENCE = 20.0
+"""Seconds that a thread or process may run before the next is started, when they run one at a time."""
+IDLE = 0.2
+"""Seconds without progress after which it counts as waiting for another."""
+POLL = 0.005
+
+_sleep, _now, _start_thread = time.sleep, time.monotonic, threading.Thread.start
+
+
+def _tap(taps: Taps) -> None:
+    taps.method(threading.Thread, "start", _start(taps, "threading.Thread"), asked_by=Asked.PROGRAM, calls_program=True)
+    taps.when_imported("concurrent.futures.thread", lambda module: _one_worker(taps, module, "ThreadPoolExecutor"))
+    taps.when_imported(
+        "concurrent.futures.process", lambda module: _one_worker(taps, module, "ProcessPoolExecutor")
+    )
+    taps.when_imported("multiprocessing.pool", lambda module: _one_process(taps, module))
+    taps.when_imported("multiprocessing.process", lambda module: _tap_process(taps, module))
+
+
+def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
+    def start(original: Any, thread: Any) -> None:  # noqa: ANN401 - as the method
+        original(thread)
+        site = taps.note(NAME, operation, thread.name, subject="start")
+        if taps.holds(NAME, site):
+            _let_run(thread)
+
+    return start
+
+
+def _let_run(thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
+    """Wait until a thread has ended, or waits for something that only others can give."""
+    deadline = _now() + PATIENCE
+    seen, since = None, _now()
+    while thread.is_alive() and _now() < deadline:
+        frame = sys._current_frames().get(thread.ident)
+        state = None if frame is None else (id(frame), frame.f_lasti, frame.f_code.co_filename)
+        if state != seen or not (state and state[2].endswith(("threading.py", "queue.py", "selectors.py"))):
+            seen, since = state, _now()
+        elif _now() - since > IDLE:
+            return
+        _sleep(POLL)
+
+
+def _one_worker(taps: Taps, module: ModuleType, name: str) -> None:
+    def begin(original: Any, pool: Any, max_workers: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+        taps.note(NAME, f"concurrent.futures.{name}", max_workers, subject="pool")
+        if taps.holds(NAME, taps.lines.here()):
+            max_workers = 1
+        original(pool, max_workers, *args, **kwargs)
+
+    taps.method(getattr(module, name), "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
+
+
+def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def begin(original: Any, pool: Any, processes: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+        taps.note(NAME, f"multiprocessing.{type(pool).__name__}", processes, subject="pool")
+        if taps.holds(NAME, taps.lines.here()):
+            processes = 1
+        original(pool, processes, *args, **kwargs)
+
+    taps.method(module.Pool, "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
+    taps.method(module.ThreadPool, "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
+
+
+def _tap_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def start(original: Any, process: Any) -> None:  # noqa: ANN401 - as the method
+        original(process)
+        site = taps.note(NAME, "multiprocessing.Process", process.name, subject="start")
+        if taps.holds(NAME, site):
+            _let_process_run(process)
+
+    taps.method(module.BaseProcess, "start", start, asked_by=Asked.PROGRAM, calls_program=True)
+
+
+def _let_process_run(process: Any) -> None:  # noqa: ANN401 - a multiprocessing.Process
+    """Wait until a process has ended, or uses no processor time any more."""
+    deadline = _now() + PATIENCE
+    used, since = -1.0, _now()
+    while process.is_alive() and _now() < deadline:
+        now_used = _processor_time(process.pid)
+        if now_used != used:
+            used, since = now_used, _now()
+        elif _now() - since > IDLE:
+            return
+        _sleep(POLL)
+
+
+def _processor_time(process: int) -> float:
+    try:
+        with open(f"/proc/{process}/schedstat", encoding="ascii") as file:
+            return float(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+SOURCE = Source(
+    name=NAME,
+    words="the schedule of threads and processes",
+    causes=("thread-race", "completion-order", "rng-drift"),
+    tap=_tap,
+)

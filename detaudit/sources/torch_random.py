@@ -1,0 +1,72 @@
+"""torch's default generators, and `torch.Generator`s seeded by the system.
+
+Draws themselves are seen where all operators are: in `detaudit.record.operators`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Taps
+
+NAME = "torch-random"
+SEEDED_BY_SYSTEM = "seeded by the system"
+
+
+def _tap(taps: Taps) -> None:
+    taps.when_imported("torch", lambda module: _Watch(taps, module).begin())
+
+
+class _Watch:
+    """Watches torch's generators."""
+
+    def __init__(self, taps: Taps, torch: Any) -> None:  # noqa: ANN401 - torch, which is not imported here
+        self._taps = taps
+        self._torch = torch
+
+    def begin(self) -> None:
+        """Put the taps in place."""
+        taps, torch = self._taps, self._torch
+        if taps.holds(NAME):
+            torch.default_generator.manual_seed(taps.fixed_number())
+            # Kept by torch until CUDA is started, if it ever is.
+            torch.cuda.manual_seed_all(taps.fixed_number())
+        taps.method(torch._C.Generator, "seed", self._seed)
+        taps.method(torch._C.Generator, "manual_seed", self._manual_seed)
+        taps.method(torch._C.Generator, "set_state", self._set_state)
+
+    def _seed(self, original: Any, generator: Any) -> int:  # noqa: ANN401 - as the method
+        taps = self._taps
+        site = taps.note(
+            NAME, "torch.seed", None, subject=f"{self._whose(generator)}, {SEEDED_BY_SYSTEM}"
+        )
+        if not taps.holds(NAME, site):
+            return int(original(generator))
+        number = taps.fixed_number()
+        generator.manual_seed(number)
+        return number
+
+    def _manual_seed(self, original: Any, generator: Any, seed: Any) -> Any:  # noqa: ANN401 - as the method
+        self._taps.note(NAME, "torch.manual_seed", seed, subject=f"{self._whose(generator)}, seed")
+        self._mark(generator)
+        return original(generator, seed)
+
+    def _set_state(self, original: Any, generator: Any, state: Any) -> Any:  # noqa: ANN401 - as the method
+        self._mark(generator)
+        return original(generator, state)
+
+    def _mark(self, generator: Any) -> None:  # noqa: ANN401 - a torch.Generator
+        if self._whose(generator) == "global":
+            self._taps.torch_seeded = True
+
+    def _whose(self, generator: Any) -> str:  # noqa: ANN401 - a torch.Generator
+        return "global" if generator._cdata == self._torch.default_generator._cdata else "own"
+
+
+SOURCE = Source(
+    name=NAME,
+    words="torch's random generators",
+    causes=("unseeded-torch", "seed-order"),
+    tap=_tap,
+)

@@ -1,0 +1,83 @@
+"""What a trace says about loaders: passes over them, and what their workers fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from detaudit.errors import TraceError
+from detaudit.model.data import Fetch, LoaderIteration
+from detaudit.model.trace import GeneratorState
+from detaudit.trace.reader import RECORD_AGAIN, TraceReader
+
+_ITERATIONS = (
+    "SELECT loader, iteration, dataset, sampler, shuffles, covers, iterable, droppable, length, "
+    "workers, processes, round, exhausted FROM iterations WHERE stream=? ORDER BY loader, iteration"
+)
+_ITERATION_TYPES = (int, int, str, str, int, int, int, int | None, int | None, int, str, int, int)
+_LAST_BATCHES = (
+    "SELECT loader, iteration, MAX(sequence) FROM batches WHERE stream=? GROUP BY loader, iteration"
+)
+_PROCESSES = "SELECT stream, MIN(process) FROM fetches GROUP BY stream ORDER BY stream"
+_FETCHES = (
+    "SELECT fetches.step, number, before, generators FROM fetches "
+    "JOIN steps ON steps.stream=fetches.stream AND steps.step=fetches.step AND part=0 "
+    "WHERE fetches.stream=? AND round=? ORDER BY fetches.step LIMIT ?"
+)
+
+
+def read_iterations(reader: TraceReader, stream: int) -> Iterator[LoaderIteration]:
+    """Passes over loaders that a stream began: loader by loader, each in order."""
+    for row in reader.rows(_ITERATIONS, stream, types=_ITERATION_TYPES):
+        yield LoaderIteration(
+            loader=row[0],
+            iteration=row[1],
+            dataset=row[2],
+            sampler=row[3],
+            shuffles=bool(row[4]),
+            covers=bool(row[5]),
+            iterable=bool(row[6]),
+            droppable=row[7],
+            length=row[8],
+            workers=row[9],
+            processes=_numbers(reader, row[10]),
+            round=row[11],
+            exhausted=bool(row[12]),
+        )
+
+
+def read_last_batches(reader: TraceReader, stream: int) -> dict[tuple[int, int], int]:
+    """The sequence number of the last batch of each pass, by loader and iteration."""
+    rows = reader.rows(_LAST_BATCHES, stream, types=(int, int, int))
+    return {(loader, iteration): sequence for loader, iteration, sequence in rows}
+
+
+def read_worker_processes(reader: TraceReader) -> Iterator[tuple[int, int]]:
+    """Streams of loader workers, in order of start, and the process number of each."""
+    for row in reader.rows(_PROCESSES, types=(int, int)):
+        yield int(row[0]), int(row[1])
+
+
+def read_fetches(reader: TraceReader, stream: int, round_: int, limit: int) -> Iterator[Fetch]:
+    """The first `limit` batches that a worker made in one of its passes, in order."""
+    rows = reader.rows(_FETCHES, stream, round_, limit, types=(int, int, str, str))
+    for step, number, before, after in rows:
+        yield Fetch(step, number, _states(reader, before), _states(reader, after))
+
+
+def _numbers(reader: TraceReader, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split(",") if number)
+    except ValueError as error:
+        raise _damaged(reader, "the process numbers of a loader's workers") from error
+
+
+def _states(reader: TraceReader, text: str) -> tuple[GeneratorState, ...]:
+    pairs = (entry.partition("=") for entry in filter(None, text.split(",")))
+    try:
+        return tuple(GeneratorState(name, bytes.fromhex(digest)) for name, _, digest in pairs)
+    except ValueError as error:
+        raise _damaged(reader, "the generator states of a worker") from error
+
+
+def _damaged(reader: TraceReader, detail: str) -> TraceError:
+    return TraceError("trace-damaged", f"{reader.path} is damaged: {detail}", RECORD_AGAIN)

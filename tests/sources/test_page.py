@@ -1,0 +1,183 @@
+"""The pages for the causes: all there, built alike, with code that is Python."""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib.resources import files
+
+import pytest
+
+from detaudit.errors import UsageError
+from detaudit.sources.page import Block, Kind, blocks, causes, page
+
+HEADINGS = [
+    "What it is",
+    "How it shows",
+    "Bad",
+    "Good",
+    "What to change",
+    "How detaudit proves it",
+    "Looks like it, and is not",
+    "See also",
+]
+WIDTH = 100
+CODE_WIDTH = 76
+"""Behind the indent that `detaudit explain` gives code, it fits a terminal of 80 columns."""
+SUMMARY_WIDTH = 76
+"""So that the list of all causes has one line for each."""
+
+
+def faults(cause, text):
+    """What is wrong with a page, as sentences."""
+    parts = list(blocks(text))
+    lines = text.splitlines()
+    shape = [(part.kind, part.text) for part in parts[:3]]
+    code = [part.text for part in parts if part.kind is Kind.CODE]
+    checks = {
+        "another title": shape[0] == (Kind.TITLE, cause),
+        "no summary": [kind for kind, _ in shape[1:]] == [Kind.TEXT, Kind.HEADING],
+        "a long summary": len(shape[1][1].replace("`", "")) <= SUMMARY_WIDTH,
+        "not one sentence": re.fullmatch(r"[^.!?]+\.", shape[1][1]) is not None,
+        "other headings": [part.text for part in parts if part.kind is Kind.HEADING] == HEADINGS,
+        "an empty section": all(
+            after.kind is not Kind.HEADING
+            for before, after in zip(parts, [*parts[1:], parts[0]], strict=True)
+            if before.kind is Kind.HEADING
+        ),
+        "not two pieces of code": len(code) == 2 and text.count("```python\n") == 2,
+        "the same code twice": len(set(code)) == len(code),
+        "a long line": max(map(len, lines)) <= WIDTH,
+        "long code": all(len(line) <= CODE_WIDTH for one in code for line in one.splitlines()),
+        "too short or long": 40 <= len(lines) <= 80,
+        "more Markdown than there is a rule for": not re.search(
+            r"\*\w|\]\(|^\||^\d+\. |^ +- |^>|<\w+>",
+            "\n".join(part.text for part in told(parts)),
+            re.MULTILINE,
+        ),
+        "a backquote too many": all(part.text.count("`") % 2 == 0 for part in told(parts)),
+        "not ASCII": text.isascii(),
+        "an unknown cause": related(parts) <= {*causes()} - {cause},
+        "no related cause": bool(related(parts)),
+        "no documentation": any(" docs: " in part.text for part in told(parts)),
+        "no seed or control held": "nothing else" in section(parts, HEADINGS[5]),
+    }
+    return [fault for fault, is_well in checks.items() if not is_well]
+
+
+def told(parts):
+    return [part for part in parts if part.kind in {Kind.TEXT, Kind.ITEM}]
+
+
+def section(parts, heading):
+    """The text below a heading."""
+    begin = parts.index(Block(Kind.HEADING, heading)) + 1 if Block(Kind.HEADING, heading) in parts else 0
+    ends = [number for number, part in enumerate(parts) if part.kind is Kind.HEADING and number >= begin]
+    return " ".join(part.text for part in parts[begin : min(ends, default=len(parts))])
+
+
+def related(parts):
+    """The labels in "See also"."""
+    return set(re.findall(r"`([a-z-]+)`", section(parts, HEADINGS[-1])))
+
+
+def python_fault(code):
+    try:
+        ast.parse(code)
+    except SyntaxError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("cause", causes())
+def test_every_cause_has_a_page_that_is_built_like_the_others(cause):
+    assert faults(cause, page(cause).text) == []
+
+
+def test_every_page_belongs_to_a_cause():
+    found = {file.name for file in files("detaudit.sources").joinpath("pages").iterdir()}
+    assert found == {f"{cause}.md" for cause in causes()}
+    assert len(set(causes())) == len(causes()) == 22
+
+
+@pytest.mark.parametrize("cause", causes())
+def test_the_code_of_every_page_is_python(cause):
+    for part in blocks(page(cause).text):
+        if part.kind is Kind.CODE:
+            assert python_fault(part.text) is None
+
+
+def test_code_that_is_no_python_is_found():
+    assert python_fault("for word in set(words)\n    print(word)") is not None
+
+
+@pytest.mark.parametrize(
+    ("fault", "old", "new"),
+    [
+        ("another title", "# hash-order", "# fs-order"),
+        ("no summary", "shows it.\n\n", "shows it.\n\nAnd more.\n\n"),
+        ("a long summary", "shows it.", "shows it to everybody who looks."),
+        ("not one sentence", "anew, and", "anew. And"),
+        ("other headings", "## Bad", "## Worse"),
+        ("an empty section", "## See also", "## See also\n\n## See also"),
+        ("not two pieces of code", "```python\ntext", "```\ntext"),
+        ("the same code twice", "import zlib\n\n", ""),
+        ("a long line", "- Sort before", "- Sort" + " again and again" * 9),
+        ("long code", "import zlib", "import zlib" + "  " * 48),
+        ("too short or long", "- Sort before", "- Sort.\n" * 40 + "- Sort before"),
+        ("more Markdown than there is a rule for", "is too late", "is *too* late"),
+        ("more Markdown than there is a rule for", "is too late", "is [too](late)"),
+        ("a backquote too many", "`str` and", "str` and"),
+        ("not ASCII", "is too late", "is too late \N{EM DASH} always"),
+        ("an unknown cause", "- `fs-order`", "- `file-order`"),
+        ("an unknown cause", "- `fs-order`", "- `hash-order`"),
+        ("no documentation", " docs: ", " pages: "),
+        ("no seed or control held", "nothing else", "something else"),
+    ],
+)
+def test_a_page_that_is_built_otherwise_is_found(fault, old, new):
+    text = page("hash-order").text
+    if fault == "the same code twice":
+        good = text.split("```python\n")[2]
+        changed = text.replace(text.split("```python\n")[1].split("```")[0], good.split("```")[0])
+    else:
+        assert old in text
+        changed = text.replace(old, new)
+    assert fault in faults("hash-order", changed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        ("unseeded-nunpy", "unseeded-numpy"),
+        ("numpy", "unseeded-numpy"),
+        ("Hash_Order", "hash-order"),
+        ("uninitialised-memory", "uninitialized-memory"),
+    ],
+)
+def test_an_unknown_cause_is_told_with_the_nearest(typed, nearest):
+    with pytest.raises(UsageError) as raised:
+        page(typed)
+    assert raised.value.slug == "unknown-cause"
+    assert repr(typed) in raised.value.message
+    assert raised.value.hint == f"did you mean {nearest}?"
+
+
+@pytest.mark.parametrize("typed", ["xyzzy", "", "../page", "none"])
+def test_a_word_like_no_cause_leads_to_the_list(typed):
+    with pytest.raises(UsageError) as raised:
+        page(typed)
+    assert raised.value.hint == "`detaudit explain` lists all causes"
+
+
+def test_a_page_is_taken_apart():
+    text = "# a\n\nOne\ntwo.\n\n- b\n  c\n- d\n\n```python\n# e\n\n- f\n```\n## g\nh"
+    assert list(blocks(text)) == [
+        Block(Kind.TITLE, "a"),
+        Block(Kind.TEXT, "One two."),
+        Block(Kind.ITEM, "b c"),
+        Block(Kind.ITEM, "d"),
+        Block(Kind.CODE, "# e\n\n- f"),
+        Block(Kind.HEADING, "g"),
+        Block(Kind.TEXT, "h"),
+    ]
