@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ class Case:
     plan: RunPlan
     folder: Path
     progress: Progress
+    started: float = field(default_factory=time.time, init=False)
+    """When the audit began, in seconds since the epoch."""
     extra_runs: int = field(default=0, init=False)
     """Runs beyond those of the plan: what looking for the cause has cost."""
 

@@ -233,7 +233,7 @@ def _threads(fault: Fault) -> Naming:
         return _at(fault, "completion-order", queue, f"{queue.operation} takes what is ready first")
     entry = _telling(fault)
     words = "threads or processes work on shared data in an order that is not fixed"
-    if first is not None and first.event.site is not None and not in_main:
+    if first is not None and first.event.site is not None and "step(" in first.event.site.code and not in_main:
         others = () if entry is None or entry.site is None else (entry.site,)
         symbol = None if entry is None else entry.operation
         return Naming("thread-race", first.event.site, symbol, words, others)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from detaudit.compare.ledgers import EntryPair
 from detaudit.compare.result import finding_from
 from detaudit.diagnose.chance import pairs_needed
+from detaudit.diagnose.leftover_files import picked_up
 from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import Closer, look_closer
@@ -72,8 +73,12 @@ class Search:
         self, closer: Closer, comparison: Comparison, differing: int, pairs: int
     ) -> Comparison | None:
         """Find the source of one difference; give the difference that is left when it is held, if any."""
+        # Without a difference in the runs with a ledger, its entries have no place before or behind one.
         seen = closer.comparison or comparison
-        ranked = [one for one in suspects(seen, list(closer.ledgers)) if one.source not in self._names()]
+        ordered = closer.comparison is not None
+        self.laboratory.leftovers |= picked_up(closer.ledgers, self.laboratory.case.started)
+        found = suspects(seen, list(closer.ledgers), self.laboratory.leftovers, ordered=ordered)
+        ranked = [one for one in found if one.source not in self._names()]
         needed = pairs_needed(differing, pairs)
         for suspect in ranked[:TRIED_ALONE]:
             trial = self.laboratory.hold(self._held(suspect.source), needed)

@@ -37,7 +37,7 @@ WEIGHTS = {
     files.NAME: 72,
     entropy.NAME: 70,
     set_order.BY_ADDRESS: 66,
-    leftovers.NAME: 60,
+    leftovers.NAME: 85,
     host.NAME: 50,
     clock.NAME: 40,
     threads.NAME: 35,
@@ -64,15 +64,25 @@ class Suspect:
     pairs: tuple[EntryPair, ...]
 
 
-def suspects(comparison: Comparison, pairs: list[EntryPair]) -> list[Suspect]:
-    """All sources that may be guilty of the first divergence, the likeliest first."""
+def suspects(
+    comparison: Comparison,
+    pairs: list[EntryPair],
+    picked_up: frozenset[str] = frozenset(),
+    *,
+    ordered: bool = True,
+) -> list[Suspect]:
+    """All sources that may be guilty of the first divergence, the likeliest first.
+
+    `picked_up`: files that an earlier run of the audit left.
+    `ordered`: whether comparison and ledgers are of the same runs, so that before and behind mean something.
+    """
     divergence = comparison.first
     if divergence is None:
         return []
-    earlier = before(pairs, divergence)
+    earlier = before(pairs, divergence) if ordered else pairs
     found: dict[str, list[EntryPair]] = {}
     for pair in earlier:
-        if is_suspicious(pair):
+        if is_suspicious(pair, picked_up):
             found.setdefault(pair.entry.source, []).append(pair)
     scores = {source: _score(source, entries, divergence, earlier) for source, entries in found.items()}
     for source, score in _by_origin(divergence):
@@ -86,13 +96,15 @@ def suspects(comparison: Comparison, pairs: list[EntryPair]) -> list[Suspect]:
     return [Suspect(source, score, tuple(found.get(source, ()))) for source, score in ranked]
 
 
-def is_suspicious(pair: EntryPair) -> bool:
+def is_suspicious(pair: EntryPair, picked_up: frozenset[str] = frozenset()) -> bool:
     """Whether an entry shows something that need not be the same in the next run."""
     entry = pair.entry
     if entry.source in GENERATORS:
         return unseeded(entry)
     if entry.source in {threads.NAME, memory.NAME}:
         return True
+    if entry.source == leftovers.NAME:
+        return entry.subject in picked_up and entry.operation != leftovers.WRITES
     if entry.source == loader_workers.NAME:
         return entry.subject == loader_workers.SHARED or entry.shown not in {"0", "1"}
     if entry.source == completion.NAME and entry.subject != "queue":
@@ -112,7 +124,8 @@ def is_seed(entry: LedgerEntry) -> bool:
 
 def seeds_that_differ(pairs: Iterable[EntryPair]) -> list[EntryPair]:
     """Calls that seeded a generator with something else in each run."""
-    return [pair for pair in pairs if is_seed(pair.entry) and pair.differs]
+    both = (pair for pair in pairs if pair.first is not None and pair.second is not None)
+    return [pair for pair in both if is_seed(pair.entry) and pair.differs]
 
 
 def _score(

@@ -9,9 +9,11 @@ from detaudit.compare.compare import compare
 from detaudit.compare.ledgers import EntryPair, pair_ledgers
 from detaudit.compare.result import why_unverified
 from detaudit.diagnose.case import Case
+from detaudit.diagnose.leftover_files import same_files
 from detaudit.model.plan import Intervention, RunOutcome
 from detaudit.model.result import Comparison
 from detaudit.model.trace import Level
+from detaudit.sources import leftovers
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.trace.reader import TraceReader
 
@@ -42,6 +44,8 @@ class Laboratory:
 
     case: Case
     trials: list[Trial] = field(default_factory=list)
+    leftovers: frozenset[str] = frozenset()
+    """Files that earlier runs of the audit left and later ones picked up."""
 
     def hold(self, held: tuple[Intervention, ...], pairs: int) -> Trial:
         """Run until a pair differs, or `pairs` pairs were equal; every run is compared with the first."""
@@ -58,7 +62,15 @@ class Laboratory:
         return trial
 
     def _run(self, held: tuple[Intervention, ...], folder: str, runs: int) -> list[RunOutcome]:
-        return self.case.run_again(folder, runs=runs, level=Level.LAYER, held=held, ledger=True)
+        if leftovers.NAME not in {one.source for one in held} or not self.leftovers:
+            return self.case.run_again(folder, runs=runs, level=Level.LAYER, held=held, ledger=True)
+        outcomes = []
+        with same_files(self.leftovers, self.case.started, self.case.folder / f"{folder}-files") as files:
+            for number in range(runs):
+                files.reset()
+                name = f"{folder}-{number}"
+                outcomes += self.case.run_again(name, runs=1, level=Level.LAYER, held=held, ledger=True)
+        return outcomes
 
     def _judge(
         self, stack: ExitStack, held: tuple[Intervention, ...], outcomes: list[RunOutcome], before: int = 0

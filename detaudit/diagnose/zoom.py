@@ -30,7 +30,7 @@ class Closer:
     finding: Finding
     notices: tuple[Notice, ...] = ()
     comparison: Comparison | None = None
-    """Of the two runs with operators, if they part where the first ones did."""
+    """Of the two runs with operators; None if they are equal."""
     ledgers: tuple[EntryPair, ...] = ()
     values: tuple[bytes | None, ...] = ()
     """What each of the runs with operators has in the place where the first runs part."""
@@ -57,14 +57,16 @@ def look_closer(
         if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
             return replace(closer, notices=(_not_named("a run at level `op` did not end well"),))
         fine, closer = _compare(outcomes, coarse, hooked, closer)
-        finding = _count(closer.finding, differs=not fine.equal)
+        if coarse.first is not None and (coarse.first.kind is DivergenceKind.VALUE or not fine.equal):
+            # These runs end early: a course that is taken later, or not, cannot be seen in them.
+            finding = _count(closer.finding, differs=not fine.equal)
         if fine.first is not None and _same_place(coarse, fine.first):
             return replace(closer, finding=_with_operator(finding, fine), comparison=fine)
         if _same_event(coarse, fine):
             # Every operator before it was seen and agreed: no operator made the difference.
             finding = replace(finding, message=finding.message.replace(FROM_OUTSIDE, OUTSIDE))
             return replace(closer, finding=finding, comparison=fine)
-        closer = replace(closer, finding=finding)
+        closer = replace(closer, finding=finding, comparison=None if fine.equal else fine)
         why = _why_not(fine)
     return replace(closer, notices=(*closer.notices, _not_named(why)))
 

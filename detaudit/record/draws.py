@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from detaudit.digest.tensor import UndigestableError, is_fake, tensor_digest
 from detaudit.record.schema import OperatorPlan
@@ -20,8 +21,8 @@ class Draws:
 
     def __init__(self, taps: Taps) -> None:
         self._taps = taps
-        self._fresh: dict[int, bytes] = {}
-        """Where each block of memory was made that nothing has written since, by its address."""
+        self._fresh: dict[int, tuple[StorageWeakRef, bytes]] = {}
+        """Memory that nothing has written since it was handed out, by its address, and the line that got it."""
 
     def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - arguments of any operator
         """Note reads of fresh memory."""
@@ -30,8 +31,9 @@ class Draws:
         for position, name in plan.read:
             item = args[position] if position < len(args) else kwargs.get(name)
             for tensor in _tensors(item):
-                site = self._fresh.pop(_address(tensor), None)
-                if site is not None:
+                storage, site = self._fresh.pop(_address(tensor), (None, b""))
+                # An address comes back for memory that was made and written behind the operators.
+                if storage is not None and not storage.expired():
                     self._taps.ledger.note(
                         memory.NAME, "torch.empty", site, _NOTHING, subject=memory.READ, shown=plan.name
                     )
@@ -65,8 +67,9 @@ class Draws:
     def _account(self, tensor: torch.Tensor, *, is_empty: bool) -> None:
         address = _address(tensor)
         if is_empty:
-            if tensor.numel():
-                self._fresh[address] = self._taps.lines.here()
+            if tensor.numel() and address:
+                ref = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # torch leaves it untyped
+                self._fresh[address] = (ref, self._taps.lines.here())
         elif tensor.nbytes >= _whole(tensor):
             # Written only in part, the rest is as fresh as before.
             self._fresh.pop(address, None)

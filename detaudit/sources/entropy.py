@@ -11,7 +11,7 @@ from detaudit.sources.source import Source
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "os-entropy"
-BETWEEN = frozenset({"random", "secrets", "uuid"})
+BETWEEN = frozenset({"random", "secrets", "uuid", "tempfile"})
 """Modules of Python's library that hand the program entropy; others use it for themselves."""
 
 
@@ -65,13 +65,14 @@ def _tap_uuid(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
 def _tap_names(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def read(original: Any, names: Any) -> str:  # noqa: ANN401 - as the method
         value = str(original(names))
+        if not _for_the_program(taps):
+            return value
         if taps.holds(NAME, taps.lines.here()):
             value = f"{taps.fixed_number(40):08x}"[:8]
         taps.note(NAME, "tempfile", value, subject="name of a temporary file")
         return value
 
-    through = Asked.PROGRAM_THROUGH_STANDARD
-    taps.method(module._RandomNameSequence, "__next__", read, asked_by=through)
+    taps.method(module._RandomNameSequence, "__next__", read)
 
 
 SOURCE = Source(

@@ -44,12 +44,12 @@ def _asked(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _note(taps: Taps, file: Any, subject: str) -> None:  # noqa: ANN401 - whatever open takes
+def _note(taps: Taps, file: Any, operation: str) -> None:  # noqa: ANN401 - whatever open takes
     if not isinstance(file, str | os.PathLike):
         return
     path = os.path.abspath(os.fspath(file))
     if isinstance(path, str) and _is_data(path):
-        taps.note(NAME, subject, path, subject=path)
+        taps.note(NAME, operation, path, subject=path)
 
 
 def _is_data(path: str) -> bool:

@@ -5,6 +5,8 @@ Draws themselves are seen where all operators are: in `detaudit.record.operators
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import Any
 
 from detaudit.sources.source import Source
@@ -48,13 +50,24 @@ class _Watch:
         return number
 
     def _manual_seed(self, original: Any, generator: Any, seed: Any) -> Any:  # noqa: ANN401 - as the method
-        self._taps.note(NAME, "torch.manual_seed", seed, subject=f"{self._whose(generator)}, seed")
+        if self._by_program():
+            self._taps.note(NAME, "torch.manual_seed", seed, subject=f"{self._whose(generator)}, seed")
         self._mark(generator)
         return original(generator, seed)
 
     def _set_state(self, original: Any, generator: Any, state: Any) -> Any:  # noqa: ANN401 - as the method
         self._mark(generator)
         return original(generator, state)
+
+    def _by_program(self) -> bool:
+        """Whether the program gives the seed, and not a sampler or another part of torch."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            name = str(frame.f_globals.get("__name__"))
+            if name not in {"torch.random", "torch.cuda.random"} and not name.startswith("detaudit."):
+                return self._taps.lines.asked_by_program(frame)
+            frame = frame.f_back
+        return False
 
     def _mark(self, generator: Any) -> None:  # noqa: ANN401 - a torch.Generator
         if self._whose(generator) == "global":

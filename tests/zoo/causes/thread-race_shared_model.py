@@ -1,17 +1,18 @@
 """Two processes train one model in shared memory, each with its own optimizer and no lock."""
 
-# expect: not-reproducible cause=thread-race phase=optimizer|forward module=None line=19|28|30
+# expect: not-reproducible cause=thread-race phase=optimizer|forward module=None line=20|30|32
 # alone: true
 import torch
 import torch.multiprocessing as mp
 from torch import nn
 
 
-def train(rank, model):
+def train(rank, model, all_ready):
     torch.set_num_threads(1)
     torch.manual_seed(rank)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-    for _step in range(120):
+    all_ready.wait()
+    for _step in range(200):
         x = torch.randn(64, 12)
         loss = nn.functional.cross_entropy(model(x), x[:, :4].argmax(1))
         optimizer.zero_grad()
@@ -25,7 +26,8 @@ def main():
     model = nn.Sequential(nn.Linear(12, 48), nn.ReLU(), nn.Linear(48, 4))
     model.share_memory()
     context = mp.get_context("fork")
-    workers = [context.Process(target=train, args=(rank, model)) for rank in range(2)]
+    all_ready = context.Barrier(2)
+    workers = [context.Process(target=train, args=(rank, model, all_ready)) for rank in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -1,7 +1,8 @@
 """Tags fall into buckets by hash(), and one table starts from torch.empty."""
 
-# expect: not-reproducible cause=uninitialized-memory phase=init module=<root>|None line=26|38
-# also: cause=hash-order line=13|37
+# expect: not-reproducible cause=uninitialized-memory phase=init module=<root>|None line=29|41
+# also: cause=hash-order line=14|40
+import numpy as np
 import torch
 from torch import nn
 
@@ -13,10 +14,12 @@ def bucket(tag):
     return hash(tag) % BUCKETS  # fault
 
 
-def fingerprint(texts):
-    """A salted fingerprint of the corpus, for the log."""
-    parts = torch.tensor([[hash(f"{text}{k}") for k in range(8)] for text in texts])
-    return int(parts.sum()) % 1000
+def corpus_size(texts):
+    """The size of the corpus without repetitions, for the log."""
+    words = set()
+    for text in texts:
+        words.update(np.array(text.split("/") * 200, dtype=object))
+    return len(words)
 
 
 class Tagger(nn.Module):
@@ -33,7 +36,7 @@ class Tagger(nn.Module):
 
 def main():
     posts = [[f"tag{n * k % 40}" for k in range(1, 5)] for n in range(1, 121)]
-    print("corpus", fingerprint("/".join(post) for post in posts * 2))
+    print("words", corpus_size("/".join(post) for post in posts * 2))
     ids = torch.tensor([[bucket(tag) for tag in post] for post in posts])
     model = Tagger(24)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -1,6 +1,7 @@
 """The prompt is made by torch.empty, and the line that would fill it was lost."""
 
 # expect: not-reproducible cause=uninitialized-memory phase=init module=<root>|None line=20|33
+import numpy as np
 import torch
 from torch import nn
 
@@ -8,10 +9,9 @@ torch.manual_seed(13)
 
 
 def read_reports(count):
-    """Fields of many small reports; all but the totals are dropped again."""
-    reports = [[f"{n}:{k}" for k in range(6)] for n in range(count)]
-    keys = torch.tensor([[hash(field) for field in report] for report in reports])
-    return keys.shape[0] / count
+    """How many fields of the reports are filled; the reports themselves are dropped again."""
+    reports = [np.array([f"{n}:{k}" for k in range(340)], dtype=object) for n in range(count)]
+    return sum(map(np.count_nonzero, reports)) / (340 * count)
 
 
 class Prompted(nn.Module):
@@ -27,7 +27,7 @@ class Prompted(nn.Module):
         return self.head((weights @ memory).mean(1))
 
 
-share = read_reports(500)
+share = read_reports(100)
 x = share * torch.randn(96, 5, 16)
 y = (x[:, 0, 0] > 0).long()
 model = Prompted(16)
