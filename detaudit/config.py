@@ -20,6 +20,22 @@ RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_DEBUG"})
 RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
 LARGEST_SEED = 2**32 - 1
 """numpy takes no larger one."""
+FOLDERS = ("keep", "repro", "fix")
+PERTURBATIONS = (
+    "hash-seed",
+    "file-order",
+    "clock",
+    "fresh-memory",
+    "thread-schedule",
+    "addresses",
+    "threads",
+    "working-directory",
+    "locale-and-time-zone",
+    "environment",
+)
+"""What can be made to vary: the names of sources. These are known without importing them."""
+TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+"""How the environment says yes and no."""
 
 Value = int | float | str
 
@@ -36,6 +52,12 @@ class Settings:
     jobs: int = 1
     diagnose: bool = True
     """Whether to look for the cause where runs differ."""
+    repro: Path | None = None
+    """Where scripts go that make a nondeterministic operator differ by itself."""
+    fix: Path | None = None
+    """Where a patched copy of the target goes."""
+    perturb: str | None = None
+    """What is changed, one thing at a time, where the runs agree: names, or `all`."""
     keep: Path | None = None
     json: str | None = None
     """Where the JSON result goes; `-` is standard output."""
@@ -43,7 +65,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting: its name in files, `--name` on the command line, `DETAUDIT_NAME` in the environment."""
+    """One setting: its name in files, `--name` on the command line, `DETAUDIT_NAME` in the environment.
+
+    One of the type bool is true or false in files, 1 or 0 in the environment, `--name` or `--no-name` on the
+    command line.
+    """
 
     name: str
     type: type[Value]
@@ -52,6 +78,8 @@ class Option:
     least: float | None = None
     most: float | None = None
     choices: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
+    """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
     is_path: bool = False
     """True if it names a file or folder; one in a configuration file is relative to that file."""
 
@@ -83,6 +111,29 @@ OPTIONS = (
         "timeout", float, "SECONDS", "how long one run may take (default: as long as it likes)", least=0.001
     ),
     Option("jobs", int, "N", "how many runs at a time (default: 1)", least=1),
+    Option("diagnose", bool, "", "where runs differ, look for the cause, or do not (default: look)"),
+    Option(
+        "repro",
+        str,
+        "FOLDER",
+        "write a script there that shows a nondeterministic operator by itself",
+        is_path=True,
+    ),
+    Option(
+        "fix",
+        str,
+        "FOLDER",
+        "write a patched copy of the target there, where the change is a mechanical one, and check it",
+        is_path=True,
+    ),
+    Option(
+        "perturb",
+        str,
+        "NAME,...",
+        "where the runs agree, change what should not matter, one thing at a time, and run again: all (which "
+        f"--perturb by itself means), or any of {', '.join(PERTURBATIONS)}",
+        several=PERTURBATIONS,
+    ),
     Option("keep", str, "FOLDER", "keep the traces and the output of the runs there", is_path=True),
     Option("json", str, "FILE", "write the result as JSON there; - is standard output", is_path=True),
 )
@@ -111,9 +162,8 @@ def resolve(
         **from_environment(os.environ if environment is None else environment),
         **{name: checked(BY_NAME[name], value, f"--{name}") for name, value in typed.items()},
     }
-    if "keep" in merged:
-        return Settings(**{**merged, "keep": Path(str(merged["keep"]))})  # type: ignore[arg-type]
-    return Settings(**merged)  # type: ignore[arg-type]
+    folders = {name: Path(str(merged[name])) for name in FOLDERS if name in merged}
+    return Settings(**{**merged, **folders})  # type: ignore[arg-type]
 
 
 def from_file(folder: Path) -> dict[str, Value]:
@@ -144,16 +194,19 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
 def parse(option: Option, text: str, source: str) -> Value:
     """Read an option's value from text. Raises UsageError if it is not of the option's type."""
     try:
-        return option.type(text)
-    except ValueError:
+        return TRUTHS[text.lower()] if option.type is bool else option.type(text)
+    except (KeyError, ValueError):
         raise _wrong(option, text, source) from None
 
 
 def checked(option: Option, value: object, source: str) -> Value:
     """Return the value if it is one the option can have. Raises UsageError otherwise."""
+    if option.several:
+        return _names(option, value, source)
     if option.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if not isinstance(value, option.type) or isinstance(value, bool):
+    # To Python a bool is a whole number as well.
+    if not isinstance(value, option.type) or isinstance(value, bool) is not (option.type is bool):
         raise _wrong(option, value, source)
     if option.choices and value not in option.choices:
         raise _wrong(option, value, source)
@@ -167,6 +220,20 @@ def checked(option: Option, value: object, source: str) -> Value:
     if not in_range or value == float("inf"):
         raise _wrong(option, value, source)
     return value
+
+
+def _names(option: Option, value: object, source: str) -> str:
+    """Check a list of names; the same with commas between them. Raises UsageError for an unknown one."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise _wrong(option, value, source)
+    names = [name.strip() for name in names]
+    if names == ["all"]:
+        return "all"
+    unknown = next((name for name in names if name not in option.several), None)
+    if unknown is not None:
+        raise _unknown(f"name {unknown!r} in {source}", unknown, ("all", *option.several))
+    return ",".join(names)
 
 
 def _table(path: Path) -> dict[str, object] | None:
@@ -206,10 +273,14 @@ def _wrong(option: Option, value: object, source: str) -> UsageError:
 
 
 def _expected(option: Option) -> str:
+    if option.several:
+        return "all, or any of " + ", ".join(option.several)
     if option.choices:
         return "one of " + ", ".join(option.choices)
     if option.type is str:
         return "a path"
+    if option.type is bool:
+        return "true or false"
     noun = "a whole number" if option.type is int else "a number"
     least = "" if option.least is None else f" of at least {option.least:g}"
     most = "" if option.most is None else f" and at most {option.most:.0f}"

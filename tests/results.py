@@ -72,7 +72,7 @@ def differing(*notices, **changes):
         compared(),
         (finding(**changes),),
         ("more of it",),
-        notes,
+        notices=notes,
     )
 
 

@@ -60,12 +60,23 @@ def test_paths_in_a_file_are_relative_to_it(tmp_path):
 
 
 def test_paths_elsewhere_are_as_given(tmp_path):
-    assert settings(tmp_path, keep="traces").keep == Path("traces")
+    found = settings(tmp_path, keep="traces", repro="scripts", fix="copies")
+    assert (found.keep, found.repro, found.fix) == (Path("traces"), Path("scripts"), Path("copies"))
     assert settings(tmp_path, environment={"DETAUDIT_JSON": "r.json"}).json == "r.json"
 
 
 def test_a_whole_number_does_for_a_number_of_seconds(tmp_path):
     assert settings(tmp_path, table("timeout = 5")).timeout == 5.0
+
+
+@pytest.mark.parametrize(("text", "found"), [("0", False), ("false", False), ("1", True), ("True", True)])
+def test_a_switch_in_the_environment_is_a_number_or_a_word(tmp_path, text, found):
+    assert settings(tmp_path, environment={"DETAUDIT_DIAGNOSE": text}).diagnose is found
+
+
+def test_a_switch_in_a_file_is_true_or_false_and_the_command_line_wins(tmp_path):
+    assert settings(tmp_path, table("diagnose = false")).diagnose is False
+    assert settings(tmp_path, diagnose=True).diagnose is True
 
 
 def test_an_unknown_key_names_file_key_and_nearest(tmp_path):
@@ -105,6 +116,9 @@ def test_variables_of_detaudit_itself_and_of_others_are_left_alone(tmp_path):
         'level = "deep"',
         "level = 3",
         'keep = ""',
+        "diagnose = 0",
+        'diagnose = "false"',
+        "fix = true",
     ],
 )
 def test_what_is_not_possible_in_a_file_is_refused(tmp_path, line):
@@ -115,7 +129,8 @@ def test_what_is_not_possible_in_a_file_is_refused(tmp_path, line):
 
 
 @pytest.mark.parametrize(
-    ("variable", "text"), [("RUNS", "many"), ("RUNS", "1"), ("TIMEOUT", "nan"), ("LEVEL", "x")]
+    ("variable", "text"),
+    [("RUNS", "many"), ("RUNS", "1"), ("TIMEOUT", "nan"), ("LEVEL", "x"), ("DIAGNOSE", "no")],
 )
 def test_what_is_not_possible_in_the_environment_is_refused(tmp_path, variable, text):
     error = refused(tmp_path, environment={f"DETAUDIT_{variable}": text})
@@ -131,3 +146,18 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, text):
     error = refused(tmp_path, text)
     assert error.slug in {"configuration-unreadable", "configuration-invalid"}
     assert str(tmp_path) in error.message
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("all", "all"), ("clock, hash-seed", "clock,hash-seed"), (["clock", "hash-seed"], "clock,hash-seed")],
+)
+def test_perturbations_are_a_list_of_names(tmp_path, value, text):
+    assert settings(tmp_path, perturb=value).perturb == text
+
+
+def test_an_unknown_perturbation_is_refused_with_the_nearest(tmp_path):
+    assert "did you mean file-order?" in str(refused(tmp_path, perturb="clock,file-ordr").hint)
+    refused(tmp_path, table("perturb = []"))
+    refused(tmp_path, table("perturb = 3"))
+    refused(tmp_path, perturb="clock,")

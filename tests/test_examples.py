@@ -16,12 +16,24 @@ EXAMPLES = Path(detaudit.examples.__file__).parent
 REPRODUCIBLE = ["blobs", "digits", "digits_model", "char_transformer"]
 
 
-def audit(name: str) -> tuple[int, dict[str, Any]]:
+def audit(name: str, *more: str) -> tuple[int, dict[str, Any]]:
     program = Program(name, EXAMPLES / f"{name}.py", "")
     options = ("--steps", "4") if name == "char_transformer" else ()
-    outcome = run_command(detaudit_command("check", program, "--json", "-", *options))
+    outcome = run_command(detaudit_command("check", program, "--json", "-", *options, *more))
     assert outcome.stdout, outcome.stderr
     return outcome.exit_code, json.loads(outcome.stdout)
+
+
+def finding_in(status: int, result: dict[str, Any], cause: str) -> dict[str, Any]:
+    assert (status, result["verdict"]) == (1, "not-reproducible")
+    (finding,) = result["findings"]
+    assert (finding["cause"], finding["confirmed"]) == (cause, True)
+    return finding
+
+
+def code_of(name: str, finding: dict[str, Any]) -> str:
+    assert Path(finding["site"]["file"]).name == f"{name}.py"
+    return (EXAMPLES / f"{name}.py").read_text().splitlines()[finding["site"]["line"] - 1]
 
 
 @pytest.mark.parametrize("name", REPRODUCIBLE)
@@ -30,23 +42,36 @@ def test_a_reproducible_example_is_found_reproducible(name: str):
     assert (status, result["verdict"], result["findings"]) == (0, "reproducible", [])
 
 
-@pytest.mark.parametrize(
-    ("name", "phase", "modules", "code"),
-    [
-        ("unseeded_augmentation", "data", {None, ""}, "np.random.normal("),
-        ("nondeterministic_scatter", "forward", {"pool"}, "index_put_("),
-    ],
-)
-def test_a_faulty_example_is_found_out_on_the_line_at_fault(
-    name: str, phase: str, modules: set[str | None], code: str
-):
-    status, result = audit(name)
-    assert (status, result["verdict"]) == (1, "not-reproducible")
-    finding = result["findings"][0]
-    assert finding["origin"]["phase"] == phase
-    assert finding["origin"]["module"] in modules
-    assert Path(finding["site"]["file"]).name == f"{name}.py"
-    assert code in (EXAMPLES / f"{name}.py").read_text().splitlines()[finding["site"]["line"] - 1]
+def test_an_unseeded_augmentation_is_found_out_and_a_patched_copy_is_reproducible(tmp_path: Path):
+    name, folder = "unseeded_augmentation", tmp_path / "fixed"
+    before = (EXAMPLES / f"{name}.py").read_bytes()
+    finding = finding_in(*audit(name, "--fix", str(folder)), "unseeded-numpy")
+
+    assert finding["origin"]["phase"] == "data"
+    assert finding["origin"]["module"] in {None, ""}
+    assert "np.random.normal(" in code_of(name, finding)
+    assert finding["evidence"][-1] == {
+        "patched": str(folder / f"{name}.py"),
+        "patch": str(folder / f"{name}.py.patch"),
+        "reproducible": True,
+        "pairs": 1,
+    }
+    assert (EXAMPLES / f"{name}.py").read_bytes() == before
+
+
+def test_a_racing_operator_is_found_out_and_shown_by_itself(tmp_path: Path):
+    name = "nondeterministic_scatter"
+    finding = finding_in(*audit(name, "--repro", str(tmp_path)), "nondeterministic-op")
+
+    assert (finding["origin"]["phase"], finding["origin"]["module"]) == ("forward", "pool")
+    assert "index_put_(" in code_of(name, finding)
+    replayed = finding["evidence"][-1]
+    assert replayed["operator"] == finding["origin"]["op"]
+    assert replayed["replay"]["distinct"] > 1
+    assert replayed["reproduces"] is True
+    assert Path(replayed["repro"]).parent == tmp_path
+    assert "distinct results" in finding["message"]
+    assert "index_add" in finding["fix"]
 
 
 def test_every_example_is_tested():

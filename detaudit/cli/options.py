@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detaudit.config import BY_NAME, parse
 from detaudit.errors import UsageError
@@ -32,6 +32,22 @@ class Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+class Switch(Once):
+    """Store true for `--name` and false for `--no-name`, and refuse a second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the side that is named."""
+        del values
+        super().__call__(parser, namespace, None, option_string)
+        setattr(namespace, self.dest, not str(option_string).startswith("--no-"))
+
+
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Add options of the table. Each is None if not given, so that configuration can set it."""
     for name in names:
@@ -40,12 +56,20 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     flag = f"--{option.name}"
+    if option.type is bool:
+        parser.add_argument(flag, f"--no-{option.name}", nargs=0, action=Switch, help=option.help)
+        return
+
+    by_itself: dict[str, Any] = {"nargs": "?", "const": "all"} if option.several else {}
 
     def read(text: str) -> object:
+        if option.several and text.endswith(".py"):
+            hint = f"put {flag} behind it: `detaudit check {text} {flag}`"
+            raise UsageError("usage", f"{flag} takes {text} for its value", hint)
         return parse(option, text, flag)
 
     metavar = "{" + ",".join(option.choices) + "}" if option.choices else option.metavar
-    parser.add_argument(flag, type=read, action=Once, metavar=metavar, help=option.help)
+    parser.add_argument(flag, type=read, action=Once, metavar=metavar, help=option.help, **by_itself)
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

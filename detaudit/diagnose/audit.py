@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from detaudit.compare.compare import compare
+from detaudit.compare.data_audit import audit_data
+from detaudit.compare.data_audit import notices as data_notices
 from detaudit.compare.result import (
     compared,
     conditions_notices,
@@ -21,8 +23,11 @@ from detaudit.compare.result import (
 from detaudit.config import Settings
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose
+from detaudit.diagnose.elaborate import elaborate
 from detaudit.diagnose.failure import failure_notices, why_failed
+from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect
+from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
@@ -80,6 +85,8 @@ def audit_target(
     target: Target, settings: Settings, progress: Progress, call: str | None = None
 ) -> AuditResult:
     """Audit a target that was found already; see `audit`."""
+    if settings.fix is not None:
+        refuse_occupied(target, settings.fix)
     level = Level.LAYER if settings.level == "auto" else Level(settings.level)
     plan = RunPlan(
         target,
@@ -107,7 +114,11 @@ def audit_target(
             return _unverified(plan, outcomes, readers, comparisons)
         if all(comparison.equal for comparison in comparisons):
             notices = _look_again(case, readers["1"])
-            return _answer(case, readers, comparisons, Diagnosis(()), notices)
+            perturbed = perturb(case, readers["1"], chosen(settings.perturb), len(readers))
+            told = [*perturbed.notices, *notices]
+            return perturbed.put_into(
+                _answer(case, readers, comparisons, Diagnosis(perturbed.findings), told)
+            )
         diagnosis, notices = _explain(case, comparisons, readers, settings)
         return _answer(case, readers, comparisons, diagnosis, notices)
 
@@ -124,9 +135,13 @@ def _explain(
     closer = look_closer(case, finding, earliest, readers["1"])
     if not settings.diagnose:
         return Diagnosis((closer.finding,)), list(closer.notices)
-    diagnosis = diagnose(case, closer, earliest, readers)
+    diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
     named = all(one.cause for one in diagnosis.findings)
-    return diagnosis, [note for note in closer.notices if not (named and note.id == "operator-not-named")]
+    notices = [note for note in closer.notices if not (named and note.id == "operator-not-named")]
+    if settings.fix is None:
+        return diagnosis, notices
+    diagnosis, told = fix(case, diagnosis, settings.fix)
+    return diagnosis, [*told, *notices]
 
 
 def _look_again(case: Case, first: TraceReader) -> list[Notice]:
@@ -162,7 +177,13 @@ def _answer(
         findings=diagnosis.findings,
         unexplained=diagnosis.unexplained,
         extra_runs=case.extra_runs,
-        notices=(*notices, *conditions_notices(runs), *notices_from(shown), *_seed_notice(plan)),
+        notices=(
+            *notices,
+            *conditions_notices(runs),
+            *notices_from(shown),
+            *data_notices(audit_data(readers["1"])),
+            *_seed_notice(plan),
+        ),
     )
 
 

@@ -36,6 +36,7 @@ class Case:
         level: Level,
         window: tuple[int, int] | None = None,
         held: tuple[Intervention, ...] = (),
+        varied: tuple[Intervention, ...] = (),
         ledger: bool = False,
         capture: Capture | None = None,
     ) -> list[RunOutcome]:
@@ -48,7 +49,8 @@ class Case:
             window=window,
             steps=steps,
             held=held,
-            ledger=ledger or bool(held),
+            varied=varied,
+            ledger=ledger or bool(held or varied),
             capture=capture,
         )
         self.extra_runs += runs

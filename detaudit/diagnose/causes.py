@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from detaudit.sources import (
     numpy_random,
     python_random,
     set_order,
+    side_draws,
     threads,
     torch_random,
 )
@@ -54,12 +56,14 @@ class Naming:
     others: tuple[Site, ...] = ()
 
 
-def name_fault(fault: Fault) -> Naming:
-    """Give a fault its cause and its line."""
+def name_fault(fault: Fault, whole: tuple[EntryPair, ...] = ()) -> Naming:
+    """Give a fault its cause and its line; `whole` is the ledger of runs that went on to their end."""
+    if fault.source in UNSEEDED:
+        return _generator(fault, whole)
     return _NAMERS[fault.source](fault)
 
 
-def _generator(fault: Fault) -> Naming:
+def _generator(fault: Fault, whole: tuple[EntryPair, ...]) -> Naming:
     entries = [pair.entry for pair in fault.pairs if unseeded(pair.entry)]
     entry = _telling(fault, entries)
     if entry is None:
@@ -71,32 +75,35 @@ def _generator(fault: Fault) -> Naming:
         words = f"a library draws through {entry.operation} from a generator that was given no seed"
         return _at(fault, "unseeded-library", entry, words)
     if "not seeded" in entry.subject:
-        return _global(fault, entry)
+        return _global(fault, entry, whole)
     words = f"{entry.operation} makes a generator without a seed: the system gives it another one in each run"
     return _at(fault, UNSEEDED[fault.source], entry, words)
 
 
-def _global(fault: Fault, entry: LedgerEntry) -> Naming:
+def _global(fault: Fault, entry: LedgerEntry, whole: tuple[EntryPair, ...]) -> Naming:
     whose = {"python": "Python's", "numpy": "numpy's", "torch": "torch's"}[fault.source.split("-")[0]]
     drawn = f"{entry.operation} draws from {whose} global generator"
-    seeds = [
-        pair.entry
-        for pair in fault.all_pairs
-        if pair.entry.source == fault.source and pair.entry.subject == "global, seed"
-    ]
-    late = next((one for one in seeds if not _earlier(one, entry)), None)
-    if late is not None and late.site is not None and not _in_worker(fault, late):
-        words = f"{drawn} before it is seeded, which happens on line {late.site.line}"
+    here, later = _seeds(fault.all_pairs, fault.source), _seeds(whole, fault.source)
+    late = [one for one in here if not _earlier(one, entry)]
+    late += [one for one in later if one.step > entry.step]
+    seed = next((one for one in late if one.site is not None and not _of_worker_start(one)), None)
+    if seed is not None and seed.site is not None:
+        words = f"{drawn} before it is seeded, which happens on line {seed.site.line}"
         return _at(fault, "seed-order", entry, words)
     cause = UNSEEDED[fault.source]
-    if entry.site is not None:
-        executed = {one.site.line for one in seeds if one.site is not None}
-        line = uncalled_seed(entry.site.file, SEEDING[fault.source], executed)
-        if line is not None and not seeds:
+    if entry.site is not None and not here and not later:
+        line = uncalled_seed(entry.site.file, SEEDING[fault.source], set())
+        if line is not None:
             words = f"{drawn}, which is not seeded: line {line} would do that and is not executed"
-            site = Site(entry.site.file, line, "")
+            site = Site(entry.site.file, line, "", linecache.getline(entry.site.file, line).strip())
             return Naming(cause, site, entry.operation, words, (entry.site,))
     return _at(fault, cause, entry, f"{drawn}, which nothing has seeded")
+
+
+def _seeds(pairs: tuple[EntryPair, ...], source: str) -> list[LedgerEntry]:
+    """Where a global generator is given a seed."""
+    entries = (pair.entry for pair in pairs)
+    return [one for one in entries if one.source == source and one.subject == "global, seed"]
 
 
 def _earlier(one: LedgerEntry, other: LedgerEntry) -> bool:
@@ -226,6 +233,10 @@ def _threads(fault: Fault) -> Naming:
     if drawing is not None:
         words = f"several threads draw from one global generator ({drawing.operation}), in an order that is not fixed"
         return _at(fault, "rng-drift", drawing, words)
+    drift = _drifting(fault)
+    if drift:
+        words = f"how far other threads are decides how often a line draws: {drawn_more(drift[0])}"
+        return _at(fault, "rng-drift", drift[0].entry, words)
     queue = _telling(fault, [p.entry for p in fault.all_pairs if p.entry.subject == "queue"])
     first = fault.comparison.first
     in_main = first is not None and "/" not in first.stream
@@ -275,9 +286,6 @@ def _memory(fault: Fault) -> Naming:
 
 
 _NAMERS: dict[str, Callable[[Fault], Naming]] = {
-    python_random.NAME: _generator,
-    numpy_random.NAME: _generator,
-    torch_random.NAME: _generator,
     entropy.NAME: _from_outside,
     clock.NAME: _from_outside,
     host.NAME: _from_outside,
@@ -288,6 +296,9 @@ _NAMERS: dict[str, Callable[[Fault], Naming]] = {
     set_order.BY_ADDRESS: _plain("address-order", "{entry.operation}: an order that follows addresses in memory"),
     completion.NAME: _completion,
     threads.NAME: _threads,
+    side_draws.NAME: _plain(
+        "rng-drift", "{entry.operation} draws from the global generator in a thread: when is a matter of timing"
+    ),
     loader_workers.NAME: _workers,
     kernels.NAME: _kernel,
     kernels.ONE_THREAD: _kernel,

@@ -69,8 +69,8 @@ def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceRea
 
 
 def _finding(fault: Fault, search: Search) -> Finding:
-    naming = name_fault(fault)
     settled = search.settled
+    naming = name_fault(fault, () if settled is None else settled.ledgers)
     evidence: dict[str, object] = {
         "control": fault.source,
         "held": BY_NAME[fault.source].words,

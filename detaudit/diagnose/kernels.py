@@ -222,6 +222,13 @@ def sentence(kernel: KernelEvidence) -> str:
     return "; ".join(parts)
 
 
+def brief(kernel: KernelEvidence) -> str:
+    """Say the main thing of it: what the replays gave, and where the script is."""
+    text = f"replayed alone {kernel.replay.times} times: {_results(kernel)}"
+    shows = "shows it" if kernel.reproduces else "does not show it"
+    return text if kernel.repro is None else f"{text}; {kernel.repro} {shows}"
+
+
 def _results(kernel: KernelEvidence) -> str:
     replay = kernel.replay
     threads = ""

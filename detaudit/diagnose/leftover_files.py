@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detaudit.compare.ledgers import EntryPair
-from detaudit.sources import leftovers
+from detaudit.sources import files, leftovers
 
 
 def picked_up(pairs: Iterable[EntryPair], since: float) -> frozenset[str]:
@@ -23,13 +24,15 @@ def picked_up(pairs: Iterable[EntryPair], since: float) -> frozenset[str]:
         entry = pair.entry
         if entry.source == leftovers.NAME:
             first_use.setdefault(entry.subject, entry.operation)
+        elif entry.source == files.NAME and os.path.isabs(entry.subject):
+            first_use.setdefault(entry.subject, entry.operation)
     asked = (path for path, operation in first_use.items() if operation != leftovers.WRITES)
     return frozenset(path for path in asked if _written_since(Path(path), since))
 
 
 def _written_since(path: Path, since: float) -> bool:
     try:
-        return path.is_file() and path.stat().st_mtime >= since
+        return path.exists() and path.stat().st_mtime >= since
     except OSError:
         return False
 
@@ -47,29 +50,53 @@ class SameFiles:
         """Bring the files into the state that every run is to find."""
         for path, copy in self.copies.items():
             if path in self.absent:
-                path.unlink(missing_ok=True)
+                _remove(path)
             else:
-                shutil.copy2(copy, path)
+                _copy(copy, path)
 
     def restore(self) -> None:
         """Bring the files back as they were before the trial."""
         for path, copy in self.copies.items():
-            shutil.copy2(copy, path)
+            _copy(copy, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    _remove(target)
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def _expanded(paths: Iterable[str], since: float) -> Iterator[Path]:
+    """Files as they are; of folders, what came into them during the audit."""
+    for path in sorted(paths):
+        if not Path(path).is_dir():
+            yield Path(path)
+            continue
+        yield from (child for child in sorted(Path(path).iterdir()) if _born_since(child, since))
 
 
 @contextlib.contextmanager
 def same_files(paths: Iterable[str], since: float, folder: Path) -> Iterator[SameFiles]:
     """Keep copies in `folder` while trials are made, and put everything back at the end, whatever happens."""
     folder.mkdir(parents=True, exist_ok=True)
-    copies = {}
-    for number, path in enumerate(sorted(paths)):
-        copies[Path(path)] = folder / f"{number}"
-        shutil.copy2(path, copies[Path(path)])
-    files = SameFiles(copies, frozenset(path for path in copies if _born_since(path, since)))
+    copies: dict[Path, Path] = {}
+    for number, path in enumerate(_expanded(paths, since)):
+        copies[path] = folder / f"{number}"
+        _copy(path, copies[path])
+    state = SameFiles(copies, frozenset(path for path in copies if _born_since(path, since)))
     try:
-        yield files
+        yield state
     finally:
-        files.restore()
+        state.restore()
 
 
 def _born_since(path: Path, since: float) -> bool:

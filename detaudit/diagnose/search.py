@@ -143,8 +143,28 @@ class Search:
             if trial.settled:
                 self.faults.remove(fault)
                 self.settled = trial
-            elif trial.failed is None:
+            elif trial.different is not None:
                 fault.without = (trial.equal, trial.pairs)
+                self._look_at_it_alone(fault, others, trial.different, trial.ledgers)
+
+    def _look_at_it_alone(
+        self,
+        fault: Fault,
+        others: tuple[Intervention, ...],
+        different: Comparison,
+        ledgers: tuple[EntryPair, ...],
+    ) -> None:
+        """With all others held fixed, what is left of the difference is this fault's own."""
+        finding = finding_from(different, differs=1, pairs=1)
+        if fault.source in {kernels.NAME, kernels.ONE_THREAD}:
+            fault.comparison = different
+            fault.closer = look_closer(self.laboratory.case, finding, different, None, others)
+            return
+        found = suspects(different, list(ledgers), self.laboratory.leftovers)
+        pairs = next((one.pairs for one in found if one.source == fault.source), ())
+        if pairs:
+            fault.comparison, fault.pairs, fault.all_pairs = different, pairs, ledgers
+            fault.closer = replace(fault.closer, finding=finding)
 
     def _names(self) -> set[str]:
         return {fault.source for fault in self.faults}
@@ -167,5 +187,3 @@ def _moved(old: Divergence | None, new: Divergence | None) -> bool:
         return PHASES.index(theirs.phase) > PHASES.index(ours.phase)
     return ours != theirs and (new.event.sequence > old.event.sequence)
 
-
-__all__ = ["Fault", "Search", "replace"]

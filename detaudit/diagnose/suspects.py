@@ -22,6 +22,7 @@ from detaudit.sources import (
     numpy_random,
     python_random,
     set_order,
+    side_draws,
     threads,
     torch_random,
 )
@@ -37,6 +38,7 @@ WEIGHTS = {
     files.NAME: 72,
     entropy.NAME: 70,
     set_order.BY_ADDRESS: 66,
+    side_draws.NAME: 79,
     leftovers.NAME: 85,
     host.NAME: 50,
     clock.NAME: 40,
@@ -82,6 +84,10 @@ def suspects(
     earlier = before(pairs, divergence) if ordered else pairs
     found: dict[str, list[EntryPair]] = {}
     for pair in earlier:
+        if pair.entry.source == files.NAME and pair.entry.subject in picked_up:
+            found.setdefault(leftovers.NAME, []).append(pair)
+        if pair.entry.source in GENERATORS and pair.entry.thread != "MainThread" and "global" in pair.entry.subject:
+            found.setdefault(side_draws.NAME, []).append(pair)
         if is_suspicious(pair, picked_up):
             found.setdefault(pair.entry.source, []).append(pair)
     scores = {source: _score(source, entries, divergence, earlier) for source, entries in found.items()}

@@ -28,7 +28,7 @@ class Trial:
     different: Comparison | None = None
     """The first pair that differs; None if all agree."""
     ledgers: tuple[EntryPair, ...] = ()
-    """The ledgers of that pair."""
+    """The ledgers of that pair, or of the first one."""
     failed: str | None = None
     """Why the trial says nothing, if that is so."""
 
@@ -89,4 +89,4 @@ class Laboratory:
             if not comparison.equal:
                 ledgers = tuple(pair_ledgers(readers[0], reader))
                 return replace(trial, different=comparison, ledgers=ledgers)
-        return trial
+        return replace(trial, ledgers=tuple(pair_ledgers(readers[0], readers[1])))

@@ -12,6 +12,7 @@ import torch
 from detaudit.model.trace import Level
 from detaudit.record.backward import Backward
 from detaudit.record.gradients import Gradients
+from detaudit.record.isolation import IsolatedDraws
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
@@ -24,6 +25,7 @@ from detaudit.record.tracing import step_aside_for_tracing
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
+from detaudit.sources import side_draws
 from detaudit.sources.taps import Taps
 
 _current: list[Recorder] = []
@@ -55,6 +57,8 @@ def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorde
     _close_at_the_end(recorder)
     if taps is not None:
         taps.ledger.phase = lambda: phase_of(recorder.stream()).value
+        if taps.holds(side_draws.NAME):
+            watch_threads(IsolatedDraws())  # type: ignore[no-untyped-call]  # torch leaves it untyped
     if session.level is Level.OP:
         operators = Operators(recorder, taps)
         watch_threads(operators)

@@ -50,7 +50,7 @@ class Recorder:
         self.problems: dict[str, None] = {}
         self.role = StreamRole.MAIN if session.is_main else StreamRole.PROCESS
         self._writer: TraceWriter | None = None
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._sequence = itertools.count() if ledger is None else ledger.sequence
         self._local = threading.local()
         self._streams: dict[str, StreamState] = {}
@@ -154,7 +154,7 @@ class Recorder:
         self.session = self.session.for_child()
         self.role = StreamRole.PROCESS
         self._writer = None
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._local = threading.local()
         self._streams = {}
         self._backward_owners = []
@@ -168,7 +168,7 @@ class Recorder:
 
     def close(self) -> None:
         """Write what is left and close the trace. Safe to call twice, and after a failure."""
-        with self._lock:
+        with self.lock:
             self._rest_of_ledger()
             if self._writer is None:
                 return
@@ -191,7 +191,7 @@ class Recorder:
         writer.close()
 
     def _open(self) -> TraceWriter:
-        with self._lock:
+        with self.lock:
             if self._writer is None:
                 self._writer = TraceWriter(self.session.trace_path())
                 # A forked child knows places and sites from before; keys of them may be in use.
@@ -203,7 +203,7 @@ class Recorder:
             return self._writer
 
     def _open_stream(self) -> StreamState:
-        with self._lock:
+        with self.lock:
             writer = self._open()
             thread = threading.current_thread()
             is_main = thread is threading.main_thread() and self.role is not StreamRole.THREAD
@@ -238,9 +238,9 @@ class Recorder:
             self._write_ledger(stream, self.ledger.take(threading.get_ident()))
         self._open().write_step(self._pack(stream, complete=complete))
 
-    def _write_ledger(self, stream: StreamState, entries: Iterable[Entry]) -> None:
-        thread, writer = threading.current_thread().name, self._open()
-        for one in entries:
+    def _write_ledger(self, stream: StreamState, entries: Iterable[tuple[str, Entry]]) -> None:
+        writer = self._open()
+        for thread, one in entries:
             place = (one.source, one.operation, one.subject, one.phase, one.site)
             values = (one.count, one.amount, one.digest, one.shown)
             writer.add_ledger((stream.number, stream.step, thread, one.sequence, *place, *values))

@@ -39,7 +39,14 @@ class Weights:
         stream.roots_since_step[label] = None
         if self._scanned.get(root) == self._names.generation:
             return
-        self._scanned.set(root, self._names.generation)
+        # Another thread that calls the same model goes on only when all its gradients are watched.
+        with self._recorder.lock:
+            self._scan(stream, root, label)
+
+    def _scan(self, stream: StreamState, root: nn.Module, label: str) -> None:
+        generation = self._names.generation
+        if self._scanned.get(root) == generation:
+            return
         self._roots.setdefault(label, IdentitySet()).add(root)
         self._names.name_parameters(root)
         for parameter in root.parameters():
@@ -49,6 +56,7 @@ class Weights:
             if buffer not in self._seen:
                 self._seen.add(buffer)
                 self._buffer(stream, Phase.INIT, name, buffer)
+        self._scanned.set(root, generation)
 
     def first_seen(self, stream: StreamState, parameter: torch.Tensor) -> None:
         """Record a parameter's value and watch its gradients, if it is new and has a value."""

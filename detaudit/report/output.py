@@ -37,6 +37,16 @@ def check_file(path: Path) -> None:
         raise OutputError("output-unwritable", f"{path} cannot be written: permission denied", ELSEWHERE)
 
 
+def check_folder(path: Path) -> None:
+    """Raise OutputError if no files could be written to a folder, which need not be there yet."""
+    nearest = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not nearest.is_dir():
+        raise OutputError("output-unwritable", f"{nearest} is not a folder", "name another folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        message = f"{path} cannot be written to: permission denied"
+        raise OutputError("output-unwritable", message, "name another folder")
+
+
 def write(text: str, destination: str) -> None:
     """Write text to a file, which is replaced as a whole, or to standard output for `-`.
 

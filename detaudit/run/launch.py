@@ -10,13 +10,14 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from detaudit.errors import RunError, TraceError
-from detaudit.model.plan import RunOutcome, RunPlan
+from detaudit.model.plan import RunOutcome, RunPlan, TargetKind
 from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
 from detaudit.run.command import command_for
+from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
@@ -57,7 +58,8 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     with contextlib.ExitStack() as stack:
         try:
             process = subprocess.Popen(
-                command_for(plan),
+                command_for(_from_anywhere(plan)),
+                cwd=_working_directory(plan, folder),
                 env=_environment(plan, folder),
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
@@ -213,18 +215,55 @@ def conditions(plan: RunPlan) -> dict[str, object]:
         "level": plan.level.value,
         "seed": plan.seed if plan.target.kind in ("model-file", "callable") else None,
         "steps": plan.steps,
-        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        "hash_seed": _variables(plan).get("PYTHONHASHSEED", "random"),
         "working_directory": str(Path.cwd()),
     }
 
 
-def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
+def _elsewhere(plan: RunPlan) -> bool:
+    return any(one.source == surroundings.FOLDER for one in plan.varied)
+
+
+def _working_directory(plan: RunPlan, folder: Path) -> Path | None:
+    """The folder in which the program is started; None: ours."""
+    if not _elsewhere(plan):
+        return None
+    empty = folder / "elsewhere"
+    empty.mkdir()
+    return empty
+
+
+def _from_anywhere(plan: RunPlan) -> RunPlan:
+    """The same plan, with its files named so that they are found from any folder."""
+    if not _elsewhere(plan):
+        return plan
+    path = None if plan.target.path is None else plan.target.path.absolute()
+    call = None if plan.call is None else os.path.abspath(plan.call)
+    return replace(plan, target=replace(plan.target, path=path), call=call)
+
+
+def _variables(plan: RunPlan) -> dict[str, str]:
+    """The environment of the program, as far as the user and the sources decide about it."""
     environment = dict(os.environ)
-    for intervention in plan.held:
-        environment |= BY_NAME[intervention.source].held_by
+    for one in plan.varied:
+        environment |= BY_NAME[one.source].variation(one.amount).environment
+    for one in plan.held:
+        environment |= BY_NAME[one.source].held_by
+    return environment
+
+
+def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
+    environment = _variables(plan)
     environment[VARIABLE] = str((folder / "session.json").resolve())
     paths = [str(_SITE)]
+    if plan.import_from is not None:
+        paths.append(str(plan.import_from))
     if environment.get("PYTHONPATH"):
         paths.append(environment["PYTHONPATH"])
+    if _elsewhere(plan):
+        paths = [os.path.abspath(part) for path in paths for part in path.split(os.pathsep)]
+        if plan.target.kind in {TargetKind.MODULE, TargetKind.CALLABLE}:
+            # Where `python -m` looks first.
+            paths.append(os.getcwd())
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     return environment

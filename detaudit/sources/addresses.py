@@ -6,12 +6,15 @@ import builtins
 from typing import Any
 
 from detaudit.sources.set_order import BY_ADDRESS
-from detaudit.sources.source import Source
+from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
 
 NAME = BY_ADDRESS
 DISTANCE = 64
 """Bytes between two addresses that are held: as if objects lay side by side in the order of first asking."""
+
+PADDING = 5_003
+"""Bytes by which the environment, and with it the stack, grows when addresses are made to vary."""
 
 
 def _tap(taps: Taps) -> None:
@@ -37,4 +40,11 @@ SOURCE = Source(
     words="addresses of objects in memory",
     causes=("address-order",),
     tap=_tap,
+    varied_by=(
+        Variation(
+            "moved",
+            "objects at other addresses (another allocator, a longer environment)",
+            {"PYTHONMALLOC": "malloc", "UNUSED_PADDING": "x" * PADDING},
+        ),
+    ),
 )

@@ -16,6 +16,8 @@ from detaudit.sources import (
     numpy_random,
     python_random,
     set_order,
+    side_draws,
+    surroundings,
     threads,
     torch_random,
 )
@@ -32,6 +34,7 @@ SOURCES: tuple[Source, ...] = (
     set_order.SOURCE,
     addresses.SOURCE,
     completion.SOURCE,
+    side_draws.SOURCE,
     threads.SOURCE,
     loader_workers.SOURCE,
     kernels.SOURCE,
@@ -40,4 +43,7 @@ SOURCES: tuple[Source, ...] = (
     leftovers.SOURCE,
 )
 
-BY_NAME = {source.name: source for source in SOURCES}
+BY_NAME = {source.name: source for source in (*SOURCES, *surroundings.SOURCES)}
+
+PERTURBATIONS = tuple(source.name for source in BY_NAME.values() if source.varied_by)
+"""Names of the sources that can be made to vary."""

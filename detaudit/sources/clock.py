@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from detaudit.sources.source import Source
+from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "clock"
@@ -20,6 +20,37 @@ STARTS = {"time": EPOCH, "monotonic": 1000.0, "perf_counter": 1000.0, "process_t
 """Functions of `time`, each with a twin that ends in `_ns`, and where they start when held."""
 CALENDAR = {"localtime": 0, "gmtime": 0, "ctime": 0, "asctime": 0, "strftime": 1}
 """Functions of `time` that tell the time of day unless they are given one, and which argument that is."""
+
+
+FORWARD, FAST = "400 days", "10 times as fast"
+OF_DAY = frozenset({"time"})
+"""Functions of `time` that tell the time of day."""
+
+_time, _clocks = time.time, {name: getattr(time, name) for name in STARTS}
+
+
+class Change:
+    """What a varied clock shows in the place of the true time."""
+
+    def __init__(self, amount: str) -> None:
+        self._shift = 400 * 86_400.0 if amount == FORWARD else 0.0
+        self._speed = 10.0 if amount == FAST else 1.0
+        self._begun = {name: float(read()) for name, read in _clocks.items()}
+
+    def seconds(self, name: str, value: float) -> float:
+        """Change what a function of `time` gives."""
+        if self._speed != 1.0:
+            value = self._begun[name] + (value - self._begun[name]) * self._speed
+        return value + self._shift if name in OF_DAY else value
+
+    def moment(self) -> float:
+        """The changed time of day."""
+        return self.seconds("time", _time())
+
+
+def _change(taps: Taps) -> Change | None:
+    amount = taps.varied(NAME)
+    return None if amount is None else Change(amount)
 
 
 class _Clock:
@@ -53,8 +84,11 @@ def _tap(taps: Taps) -> None:
 
 
 def _seconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa: ANN401 - a handler
+    change = _change(taps)
+
     def read(original: Any) -> float:  # noqa: ANN401 - as the function
         value = start + clock.read() if taps.holds(NAME) else original()
+        value = value if change is None else change.seconds(name, value)
         taps.note(NAME, f"time.{name}", value)
         return float(value)
 
@@ -62,8 +96,11 @@ def _seconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa
 
 
 def _nanoseconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa: ANN401 - a handler
+    change = _change(taps)
+
     def read(original: Any) -> int:  # noqa: ANN401 - as the function
         value = int((start + clock.read()) * NANOSECONDS) if taps.holds(NAME) else original()
+        value = value if change is None else int(change.seconds(name, value / NANOSECONDS) * NANOSECONDS)
         taps.note(NAME, f"time.{name}_ns", value)
         return int(value)
 
@@ -71,12 +108,17 @@ def _nanoseconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # 
 
 
 def _calendar(taps: Taps, clock: _Clock, name: str, position: int) -> Any:  # noqa: ANN401 - a handler
+    change = _change(taps)
+
     def read(original: Any, *args: Any) -> Any:  # noqa: ANN401 - as the function
         if len(args) > position:
             return original(*args)
         if taps.holds(NAME):
-            moment: Any = EPOCH + clock.read()
+            moment = EPOCH + clock.read()
             args = (*args, moment if name in {"localtime", "gmtime", "ctime"} else time.gmtime(moment))
+        elif change is not None:
+            moment = change.moment()
+            args = (*args, moment if name in {"localtime", "gmtime", "ctime"} else time.localtime(moment))
         value = original(*args)
         taps.note(NAME, f"time.{name}", value)
         return value
@@ -94,10 +136,16 @@ def _sleep(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
 
 
 def _moment(taps: Taps, clock: _Clock, name: str) -> Any:  # noqa: ANN401 - a handler
+    change = _change(taps)
+
     def read(original: Any, tz: Any = None) -> datetime.datetime:  # noqa: ANN401 - as the method
         if taps.holds(NAME):
             zone = datetime.UTC if tz is None else tz
             value = datetime.datetime.fromtimestamp(EPOCH + clock.read(), zone)
+            value = value.replace(tzinfo=None) if tz is None else value
+        elif change is not None:
+            zone = datetime.UTC if name == "utcnow" else tz
+            value = datetime.datetime.fromtimestamp(change.moment(), zone)
             value = value.replace(tzinfo=None) if tz is None else value
         else:
             value = original() if tz is None else original(tz)
@@ -108,10 +156,14 @@ def _moment(taps: Taps, clock: _Clock, name: str) -> Any:  # noqa: ANN401 - a ha
 
 
 def _day(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
+    change = _change(taps)
+
     def read(original: Any) -> datetime.date:  # noqa: ANN401 - as the method
         value = original()
         if taps.holds(NAME):
             value = datetime.datetime.fromtimestamp(EPOCH + clock.read(), datetime.UTC).date()
+        elif change is not None:
+            value = datetime.datetime.fromtimestamp(change.moment()).date()  # noqa: DTZ006 - as date.today does
         taps.note(NAME, "date.today", value)
         return value  # type: ignore[no-any-return]  # the original gives a date
 
@@ -123,4 +175,8 @@ SOURCE = Source(
     words="the clock",
     causes=("wall-clock", "rng-drift"),
     tap=_tap,
+    varied_by=(
+        Variation(FORWARD, "the clock 400 days ahead"),
+        Variation(FAST, "a clock that runs 10 times as fast"),
+    ),
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from detaudit.sources.source import Source
+from xxhash import xxh3_64_intdigest
+
+from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "file-order"
+REVERSED, SHUFFLED = "reversed", "shuffled"
 TIME = 1_600_000_000
 """The time that all files have when it is held."""
 BETWEEN = frozenset({"__main__", "pathlib", "pathlib._local", "pathlib._abc"})
@@ -20,6 +23,7 @@ BETWEEN = frozenset({"__main__", "pathlib", "pathlib._local", "pathlib._abc"})
 def _tap(taps: Taps) -> None:
     through = Asked.PROGRAM_THROUGH_STANDARD
     taps.function(os, "listdir", _names(taps), asked_by=through)
+    taps.method(os.DirEntry, "inode", _number(taps))
     taps.function(os, "scandir", _entries(taps), asked_by=through)
     for name in ("getmtime", "getctime", "getatime"):
         taps.function(os.path, name, _time(taps, f"os.path.{name}"), asked_by=through)
@@ -29,10 +33,10 @@ def _tap(taps: Taps) -> None:
 
 def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - as the function
-        value = list(original(*args, **kwargs))
+        value = _varied(taps, list(original(*args, **kwargs)), str)
         if taps.holds(NAME, taps.lines.here()):
             value.sort()
-        taps.note(NAME, "os.listdir", value)
+        taps.note(NAME, "os.listdir", value, subject=_folder(args))
         return value
 
     return read
@@ -41,13 +45,24 @@ def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
 def _entries(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> _Entries:  # noqa: ANN401 - as the function
         with original(*args, **kwargs) as found:
-            entries = list(found)
+            entries = _varied(taps, list(found), lambda entry: str(entry.name))
         if taps.holds(NAME, taps.lines.here()):
             entries.sort(key=lambda entry: entry.name)
-        taps.note(NAME, "os.scandir", [entry.name for entry in entries])
+        taps.note(NAME, "os.scandir", [entry.name for entry in entries], subject=_folder(args))
         return _Entries(entries)
 
     return read
+
+
+def _varied(taps: Taps, items: list[Any], name: Callable[[Any], str]) -> list[Any]:
+    """A listing in another order, if that is what the run is for."""
+    match taps.varied(NAME):
+        case "reversed":
+            return items[::-1]
+        case "shuffled":
+            # By a hash of the name: Python's generators are the program's own.
+            return sorted(items, key=lambda item: xxh3_64_intdigest(name(item).encode("utf-8", "surrogateescape")))
+    return items
 
 
 class _Entries:
@@ -73,6 +88,21 @@ class _Entries:
         self._entries = iter(())
 
 
+def _number(taps: Taps) -> Any:  # noqa: ANN401 - a handler
+    def read(original: Any, entry: Any) -> int:  # noqa: ANN401 - as the method
+        value = int(original(entry))
+        value = _number_of(entry.name) if taps.holds(NAME, taps.lines.here()) else value
+        taps.note(NAME, "os.DirEntry.inode", value)
+        return value
+
+    return read
+
+
+def _number_of(name: str | bytes) -> int:
+    """A number for a file that is the same in every run."""
+    return xxh3_64_intdigest(os.path.basename(os.fsencode(name))) >> 1
+
+
 def _time(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, path: Any) -> float:  # noqa: ANN401 - as the function
         value = original(path)
@@ -86,14 +116,20 @@ def _time(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
 def _status(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> os.stat_result:  # noqa: ANN401 - as the function
         status: os.stat_result = original(*args, **kwargs)
-        if not _for_its_times():
+        if isinstance(args[0], int) or not _for_its_times():
             return status
         if taps.holds(NAME, taps.lines.here()):
-            status = _without_times(status)
-        taps.note(NAME, operation, status.st_mtime_ns, subject="times of a file")
+            status = _held(status, args[0] if isinstance(args[0], str | bytes) else os.fspath(args[0]))
+        taps.note(NAME, operation, (status.st_mtime_ns, status.st_ino), subject="times and number of a file")
         return status
 
     return read
+
+
+def _folder(args: Any) -> str:  # noqa: ANN401 - arguments of os.listdir
+    """The folder that is listed."""
+    where = args[0] if args else "."
+    return os.path.abspath(where) if isinstance(where, str | os.PathLike) else ""
 
 
 def _for_its_times() -> bool:
@@ -107,8 +143,9 @@ def _for_its_times() -> bool:
     return False
 
 
-def _without_times(status: os.stat_result) -> os.stat_result:
+def _held(status: os.stat_result, path: str | bytes) -> os.stat_result:
     values = list(status[:10])
+    values[1] = _number_of(path)
     values[7:10] = [TIME] * 3
     names = ("st_atime", "st_mtime", "st_ctime")
     times: dict[str, Any] = {name: float(TIME) for name in names}
@@ -123,4 +160,8 @@ SOURCE = Source(
     words="the order of files in folders, and their times",
     causes=("fs-order",),
     tap=_tap,
+    varied_by=(
+        Variation(REVERSED, "files listed in reverse order"),
+        Variation(SHUFFLED, "files listed in an arbitrary order"),
+    ),
 )

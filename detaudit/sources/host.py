@@ -13,6 +13,8 @@ from detaudit.sources.taps import Asked, Taps
 NAME = "host-facts"
 NUMBER = 4000
 """Process and thread numbers are counted from here when they are held."""
+PAGES = 1 << 20
+"""Free pages of memory, when held."""
 MEMORY = 100_000
 """Kilobytes in use, when held."""
 
@@ -26,6 +28,9 @@ def _tap(taps: Taps) -> None:
     # These cannot change from run to run on one host: they are only noted.
     for name in ("cpu_count", "uname", "getcwd"):
         taps.function(os, name, _fact(taps, f"os.{name}"), asked_by=Asked.PROGRAM)
+    taps.function(os, "sysconf", _sysconf(taps), asked_by=Asked.PROGRAM)
+    taps.when_imported("shutil", lambda module: _tap_disk(taps, module))
+    taps.when_imported("psutil", lambda module: _tap_psutil(taps, module))
     taps.when_imported("socket", lambda module: _note(taps, module, "gethostname"))
     taps.when_imported("platform", lambda module: _note(taps, module, "node"))
     taps.when_imported("resource", lambda module: _tap_usage(taps, module))
@@ -53,6 +58,42 @@ def process_number(taps: Taps) -> int:
 def _thread_number() -> int:
     names = sorted(thread.name for thread in threading.enumerate())
     return NUMBER + names.index(threading.current_thread().name)
+
+
+def _sysconf(taps: Taps) -> Any:  # noqa: ANN401 - a handler
+    def read(original: Any, name: Any) -> int:  # noqa: ANN401 - as the function
+        value = int(original(name))
+        if name == "SC_AVPHYS_PAGES" and taps.holds(NAME, taps.lines.here()):
+            value = PAGES
+        taps.note(NAME, "os.sysconf", value)
+        return value
+
+    return read
+
+
+def _tap_disk(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def read(original: Any, path: Any) -> Any:  # noqa: ANN401 - as the function
+        value = original(path)
+        if taps.holds(NAME, taps.lines.here()):
+            value = value._replace(used=value.total // 2, free=value.total // 2)
+        taps.note(NAME, "shutil.disk_usage", value)
+        return value
+
+    taps.function(module, "disk_usage", read, asked_by=Asked.PROGRAM)
+
+
+def _tap_psutil(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def memory(original: Any) -> Any:  # noqa: ANN401 - as the function
+        value = original()
+        if taps.holds(NAME, taps.lines.here()):
+            half = value.total // 2
+            value = value._replace(available=half, used=half, free=half, percent=50.0)
+        taps.note(NAME, "psutil.virtual_memory", value)
+        return value
+
+    taps.function(module, "virtual_memory", memory, asked_by=Asked.PROGRAM)
+    for name, held in (("cpu_percent", lambda: 50.0), ("getloadavg", lambda: (0.5, 0.5, 0.5))):
+        taps.function(module, name, _fact(taps, f"psutil.{name}", held), asked_by=Asked.PROGRAM)
 
 
 def _tap_usage(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module

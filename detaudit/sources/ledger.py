@@ -56,6 +56,7 @@ class Ledger:
         """Shared with the recorder, so that reads and events have one order."""
         self.phase: Callable[[], str] = lambda: "init"
         self._threads: dict[int, dict[Key, Entry]] = {}
+        self._names: dict[int, str] = {}
 
     def note(
         self,
@@ -69,7 +70,11 @@ class Ledger:
         amount: int = 1,
     ) -> Entry:
         """Note one call in the calling thread."""
-        entries = self._threads.setdefault(threading.get_ident(), {})
+        thread = threading.get_ident()
+        entries = self._threads.get(thread)
+        if entries is None:
+            entries = self._threads[thread] = {}
+            self._names[thread] = threading.current_thread().name
         phase = self.phase()
         key = (source, operation, subject, site, phase)
         entry = entries.get(key)
@@ -90,11 +95,13 @@ class Ledger:
                     del entries[key]
                 return
 
-    def take(self, thread: int | None = None) -> Iterator[Entry]:
-        """Hand over the entries of a thread (by its identifier), or of all, and forget them."""
+    def take(self, thread: int | None = None) -> Iterator[tuple[str, Entry]]:
+        """Hand over the entries of a thread (by its identifier), or of all, each with the thread's name."""
         for owner in [thread] if thread is not None else list(self._threads):
-            yield from self._threads.pop(owner, {}).values()
+            for entry in self._threads.pop(owner, {}).values():
+                yield self._names[owner], entry
 
     def forget(self) -> None:
         """Start over, in a forked child: what the parent noted is the parent's."""
         self._threads.clear()
+        self._names.clear()

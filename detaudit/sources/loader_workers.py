@@ -6,6 +6,8 @@ from typing import Any
 
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
+from detaudit.sources.threads import NAME as SCHEDULE
+from detaudit.sources.threads import jitter
 
 NAME = "loader-workers"
 SHARED = "shared memory"
@@ -13,7 +15,20 @@ SHARED = "shared memory"
 
 def _tap(taps: Taps) -> None:
     taps.when_imported("torch.utils.data.dataloader", lambda module: _tap_loader(taps, module))
+    if taps.varied(SCHEDULE) is not None:
+        taps.when_imported("torch.utils.data._utils.fetch", lambda module: _delay_fetches(taps, module))
     taps.when_imported("multiprocessing.sharedctypes", lambda module: _tap_shared(taps, module))
+
+
+def _delay_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    """Let each batch be fetched a moment later; only where there are workers does that change their order."""
+
+    def fetch(original: Any, fetcher: Any, indices: Any) -> Any:  # noqa: ANN401 - as the method
+        jitter(taps)
+        return original(fetcher, indices)
+
+    for kind in (module._MapDatasetFetcher, module._IterableDatasetFetcher):
+        taps.method(kind, "fetch", fetch, calls_program=True)
 
 
 def _tap_shared(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from detaudit.sources.side_draws import isolates
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 
@@ -51,7 +52,11 @@ class _Watch:
 
     def _drawing(self, kind: str, name: str) -> Any:  # noqa: ANN401 - a handler
         def draw(original: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+            isolated = generator is self._global and isolates(self._taps)
+            state = self._global.get_state() if isolated else None
             value = original(generator, *args, **kwargs)
+            if state is not None:
+                self._global.set_state(state)
             result = value if value is not None or not args else args[0]
             if generator is self._global:
                 subject, operation = self._subject(), f"numpy.random.{name}"

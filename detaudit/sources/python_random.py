@@ -6,6 +6,7 @@ import sys
 from types import FrameType, ModuleType
 from typing import Any
 
+from detaudit.sources.side_draws import isolates
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Asked, Taps
 
@@ -46,7 +47,10 @@ class _Watch:
         operation = f"random.{name}"
 
         def draw(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+            state = self._global.getstate() if isolates(self._taps) else None
             value = original(*args, **kwargs)
+            if state is not None:
+                self._global.setstate(state)
             subject = "global" if self._seeded else "global, not seeded"
             self._taps.note(NAME, operation, value, subject=subject)
             return value

@@ -17,11 +17,13 @@ from xxhash import xxh3_64_intdigest
 
 from detaudit.sources.ordering import hashed_by_address, stable_text
 from detaudit.sources.patching import replace_iteration
-from detaudit.sources.source import Source
+from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
 
 BY_SEED = "hash-seed"
 BY_ADDRESS = "addresses"
+OTHER_SEED = "2718281828"
+"""A hash seed that no program has by itself."""
 ORDERLESS = frozenset({"sorted", "min", "max", "any", "all", "len", "set", "frozenset"})
 """Functions whose result does not depend on the order of what they are given."""
 MOST = 2_000
@@ -145,4 +147,5 @@ SOURCE = Source(
     causes=("hash-order",),
     tap=_tap,
     held_by={"PYTHONHASHSEED": "0"},
+    varied_by=(Variation("another", "another hash seed", {"PYTHONHASHSEED": OTHER_SEED}),),
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from types import ModuleType
 from typing import Any
 
-from detaudit.sources.source import Source
+from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "thread-schedule"
@@ -18,7 +19,16 @@ IDLE = 0.2
 """Seconds without progress after which it counts as waiting for another."""
 POLL = 0.005
 
-_sleep, _now, _start_thread = time.sleep, time.monotonic, threading.Thread.start
+LONGEST_DELAY = 0.003
+"""Seconds by which what starts beside the main thread is delayed at most, when the schedule varies."""
+
+_sleep, _now, _start_thread, _entropy = time.sleep, time.monotonic, threading.Thread.start, os.urandom
+
+
+def jitter(taps: Taps) -> None:
+    """Wait for a moment whose length is not the same twice, if the run is for that."""
+    if taps.varied(NAME) is not None:
+        _sleep(int.from_bytes(_entropy(2), "little") / 65_536 * LONGEST_DELAY)
 
 
 def _tap(taps: Taps) -> None:
@@ -27,18 +37,48 @@ def _tap(taps: Taps) -> None:
     taps.when_imported(
         "concurrent.futures.process", lambda module: _one_worker(taps, module, "ProcessPoolExecutor")
     )
+    taps.when_imported("concurrent.futures.thread", lambda module: _delay_tasks(taps, module))
     taps.when_imported("multiprocessing.pool", lambda module: _one_process(taps, module))
     taps.when_imported("multiprocessing.process", lambda module: _tap_process(taps, module))
 
 
 def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def start(original: Any, thread: Any) -> None:  # noqa: ANN401 - as the method
+        _delay(taps, thread)
         original(thread)
         site = taps.note(NAME, operation, thread.name, subject="start")
         if taps.holds(NAME, site):
             _let_run(thread)
 
     return start
+
+
+def _delay(taps: Taps, thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
+    """Let a thread begin a moment after it was started."""
+    if taps.varied(NAME) is None:
+        return
+    run = thread.run
+
+    def later() -> None:
+        jitter(taps)
+        run()
+
+    thread.run = later
+
+
+def _delay_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    """Let each task of a pool of threads begin a moment after a thread took it."""
+    if taps.varied(NAME) is None:
+        return
+
+    def submit(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+        def later(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the task
+            jitter(taps)
+            return function(*args, **kwargs)
+
+        return original(pool, later, *args, **kwargs)
+
+    taps.method(module.ThreadPoolExecutor, "submit", submit, calls_program=True)
 
 
 def _let_run(thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
@@ -112,4 +152,5 @@ SOURCE = Source(
     words="the schedule of threads and processes",
     causes=("thread-race", "completion-order", "rng-drift"),
     tap=_tap,
+    varied_by=(Variation("jitter", "random delays of up to 3 ms where threads and tasks of pools begin"),),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -96,3 +97,58 @@ def test_an_audit_that_cannot_run_is_told(command, asked):
     code, out, err = command("check", "train.py")
     assert (code, out) == (2, "")
     assert "detaudit: there is no python [no-python]\n  hint: install it" in err
+
+
+def test_the_cause_is_looked_for_unless_that_is_switched_off(command, asked, tmp_path):
+    command("check", "train.py")
+    command("check", "train.py", "--no-diagnose")
+    (tmp_path / "pyproject.toml").write_text("[tool.detaudit]\ndiagnose = false\n")
+    command("check", "train.py")
+    command("check", "train.py", "--diagnose")
+    assert [settings.diagnose for _, settings in asked[1:]] == [True, False, False, True]
+
+
+def test_folders_for_what_is_written_reach_the_audit(command, asked, tmp_path):
+    command("check", "train.py", "--repro", "new/scripts", "--fix", "copies")
+    settings = asked[1][1]
+    assert (settings.repro, settings.fix) == (Path("new/scripts"), Path("copies"))
+    # They are made when there is something to write.
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--repro", "--fix"])
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_audit(command, asked, tmp_path, option):
+    (tmp_path / "file").write_text("")
+    code, out, err = command("check", "train.py", option, "file/folder")
+    assert (code, out, len(asked)) == (2, "", 1)
+    assert err.startswith(f"detaudit: {tmp_path}/file is not a folder [output-unwritable]")
+
+
+@pytest.mark.parametrize("option", ["--repro", "--fix"])
+@pytest.mark.parametrize("more", [["--no-diagnose"], ["--level", "layer"]])
+def test_what_needs_the_cause_is_refused_where_it_is_not_looked_for(command, asked, option, more):
+    code, _, err = command("check", "train.py", option, "folder", *more)
+    assert (code, len(asked)) == (2, 1)
+    assert f"{option} needs the cause, which is not looked for" in err
+
+
+@pytest.mark.parametrize("first", ["--diagnose", "--no-diagnose"])
+def test_a_switch_is_given_once(command, asked, first):
+    code, _, err = command("check", "train.py", first, "--no-diagnose")
+    assert (code, len(asked)) == (2, 1)
+    assert "--no-diagnose is given more than once" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "text"), [(["--perturb"], "all"), (["--perturb", "clock,threads"], "clock,threads"), ([], None)]
+)
+def test_perturb_by_itself_means_all(command, asked, given, text):
+    command("check", "train.py", *given)
+    assert asked[1][1].perturb == text
+
+
+def test_a_target_behind_perturb_is_not_taken_for_a_name(command, asked):
+    code, _, told = command("check", "--perturb", "train.py")
+    assert code == 2
+    assert "detaudit check train.py --perturb" in told
+    assert len(asked) == 1

@@ -58,7 +58,7 @@ def test_bits_that_looking_changes_are_told(check, loss, noticed):
 
 def test_a_difference_that_does_not_come_back_keeps_its_place(check):
     """Where closer runs agree, the finding stays, its rate counts them, and a notice says so."""
-    result = check(RACE.replace("{runs}", "{1}"))
+    result = check(RACE.replace("{runs}", "{1}"), diagnose=False)
     (finding,) = result.findings
 
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
@@ -117,3 +117,24 @@ def test_an_evaluation_that_draws_unseeded_noise_is_a_fault(check):
 
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
     assert result.findings[0].origin.phase == "eval"
+
+
+def test_an_order_that_comes_again_in_each_epoch_is_a_notice(check):
+    """A loader whose generator is seeded anew for each epoch: reproducible, and hardly what was meant."""
+    source = """
+        import torch
+        from torch.utils.data import DataLoader, TensorDataset
+        net = torch.nn.Linear(3, 1)
+        torch.nn.init.ones_(net.weight); torch.nn.init.zeros_(net.bias)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        loader = DataLoader(TensorDataset(torch.ones(40, 3)), batch_size=20, shuffle=True)
+        for epoch in range(2):
+            torch.manual_seed(0)
+            for (x,) in loader:
+                loss = net(x).pow(2).mean()
+                optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """
+    result = check(source, level="layer")
+
+    assert result.verdict is Verdict.REPRODUCIBLE
+    assert "epochs-same-order" in [notice.id for notice in result.notices]

@@ -25,7 +25,7 @@ for _step in range(60):
     if time.monotonic() - last > 0.004:
         state = torch.get_rng_state()
         with torch.no_grad():
-            model(x[for_log.choice(rows)])
+            torch.bernoulli(x[for_log.choice(rows)].sigmoid())
         torch.set_rng_state(state)
         last, shown = time.monotonic(), shown + 1
 print("shown", shown)

@@ -1,13 +1,13 @@
 """The bytes of names are copied into np.empty; what is beyond their end is read all the same."""
 
-# expect: not-reproducible cause=uninitialized-memory phase=data module=None line=24|44
+# expect: not-reproducible cause=uninitialized-memory phase=data module=None line=24|46
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 torch.manual_seed(20)
-LENGTH = 40
+LENGTH = 120
 
 
 def count_words(text):
@@ -15,7 +15,7 @@ def count_words(text):
     return len(words), len(set(words))
 
 
-notes = [" ".join(f"step {k} of walk {n}" for k in range(n, n + 30)) for n in range(96)]
+notes = [" ".join(f"step {k} of walk {n}" for k in range(n, n + 36)) for n in range(96)]
 longest = max(count_words(note) for note in notes)
 names = [(f"{'north' if n % 3 else 'south'} of {n * n} and {n}", n % 3) for n in range(len(notes))]
 
@@ -32,11 +32,13 @@ class ByteModel(nn.Module):
     def __init__(self, dim=16):
         super().__init__()
         self.embed = nn.Embedding(256, dim)
-        self.conv = nn.Conv1d(dim, dim, 3)
+        self.pairs = nn.Linear(2 * dim, dim)
         self.head = nn.Linear(dim, 3)
 
     def forward(self, letters):
-        return self.head(self.conv(self.embed(letters).transpose(1, 2)).relu().amax(2))
+        embedded = self.embed(letters)
+        pairs = self.pairs(torch.cat([embedded[:, :-1], embedded[:, 1:]], 2))
+        return self.head(pairs.relu().mean(1))
 
 
 model = ByteModel()

@@ -1,0 +1,39 @@
+"""What is added to a finding once its cause is known: for an operator, what it does when it is run alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.diagnosis import Diagnosis
+from detaudit.diagnose.kernels import KernelEvidence, brief, evidence_dict, explain_kernel
+from detaudit.model.result import Finding
+
+OPERATOR = "nondeterministic-op"
+
+
+def elaborate(case: Case, diagnosis: Diagnosis, repro: Path | None = None) -> Diagnosis:
+    """Replay the operators that are at fault alone; write scripts that show it to the folder `repro`.
+
+    Costs a run for each of them. Raises OutputError if `repro` cannot be written to.
+    """
+    findings = tuple(_elaborated(case, finding, repro) for finding in diagnosis.findings)
+    return replace(diagnosis, findings=findings)
+
+
+def _elaborated(case: Case, finding: Finding, repro: Path | None) -> Finding:
+    if finding.cause != OPERATOR:
+        return finding
+    kernel = explain_kernel(case, finding, repro)
+    return finding if kernel is None else with_replay(finding, kernel)
+
+
+def with_replay(finding: Finding, kernel: KernelEvidence) -> Finding:
+    """Put what the replays of an operator gave into the finding that names it."""
+    return replace(
+        finding,
+        evidence=(*finding.evidence, evidence_dict(kernel)),
+        message=f"{finding.message}; {brief(kernel)}",
+        fix=kernel.alternative if kernel.differs else finding.fix,
+    )

@@ -1,0 +1,233 @@
+"""Perturb: change what should not matter, one thing at a time, and see whether the numbers stay the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import finding_from, why_unverified
+from detaudit.compare.wording import message
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.perturbed import Change, name_change
+from detaudit.model.plan import Intervention
+from detaudit.model.result import AuditResult, Comparison, Finding, Notice
+from detaudit.model.trace import Level
+from detaudit.sources import clock, files, loader_workers, memory, set_order, surroundings, threads
+from detaudit.sources.catalogue import BY_NAME
+from detaudit.sources.source import Source, Variation
+from detaudit.trace.ledger import read_ledger
+from detaudit.trace.reader import TraceReader
+
+EQUAL, DIFFERS, FAILED, NOT_ASKED = "equal", "differs", "failed", "not asked for"
+TAPPED = {
+    files.NAME: (files.NAME,),
+    clock.NAME: (clock.NAME,),
+    threads.NAME: (threads.NAME, loader_workers.NAME),
+}
+"""What is made to vary only where the program asks for it, and what the ledger then says."""
+
+COVERS = {
+    files.NAME: "order of files in folders",
+    memory.NAME: "content of fresh memory",
+    surroundings.THREADS: "number of threads",
+    set_order.BY_SEED: "hash seed",
+}
+"""What plain runs leave as it is, by the perturbation that varies it; in the words of `NOT_VARIED`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerturbResult:
+    """What perturbing showed."""
+
+    findings: tuple[Finding, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    tried: tuple[dict[str, object], ...] = ()
+    """One for each change: `source`, `amount` (in words), `result`, `first_difference`."""
+
+    def put_into(self, result: AuditResult) -> AuditResult:
+        """An answer that leaves out, of what was not varied, what has been varied here."""
+        if result.compared is None:
+            return result
+        left = self._left(result.compared.not_varied)
+        return replace(result, compared=replace(result.compared, not_varied=left))
+
+    def _left(self, not_varied: Sequence[str]) -> tuple[str, ...]:
+        spoilt = {one["source"] for one in self.tried if one["result"] in {DIFFERS, FAILED}}
+        known = {COVERS.get(str(one["source"])) for one in self.tried if one["source"] not in spoilt}
+        return tuple(words for words in not_varied if words not in known)
+
+
+def chosen(text: str | None) -> tuple[str, ...]:
+    """The perturbations that an option's text names; `all` leaves out what plain runs vary already."""
+    if text is None:
+        return ()
+    if text != "all":
+        return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    fixed = os.environ.get("PYTHONHASHSEED", "random") != "random"
+    names = [source.name for source in BY_NAME.values() if source.varied_by]
+    return tuple(name for name in names if fixed or name != set_order.BY_SEED)
+
+
+def perturb(case: Case, first: TraceReader, names: Sequence[str], plain: int) -> PerturbResult:
+    """Run the target once more for each change, and hold that against run 1.
+
+    `first` is the trace of run 1; `plain` is how many plain runs there are, all of them equal.
+    """
+    if not names:
+        return PerturbResult()
+    with ExitStack() as stack:
+        return _Experiment(case, first, plain, stack).carry_out([BY_NAME[name] for name in names])
+
+
+@dataclass(slots=True)
+class _Experiment:
+    """The runs under changes, and what came of them."""
+
+    case: Case
+    first: TraceReader
+    plain: int
+    stack: ExitStack
+    findings: list[Finding] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    tried: list[dict[str, object]] = field(default_factory=list)
+    count: int = 0
+
+    def carry_out(self, sources: Sequence[Source]) -> PerturbResult:
+        """Make all changes, one after the other."""
+        self.case.progress.note("running once more without any change, noting what the program asks for")
+        watched = self._run((), None)
+        if isinstance(watched, str):
+            return PerturbResult(
+                notices=(Notice("not-perturbed", f"nothing was perturbed: a further run {watched}"),)
+            )
+        unchanged = compare(self.first, watched, ("1", "2"))
+        if not unchanged.equal:
+            return PerturbResult((_by_itself(unchanged, self.plain),))
+        asked = {entry.source for entry in read_ledger(watched)}
+        for source in sources:
+            for variation in _applicable(source, self.first):
+                if source.name in TAPPED and not asked & set(TAPPED[source.name]):
+                    self._note(source, variation, NOT_ASKED)
+                elif not self._try(source, variation, watched):
+                    break
+        return PerturbResult(
+            tuple(_numbered(self.findings)), (*self._summary(), *self.notices), tuple(self.tried)
+        )
+
+    def _try(self, source: Source, variation: Variation, watched: TraceReader) -> bool:
+        """Make one change; True if the numbers stay the same."""
+        self.case.progress.note(f"running with {variation.words}")
+        reader = self._run((Intervention(source.name, amount=variation.amount),), None)
+        if isinstance(reader, str):
+            self._failed(source, variation, reader)
+            return False
+        comparison = compare(self.first, reader, ("1", "perturbed"))
+        why = why_unverified({"perturbed": reader}, [comparison])
+        if comparison.first is None:
+            if why is not None:
+                self._failed(source, variation, f"says nothing: {why}")
+                return False
+            self._note(source, variation, EQUAL)
+            return True
+        self._note(source, variation, DIFFERS, message(comparison.first, comparison))
+        self._explain(Change(source, variation, comparison, watched, reader, self.plain))
+        return False
+
+    def _explain(self, change: Change) -> None:
+        """Say what a change that changes the numbers means."""
+        if change.source.name == surroundings.THREADS:
+            self.notices.append(_setting(change))
+            return
+        intervention = Intervention(change.source.name, amount=change.variation.amount)
+        self.case.progress.note(
+            f"once more with {change.variation.words}, to see whether the difference follows"
+        )
+        again = self._run((intervention,), None)
+        followed = not isinstance(again, str) and not compare(self.first, again).equal
+        if change.source.name == memory.NAME:
+            change = replace(change, closer=self._closer(intervention, change.comparison))
+        self.findings.append(name_change(change, followed=followed))
+
+    def _closer(self, intervention: Intervention, comparison: Comparison) -> TraceReader | None:
+        """A run with operators, whose ledger has the lines that make memory which is read unwritten."""
+        step = comparison.first.step if comparison.first is not None else 0
+        reader = self._run((intervention,), (0, step + 1))
+        return None if isinstance(reader, str) else reader
+
+    def _run(self, varied: tuple[Intervention, ...], window: tuple[int, int] | None) -> TraceReader | str:
+        """One run; where it did not end well, the words for that."""
+        self.count += 1
+        level = self.case.plan.level if window is None else Level.OP
+        name = f"perturbed{self.count}"
+        (outcome,) = self.case.run_again(name, runs=1, level=level, window=window, varied=varied, ledger=True)
+        if outcome.timed_out:
+            return "did not end in time"
+        if outcome.exit_code or outcome.trace is None:
+            return (
+                f"ended with exit code {outcome.exit_code}" if outcome.exit_code else "did not import torch"
+            )
+        return self.stack.enter_context(TraceReader(outcome.trace))
+
+    def _note(self, source: Source, variation: Variation, result: str, difference: str | None = None) -> None:
+        self.tried.append(
+            {
+                "source": source.name,
+                "amount": variation.words,
+                "result": result,
+                "first_difference": difference,
+            }
+        )
+
+    def _failed(self, source: Source, variation: Variation, why: str) -> None:
+        self._note(source, variation, FAILED)
+        if source.name == surroundings.FOLDER:
+            text = f"the program could not run elsewhere: with {variation.words}, a run {why}"
+        else:
+            text = f"with {variation.words}, a run {why}: whether the numbers stay the same is not known"
+        self.notices.append(Notice("perturbed-run-failed", text))
+
+    def _summary(self) -> Iterator[Notice]:
+        """What made no difference."""
+        same = [str(one["amount"]) for one in self.tried if one["result"] == EQUAL]
+        unused = {str(one["source"]) for one in self.tried if one["result"] == NOT_ASKED}
+        if same:
+            yield Notice("perturbed", f"every number stays the same with {'; with '.join(same)}")
+        if unused:
+            words = "; ".join(source.words for source in BY_NAME.values() if source.name in unused)
+            yield Notice("not-asked-for", f"not perturbed, since the program does not ask for it: {words}")
+
+
+def _applicable(source: Source, first: TraceReader) -> tuple[Variation, ...]:
+    """The variations of a source that change something: another number of threads, another hash seed."""
+    if source.name != surroundings.THREADS:
+        return source.varied_by
+    threads_now = str(first.info.environment.get("torch_threads"))
+    other = surroundings.MANY if threads_now == surroundings.FEW else surroundings.FEW
+    return (source.variation(other),)
+
+
+def _by_itself(comparison: Comparison, plain: int) -> Finding:
+    """The fault that shows without any change, in a run more than before."""
+    finding = finding_from(comparison, differs=1, pairs=plain)
+    words = f"{plain} plain runs are equal, but one more run differs, without any change: {finding.message}"
+    return replace(finding, message=words)
+
+
+def _setting(change: Change) -> Notice:
+    first = change.comparison.first
+    step = 0 if first is None else first.step
+    return Notice(
+        "numeric-setting",
+        f"with {change.variation.words}, the numbers differ from step {step} on: the number of threads is a "
+        "numeric setting (it decides how sums are taken apart); keep it the same to get the same bits",
+    )
+
+
+def _numbered(findings: list[Finding]) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for finding in findings:
+        number = seen[finding.id] = seen.get(finding.id, 0) + 1
+        yield finding if number == 1 else replace(finding, id=f"{finding.id}-{number}")

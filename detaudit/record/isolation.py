@@ -1,0 +1,29 @@
+"""Side threads whose draws from torch's default generator leave no trace in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class IsolatedDraws(TorchDispatchMode):
+    """Gives the default generator back, after each draw, the state that it had before."""
+
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """Leave compiled code compiled: torch would otherwise run it eagerly under a mode."""
+        return True
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
+        """Call the operator."""
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded not in func.tags or kwargs.get("generator") is not None:
+            return func(*args, **kwargs)
+        with torch._C._DisableTorchDispatch():
+            state = torch.default_generator.get_state()
+        result = func(*args, **kwargs)
+        with torch._C._DisableTorchDispatch():
+            torch.default_generator.set_state(state)
+        return result

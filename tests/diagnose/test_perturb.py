@@ -1,0 +1,129 @@
+"""Perturbing: what changes the numbers of a program whose plain runs agree, and what does not."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from detaudit.config import Settings
+from detaudit.diagnose.audit import audit
+from detaudit.diagnose.perturb import PerturbResult, chosen
+from detaudit.model.plan import TargetRef
+from detaudit.model.result import Verdict
+from detaudit.run.progress import Silence
+from tests.results import equal
+
+TRAIN = """
+def train(numbers):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(len(numbers), 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.tensor([numbers])).sum().backward()
+        optimizer.step()
+
+"""
+FRAGILE = f"""
+import os
+import time
+import torch
+{TRAIN}
+names = os.listdir("data")
+day = time.localtime().tm_yday
+user = os.environ.get("USER", "")
+memory = torch.empty(16_000_000)
+words = list({{"red", "green", "blue", "black", "white"}})
+torch.manual_seed(1)
+total = torch.randn(1_000_000).sum().item()
+numbers = [float(ord(name)) / 100 for name in names] + [float(len(word)) / 10 for word in words]
+train([*numbers, day / 100, len(user) / 10, float(memory[5]), total])
+"""
+STURDY = f"""
+import os
+import time
+import torch
+{TRAIN}
+names = sorted(os.listdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")))
+print(time.localtime().tm_yday, os.environ.get("USER", ""))
+memory = torch.empty(16_000_000)
+memory.zero_()
+words = sorted({{"red", "green", "blue", "black", "white"}})
+numbers = [float(ord(name)) / 100 for name in names] + [float(len(word)) / 10 for word in words]
+train([*numbers, float(memory[5])])
+"""
+
+
+@pytest.fixture
+def perturbed(tmp_path, monkeypatch):
+    """Audit a program in a folder with five files, with another user than the changed one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("USER", "me")
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    Path("data").mkdir()
+    for name in "abcde":
+        Path("data", name).touch()
+
+    def audited(program, names):
+        Path("program.py").write_text(textwrap.dedent(program))
+        return audit(TargetRef("program.py"), Settings(perturb=names), Silence())
+
+    return audited
+
+
+@pytest.mark.slow
+def test_each_change_that_breaks_a_program_is_told_with_its_line(perturbed):
+    result = perturbed(
+        FRAGILE, "file-order,clock,environment,fresh-memory,hash-seed,threads,working-directory"
+    )
+    lines = {finding.cause: finding.site.code for finding in result.findings}
+
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    assert lines == {
+        "fs-order": 'names = os.listdir("data")',
+        "wall-clock": "day = time.localtime().tm_yday",
+        "env-dependence": 'user = os.environ.get("USER", "")',
+        "uninitialized-memory": "memory = torch.empty(16_000_000)",
+        "hash-order": 'words = list({"red", "green", "blue", "black", "white"})',
+    }
+    assert all(
+        finding.confirmed and finding.rate == {"differs": 2, "pairs": 2} for finding in result.findings
+    )
+    assert all("2 plain runs are equal; with " in finding.message for finding in result.findings)
+    notices = {notice.id: notice.message for notice in result.notices}
+    assert "with 1 thread" in notices["numeric-setting"] or "with 4 threads" in notices["numeric-setting"]
+    assert "could not run elsewhere" in notices["perturbed-run-failed"]
+    assert {"number of threads", "order of files in folders"} <= set(result.compared.not_varied)
+
+
+@pytest.mark.slow
+def test_a_program_that_depends_on_none_of_it_stays_reproducible(perturbed):
+    result = perturbed(STURDY, "all")
+    told = next(notice.message for notice in result.notices if notice.id == "perturbed")
+
+    assert result.verdict is Verdict.REPRODUCIBLE, [finding.message for finding in result.findings]
+    assert all(words in told for words in ("reverse order", "400 days ahead", "another working directory"))
+    unknown = {"order of files in folders", "content of fresh memory", "number of threads", "hash seed"}
+    assert not unknown & set(result.compared.not_varied)
+
+
+def test_what_stayed_equal_is_no_longer_called_not_varied():
+    tried = ({"source": "threads", "result": "equal"}, {"source": "file-order", "result": "differs"})
+    assert PerturbResult(tried=tried).put_into(equal()).compared.not_varied == ("device",)
+    assert PerturbResult(tried=tried[1:]).put_into(equal()) == equal()
+
+
+def test_a_source_of_which_one_change_failed_is_still_not_varied():
+    tried = ({"source": "threads", "result": "equal"}, {"source": "threads", "result": "failed"})
+    assert "number of threads" in PerturbResult(tried=tried).put_into(equal()).compared.not_varied
+
+
+def test_all_leaves_out_the_hash_seed_where_every_run_has_its_own(monkeypatch):
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    assert "hash-seed" not in chosen("all")
+    assert chosen("hash-seed,clock") == ("hash-seed", "clock")
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    assert "hash-seed" in chosen("all")
+    assert chosen(None) == ()
