@@ -1,4 +1,4 @@
-"""The ledgers of two runs held against each other: which draws and reads only one has, or got something else."""
+"""The ledgers of two runs held against each other: draws and reads that differ."""
 
 from __future__ import annotations
 

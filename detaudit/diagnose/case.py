@@ -40,7 +40,7 @@ class Case:
         ledger: bool = False,
         capture: Capture | None = None,
     ) -> list[RunOutcome]:
-        """Run the target again under other conditions, in a folder of that name; no further than the window."""
+        """Run the target again under other conditions, in a folder of that name; not beyond the window."""
         steps = self.plan.steps if window is None else window[1]
         plan = replace(
             self.plan,

@@ -18,9 +18,7 @@ def chance(differing: int, pairs: int, equal: int) -> float:
     (1 - rate) ** equal over its posterior, Beta(1 + differing, 1 + pairs - differing).
     """
     same = pairs - differing
-    return exp(
-        lgamma(1 + same + equal) + lgamma(2 + pairs) - lgamma(1 + same) - lgamma(2 + pairs + equal)
-    )
+    return exp(lgamma(1 + same + equal) + lgamma(2 + pairs) - lgamma(1 + same) - lgamma(2 + pairs + equal))
 
 
 def pairs_needed(differing: int, pairs: int) -> int:

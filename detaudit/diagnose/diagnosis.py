@@ -13,13 +13,12 @@ from detaudit.diagnose.search import Fault, Search
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of
 from detaudit.model.result import Comparison, DivergenceKind, Finding
+from detaudit.model.trace import Site
 from detaudit.sources import clock
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.sources.fixes import fix_for
 from detaudit.trace.reader import TraceReader
 
-MOST_UNCONFIRMED = 3
-"""With more suspects than this and no proof, none is named."""
 SHORTEST_TICK, LONGEST_TICK = 1e-5, 1.0
 
 
@@ -31,7 +30,9 @@ class Diagnosis:
     unexplained: tuple[str, ...] = ()
 
 
-def diagnose(case: Case, closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> Diagnosis:
+def diagnose(
+    case: Case, closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]
+) -> Diagnosis:
     """Find why runs differ, by holding one source after the other fixed.
 
     `closer` is the first difference, looked at closely; `readers` are the traces of the first runs.
@@ -39,7 +40,7 @@ def diagnose(case: Case, closer: Closer, comparison: Comparison, readers: Mappin
     search = Search(Laboratory(case), {clock.NAME: _tick(closer.ledgers, readers)})
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
-    if search.settled is None and len(search.faults) > MOST_UNCONFIRMED or not search.faults:
+    if not search.faults:
         return Diagnosis((closer.finding,), tuple(dict.fromkeys(search.failures)))
     findings = [_finding(fault, search) for fault in search.faults]
     unexplained = () if search.settled is not None else tuple(dict.fromkeys(search.failures))
@@ -94,7 +95,7 @@ def _finding(fault: Fault, search: Search) -> Finding:
     )
 
 
-def _others(naming: Naming, fault: Fault) -> tuple:  # type: ignore[type-arg]
+def _others(naming: Naming, fault: Fault) -> tuple[Site, ...]:
     shown = (*naming.others, fault.closer.finding.site)
     return tuple(dict.fromkeys(site for site in shown if site is not None and site != naming.site))
 

@@ -1,4 +1,4 @@
-"""Files that runs of an audit left and that later runs pick up: found, and put back before each run of a trial."""
+"""Files that runs of an audit left and later ones pick up: found, and put back before each run of a trial."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from detaudit.sources import files, leftovers
 
 
 def picked_up(pairs: Iterable[EntryPair], since: float) -> frozenset[str]:
-    """Paths that a run asked for before it wrote them itself, and that an earlier run of the audit has written.
+    """Paths that a run asks for before it writes them itself, and that an earlier run has written.
 
     `since`: when the audit began, in seconds since the epoch.
     """
     first_use: dict[str, str] = {}
     for pair in sorted(pairs, key=lambda one: (one.entry.step, one.entry.sequence)):
         entry = pair.entry
-        if entry.source == leftovers.NAME:
-            first_use.setdefault(entry.subject, entry.operation)
-        elif entry.source == files.NAME and os.path.isabs(entry.subject):
+        is_folder = entry.source == files.NAME and entry.subject.startswith(os.sep)
+        if is_folder or entry.source == leftovers.NAME:
             first_use.setdefault(entry.subject, entry.operation)
     asked = (path for path, operation in first_use.items() if operation != leftovers.WRITES)
     return frozenset(path for path in asked if _written_since(Path(path), since))

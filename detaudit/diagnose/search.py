@@ -1,7 +1,7 @@
-"""Find the sources that explain every difference, by holding them fixed; one after the other, the likeliest first.
+"""Find the sources that explain every difference, by holding them fixed, the likeliest first.
 
-After a source is found, the search goes on behind it, with it held fixed, until the runs are equal. Then every
-source found has to be needed: with all but it held fixed, the runs must differ again.
+After a source is found, the search goes on behind it, with it held fixed, until the runs are equal. Then
+every source found has to be needed: with all but it held fixed, the runs must differ again.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from detaudit.diagnose.zoom import Closer, look_closer
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, Divergence
 from detaudit.model.trace import Phase
-from detaudit.sources import kernels
+from detaudit.sources import completion, kernels, threads
 from detaudit.sources.catalogue import SOURCES
 
 TRIED_ALONE = 3
 """How many suspects are tried on their own before all are held at once."""
 MOST_FAULTS = 6
+BEYOND_CONTROL = frozenset({threads.NAME, completion.NAME})
+"""Sources that are named, unconfirmed, where all speaks for them and holding them fixed does not help."""
 
 PHASES = list(Phase)
 
@@ -69,9 +71,7 @@ class Search:
         if self.settled is not None and len(self.faults) > 1:
             self._drop_needless()
 
-    def _next(
-        self, closer: Closer, comparison: Comparison, differing: int, pairs: int
-    ) -> Comparison | None:
+    def _next(self, closer: Closer, comparison: Comparison, differing: int, pairs: int) -> Comparison | None:
         """Find the source of one difference; give the difference that is left when it is held, if any."""
         # Without a difference in the runs with a ledger, its entries have no place before or behind one.
         seen = closer.comparison or comparison
@@ -89,10 +89,15 @@ class Search:
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
                 self.settled = trial
                 return None
-            if trial.different is not None and _moved(comparison.first, trial.different.first):
+            # Where the runs part anyway at one place or another, parting elsewhere says nothing.
+            always = differing == pairs
+            if always and trial.different is not None and _moved(comparison.first, trial.different.first):
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
                 return trial.different
         self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
+        if self.settled is None and ranked and ranked[0].source in BEYOND_CONTROL:
+            # What threads and processes wait for among themselves cannot always be put in order.
+            self._found(ranked[0], closer, comparison, (pairs - differing, pairs))
         return None
 
     def _all_at_once(
@@ -105,10 +110,14 @@ class Search:
     ) -> None:
         """Hold everything; if the runs are equal then, let go of one after the other that is not needed."""
         suspected = [one.source for one in ranked if one.source != kernels.ONE_THREAD]
-        rest = [one.name for one in SOURCES if one.name not in {*suspected, *self._names(), kernels.ONE_THREAD}]
+        rest = [
+            one.name for one in SOURCES if one.name not in {*suspected, *self._names(), kernels.ONE_THREAD}
+        ]
         trial = self.laboratory.hold(self._held(*suspected, *rest), 1)
         if not trial.settled:
-            self.failures.append(trial.failed or "with everything held fixed that can be, the runs still differ")
+            self.failures.append(
+                trial.failed or "with everything held fixed that can be, the runs still differ"
+            )
             return
         names = [*suspected, *rest]
         # Those that nothing speaks against go together; then one after the other, the likeliest last.
@@ -119,13 +128,15 @@ class Search:
                 continue
             attempt = self.laboratory.hold(self._held(*fewer), 1)
             names, trial = (fewer, attempt) if attempt.settled else (names, trial)
+        if trial.pairs < needed:
+            trial = self.laboratory.hold(self._held(*names), needed)
+        if not trial.settled:
+            self.failures.append("the runs were equal for a while with everything held fixed, and then not")
+            return
         by_name = {one.source: one for one in ranked}
         for name in names:
-            suspect = by_name.get(name, Suspect(name, 0, ()))
-            self._found(suspect, closer, comparison, without)
-        self.settled = trial if needed <= trial.pairs else self.laboratory.hold(self._held(), needed)
-        if not self.settled.settled:
-            self.settled = None
+            self._found(by_name.get(name, Suspect(name, 0, ())), closer, comparison, without)
+        self.settled = trial
 
     def _found(
         self, suspect: Suspect, closer: Closer, comparison: Comparison, without: tuple[int, int]
@@ -186,4 +197,3 @@ def _moved(old: Divergence | None, new: Divergence | None) -> bool:
     if ours.phase is not theirs.phase:
         return PHASES.index(theirs.phase) > PHASES.index(ours.phase)
     return ours != theirs and (new.event.sequence > old.event.sequence)
-

@@ -86,7 +86,11 @@ def suspects(
     for pair in earlier:
         if pair.entry.source == files.NAME and pair.entry.subject in picked_up:
             found.setdefault(leftovers.NAME, []).append(pair)
-        if pair.entry.source in GENERATORS and pair.entry.thread != "MainThread" and "global" in pair.entry.subject:
+        if (
+            pair.entry.source in GENERATORS
+            and pair.entry.thread != "MainThread"
+            and "global" in pair.entry.subject
+        ):
             found.setdefault(side_draws.NAME, []).append(pair)
         if is_suspicious(pair, picked_up):
             found.setdefault(pair.entry.source, []).append(pair)
@@ -134,9 +138,7 @@ def seeds_that_differ(pairs: Iterable[EntryPair]) -> list[EntryPair]:
     return [pair for pair in both if is_seed(pair.entry) and pair.differs]
 
 
-def _score(
-    source: str, entries: list[EntryPair], divergence: Divergence, earlier: list[EntryPair]
-) -> float:
+def _score(source: str, entries: list[EntryPair], divergence: Divergence, earlier: list[EntryPair]) -> float:
     score: float = WEIGHTS.get(source, 0)
     if source == memory.NAME:
         return 95 if any(pair.entry.subject == memory.READ for pair in entries) else 45
@@ -169,7 +171,7 @@ def _by_origin(divergence: Divergence) -> Iterator[tuple[str, float]]:
     if by_value and place.phase in {Phase.FORWARD, Phase.BACKWARD} and place.kind is not Kind.INPUT:
         yield kernels.NAME, 64
         yield kernels.ONE_THREAD, 20
-    if "/" in divergence.stream:
+    if divergence.stream != "main" and not divergence.stream.startswith("loader worker"):
         yield threads.NAME, CERTAIN - 5
     if place.kind in {Kind.WEIGHT, Kind.BUFFER} and place.phase is Phase.INIT:
         yield memory.NAME, 30

@@ -1,4 +1,4 @@
-"""Trials: run a program with some sources held fixed, and nothing else; are the runs equal then?"""
+"""Trials: run a program with some sources held fixed, and nothing else, and compare the runs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,12 @@ class Laboratory:
     ) -> Trial:
         failed = next((one for one in outcomes if one.trace is None or one.exit_code or one.timed_out), None)
         if failed is not None:
-            return Trial(held, before, before, failed=f"a run with them held fixed did not end well ({failed.exit_code})")
+            return Trial(
+                held,
+                before,
+                before,
+                failed=f"a run with them held fixed did not end well ({failed.exit_code})",
+            )
         readers = [stack.enter_context(TraceReader(one.trace)) for one in outcomes if one.trace is not None]
         comparisons = [compare(readers[0], reader) for reader in readers[1:]]
         unverified = why_unverified(dict(zip("12345678901234567890", readers, strict=False)), comparisons)

@@ -22,7 +22,7 @@ class Draws:
     def __init__(self, taps: Taps) -> None:
         self._taps = taps
         self._fresh: dict[int, tuple[StorageWeakRef, bytes]] = {}
-        """Memory that nothing has written since it was handed out, by its address, and the line that got it."""
+        """Memory that nothing has written since, by its address, and the line that got it."""
 
     def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - arguments of any operator
         """Note reads of fresh memory."""
@@ -53,7 +53,7 @@ class Draws:
         tensors = [tensor for tensor in _tensors(result) if not is_fake(tensor)]
         subject = "own"
         default = torch.default_generator
-        if generator is None or generator._cdata == default._cdata:
+        if generator is None or generator._cdata == default._cdata:  # type: ignore[attr-defined]  # a generator is a new Python object each time
             subject = "global" if taps.torch_seeded else "global, not seeded"
         taps.ledger.note(
             torch_random.NAME,
@@ -68,7 +68,7 @@ class Draws:
         address = _address(tensor)
         if is_empty:
             if tensor.numel() and address:
-                ref = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # torch leaves it untyped
+                ref = StorageWeakRef(tensor.untyped_storage())
                 self._fresh[address] = (ref, self._taps.lines.here())
         elif tensor.nbytes >= _whole(tensor):
             # Written only in part, the rest is as fresh as before.

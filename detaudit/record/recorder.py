@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from torch._C import DisableTorchFunction
 
 from detaudit.digest.tensor import UndigestableError
-from detaudit.model.trace import Kind, Level, Phase, Place, StreamRole
+from detaudit.model.trace import Kind, Phase, Place, StreamRole
 from detaudit.record.generators import Generators
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
@@ -38,7 +38,6 @@ class Recorder:
     def __init__(self, session: Session, sites: Sites, ledger: Ledger | None = None) -> None:
         self.session = session
         self.ledger = ledger
-        """Draws and reads; None where they are not recorded."""
         self.level = session.level
         self.sites = sites
         self.generators = Generators()
@@ -183,7 +182,7 @@ class Recorder:
         if self.active:
             for stream in self._streams.values():
                 if stream.location:
-                    # Updates by hand have no moment at which they are done; the end of the program is one.
+                    # Updates by hand are done at the latest when the program ends.
                     complete = bool(stream.backwards_since_step) and not self.has_optimizer
                     writer.write_step(self._pack(stream, complete=complete))
         self._describe_into(writer)
@@ -247,7 +246,7 @@ class Recorder:
 
     def _rest_of_ledger(self) -> None:
         """Write what threads that take no steps noted, with the stream of the main thread."""
-        entries = [] if self.ledger is None or not self.active else list(self.ledger.take())
+        entries = list(self.ledger.take()) if self.ledger is not None and self.active else []
         if entries:
             self._write_ledger(self.stream(), entries)
 
@@ -299,6 +298,3 @@ def digest_or_none(recorder: Recorder, digest: Callable[[Any], bytes], value: ob
     except UndigestableError as error:
         recorder.problem(f"not compared: {error}")
         return None
-
-
-__all__ = ["Level", "Recorder", "StopAfterSteps", "digest_or_none", "observing"]

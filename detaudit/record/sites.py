@@ -72,7 +72,7 @@ class Sites:
         return NO_SITE if library is None else self._key(library, None)
 
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
-        """Whether a frame works for the program: it is the user's, or of a library that the user's code called.
+        """Whether a frame works for the program: the user's own, or a library's that the user called.
 
         Not so where Python's own library asks for itself (unless `through_standard`), nor where torch or the
         import of a module lies between.
@@ -103,17 +103,15 @@ class Sites:
     def _classify(self, file: str) -> Owner:
         if file.startswith(_EXAMPLES):
             return Owner.USER
-        if file.startswith("<frozen") and not file.startswith(("<frozen importlib", "<frozen zipimport")):
+        frozen = file.startswith("<frozen")
+        if frozen and not file.startswith(("<frozen importlib", "<frozen zipimport")):
             return Owner.STANDARD
-        if file.startswith((_PACKAGE, "<frozen", "<eval_with_key>", "<__array_function__", *self._machinery)):
-            return Owner.MACHINERY
-        if _TORCH.search(file) is not None:
+        generated = file.startswith(("<eval_with_key>", "<__array_function__"))
+        if frozen or generated or file.startswith((_PACKAGE, *self._machinery)) or _TORCH.search(file):
             return Owner.MACHINERY
         if "site-packages" in file or "dist-packages" in file:
             return Owner.LIBRARY
-        if file.startswith(self._library):
-            return Owner.STANDARD
-        return Owner.USER
+        return Owner.STANDARD if file.startswith(self._library) else Owner.USER
 
     def _key(self, frame: FrameType, library: FrameType | None) -> bytes:
         code, line = frame.f_code, frame.f_lineno

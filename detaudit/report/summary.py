@@ -50,8 +50,9 @@ def summarize(result: AuditResult) -> list[Line]:
         lines.append(Line("reason", result.reason))
     if result.findings:
         lines.extend(_finding(result.findings[0]))
-    if len(result.findings) > 1:
-        lines.append(Line("more faults", f"{len(result.findings) - 1} more, in the JSON result"))
+    for number, finding in enumerate(result.findings[1:], 2):
+        lines.extend(_further(finding, number))
+    lines.extend(Line("not explained", text) for text in result.unexplained)
     lines.extend(_evidence(result))
     lines.extend(_notices(result))
     lines.append(Line("more", _more(result)))
@@ -60,16 +61,52 @@ def summarize(result: AuditResult) -> list[Line]:
 
 def _finding(finding: Finding) -> Iterator[Line]:
     yield Line("first difference", _where(finding.origin))
-    yield Line("", finding.message)
-    if finding.site is not None:
-        yield Line("at", _place(finding.site))
-        if finding.site.code:
-            yield Line("", finding.site.code, Tone.CODE)
-    yield Line("cause", _cause(finding))
+    if finding.cause is None:
+        yield Line("", finding.message)
+        yield from _at(finding)
+        yield Line("cause", "not diagnosed: the place above is where the runs part, not yet why")
+    else:
+        yield Line("", f"the {finding.origin.event} differs")
+        yield Line("cause", f"{_named(finding)}: {finding.message}")
+        yield from _at(finding)
+        yield from _proof(finding)
     if finding.fix is not None:
         yield Line("fix to try", finding.fix)
     if finding.affects is not None:
         yield Line("differs after it", _reach(finding.affects))
+
+
+def _further(finding: Finding, number: int) -> Iterator[Line]:
+    """A fault behind the first one, in fewer lines."""
+    yield Line(f"fault {number}", f"{_named(finding)}: {finding.message}")
+    yield from _at(finding)
+    yield from _proof(finding)
+    if finding.fix is not None:
+        yield Line("fix to try", finding.fix)
+
+
+def _at(finding: Finding) -> Iterator[Line]:
+    if finding.site is None:
+        return
+    yield Line("at", _place(finding.site))
+    if finding.site.code:
+        yield Line("", finding.site.code, Tone.CODE)
+
+
+def _proof(finding: Finding) -> Iterator[Line]:
+    """What was held fixed, and what came of it."""
+    for one in finding.evidence:
+        if "control" not in one or not finding.confirmed:
+            continue
+        others = one.get("together_with") or ()
+        besides = "and nothing else" if not others else "and the other faults' sources, and nothing else"
+        equal = f"{one['equal_pairs']} of {_count(_whole(one['pairs']), 'pair')} of runs are equal"
+        without = f"{one['without_equal_pairs']} of {one['without_pairs']}"
+        yield Line("proof", f"with {one['held']} held fixed, {besides}, {equal}; without, {without}")
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _where(origin: Origin) -> str:
@@ -86,7 +123,8 @@ def _where(origin: Origin) -> str:
 
 def _place(site: Site) -> str:
     through = f" (through {site.through})" if site.through else ""
-    return f"{_shortened(site.file)}:{site.line} in {site.function}{through}"
+    inside = f" in {site.function}" if site.function else ""
+    return f"{_shortened(site.file)}:{site.line}{inside}{through}"
 
 
 def _shortened(file: str) -> str:
@@ -97,10 +135,8 @@ def _shortened(file: str) -> str:
         return file
 
 
-def _cause(finding: Finding) -> str:
-    if finding.cause is None:
-        return "not diagnosed: the place above is where the runs part, not yet why"
-    return f"{finding.cause} ({'confirmed' if finding.confirmed else 'not confirmed'})"
+def _named(finding: Finding) -> str:
+    return f"{finding.cause}{'' if finding.confirmed else ' (not confirmed)'}"
 
 
 def _reach(affects: Affected) -> str:
@@ -160,6 +196,9 @@ def _more(result: AuditResult) -> str:
         return "--json FILE writes everything that was found"
     if result.verdict is Verdict.REPRODUCIBLE:
         return "--json FILE writes everything that was recorded about the runs"
+    causes = [finding.cause for finding in result.findings if finding.cause]
+    if causes:
+        return f"detaudit explain {causes[0]}; --json FILE writes everything that was found"
     return "--json FILE writes everything that was found; --keep FOLDER keeps the traces and the runs' output"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import threading
 import time
 from typing import Any
@@ -79,8 +79,8 @@ def _tap(taps: Taps) -> None:
         taps.function(time, name, _calendar(taps, clock, name, position), asked_by=Asked.PROGRAM)
     taps.function(time, "sleep", _sleep(taps, clock))
     for name in ("now", "utcnow", "today"):
-        taps.method(datetime.datetime, name, _moment(taps, clock, name), asked_by=Asked.PROGRAM)
-    taps.method(datetime.date, "today", _day(taps, clock), asked_by=Asked.PROGRAM)
+        taps.method(dt.datetime, name, _moment(taps, clock, name), asked_by=Asked.PROGRAM)
+    taps.method(dt.date, "today", _day(taps, clock), asked_by=Asked.PROGRAM)
 
 
 def _seconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa: ANN401 - a handler
@@ -138,14 +138,14 @@ def _sleep(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
 def _moment(taps: Taps, clock: _Clock, name: str) -> Any:  # noqa: ANN401 - a handler
     change = _change(taps)
 
-    def read(original: Any, tz: Any = None) -> datetime.datetime:  # noqa: ANN401 - as the method
+    def read(original: Any, tz: Any = None) -> dt.datetime:  # noqa: ANN401 - as the method
         if taps.holds(NAME):
-            zone = datetime.UTC if tz is None else tz
-            value = datetime.datetime.fromtimestamp(EPOCH + clock.read(), zone)
+            zone = dt.UTC if tz is None else tz
+            value = dt.datetime.fromtimestamp(EPOCH + clock.read(), zone)
             value = value.replace(tzinfo=None) if tz is None else value
         elif change is not None:
-            zone = datetime.UTC if name == "utcnow" else tz
-            value = datetime.datetime.fromtimestamp(change.moment(), zone)
+            zone = dt.UTC if name == "utcnow" else tz
+            value = dt.datetime.fromtimestamp(change.moment(), zone)
             value = value.replace(tzinfo=None) if tz is None else value
         else:
             value = original() if tz is None else original(tz)
@@ -158,12 +158,12 @@ def _moment(taps: Taps, clock: _Clock, name: str) -> Any:  # noqa: ANN401 - a ha
 def _day(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
     change = _change(taps)
 
-    def read(original: Any) -> datetime.date:  # noqa: ANN401 - as the method
+    def read(original: Any) -> dt.date:  # noqa: ANN401 - as the method
         value = original()
         if taps.holds(NAME):
-            value = datetime.datetime.fromtimestamp(EPOCH + clock.read(), datetime.UTC).date()
+            value = dt.datetime.fromtimestamp(EPOCH + clock.read(), dt.UTC).date()
         elif change is not None:
-            value = datetime.datetime.fromtimestamp(change.moment()).date()  # noqa: DTZ006 - as date.today does
+            value = dt.datetime.fromtimestamp(change.moment()).date()  # noqa: DTZ006 - as date.today does
         taps.note(NAME, "date.today", value)
         return value  # type: ignore[no-any-return]  # the original gives a date
 

@@ -1,4 +1,4 @@
-"""The order in which parallel work is finished: `as_completed`, `imap_unordered`, `wait`, `in_order=False`."""
+"""The order in which parallel work is finished: as_completed, imap_unordered, wait, `in_order=False`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("asyncio.tasks", lambda module: _tap_asyncio(taps, module))
     taps.when_imported("torch.utils.data.dataloader", lambda module: _tap_loader(taps, module))
     taps.when_imported("queue", lambda module: _tap_queue(taps, module.Queue, "queue.Queue.get"))
-    taps.when_imported(
-        "multiprocessing.queues",
-        lambda module: [
-            _tap_queue(taps, kind, f"multiprocessing.{kind.__name__}.get")
-            for kind in (module.Queue, module.SimpleQueue)
-        ],
-    )
+    taps.when_imported("multiprocessing.queues", lambda module: _tap_process_queues(taps, module))
+
+
+def _tap_process_queues(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    for kind in (module.Queue, module.SimpleQueue):
+        _tap_queue(taps, kind, f"multiprocessing.{kind.__name__}.get")
 
 
 def _tap_futures(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
@@ -140,7 +139,7 @@ def _number_results(results: Any, order: _Order) -> None:  # noqa: ANN401 - an I
         order.note(number)
         inner(number, item)
 
-    results._set = arrived  # noqa: SLF001 - the pool calls it with the number that the result has lost later
+    results._set = arrived  # the pool calls it with the number that the result has lost later
 
 
 def _tap_asyncio(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module

@@ -61,7 +61,9 @@ def _varied(taps: Taps, items: list[Any], name: Callable[[Any], str]) -> list[An
             return items[::-1]
         case "shuffled":
             # By a hash of the name: Python's generators are the program's own.
-            return sorted(items, key=lambda item: xxh3_64_intdigest(name(item).encode("utf-8", "surrogateescape")))
+            return sorted(
+                items, key=lambda item: xxh3_64_intdigest(name(item).encode("utf-8", "surrogateescape"))
+            )
     return items
 
 

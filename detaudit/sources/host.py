@@ -21,10 +21,16 @@ MEMORY = 100_000
 
 def _tap(taps: Taps) -> None:
     for name in ("getpid", "getppid"):
-        taps.function(os, name, _fact(taps, f"os.{name}", lambda: process_number(taps)), asked_by=Asked.PROGRAM)
+        taps.function(
+            os, name, _fact(taps, f"os.{name}", lambda: process_number(taps)), asked_by=Asked.PROGRAM
+        )
     for name in ("get_ident", "get_native_id"):
-        taps.function(threading, name, _fact(taps, f"threading.{name}", _thread_number), asked_by=Asked.PROGRAM)
-    taps.function(os, "getloadavg", _fact(taps, "os.getloadavg", lambda: (0.5, 0.5, 0.5)), asked_by=Asked.PROGRAM)
+        taps.function(
+            threading, name, _fact(taps, f"threading.{name}", _thread_number), asked_by=Asked.PROGRAM
+        )
+    taps.function(
+        os, "getloadavg", _fact(taps, "os.getloadavg", lambda: (0.5, 0.5, 0.5)), asked_by=Asked.PROGRAM
+    )
     # These cannot change from run to run on one host: they are only noted.
     for name in ("cpu_count", "uname", "getcwd"):
         taps.function(os, name, _fact(taps, f"os.{name}"), asked_by=Asked.PROGRAM)

@@ -20,7 +20,7 @@ def _tap(taps: Taps) -> None:
 def _deterministic(torch: Any) -> None:  # noqa: ANN401 - a module
     # The flag would fill fresh memory as well, which is another source, with a control of its own.
     torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
     torch.backends.cudnn.benchmark = False
 
 

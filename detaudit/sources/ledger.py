@@ -1,7 +1,7 @@
 """The ledger: which line drew which random numbers, or read what from outside, how often, in which phase.
 
-Kept in memory, one entry for each (source, operation, subject, line) of a step; the recorder writes it out with
-the step.
+Kept in memory, one entry for each (source, operation, subject, line) of a step; the recorder writes it out
+with the step.
 """
 
 from __future__ import annotations

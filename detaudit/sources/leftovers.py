@@ -20,7 +20,9 @@ def _tap(taps: Taps) -> None:
     import io
 
     for owner in (builtins, io):
-        taps.function(owner, "open", _opened(taps), asked_by=Asked.PROGRAM_THROUGH_STANDARD, calls_program=True)
+        taps.function(
+            owner, "open", _opened(taps), asked_by=Asked.PROGRAM_THROUGH_STANDARD, calls_program=True
+        )
     for name in ("exists", "isfile", "isdir"):
         taps.function(os.path, name, _asked(taps, f"os.path.{name}"), asked_by=Asked.PROGRAM)
     taps.when_imported("torch.serialization", lambda module: _tap_torch(taps, module))

@@ -44,7 +44,7 @@ class _Watch:
         self._bind_again()
 
     def _bind_again(self) -> None:
-        """numpy's functions are methods of one object, bound before the taps were there."""
+        """Bind the functions anew: they are methods of one object, bound before the taps were there."""
         for module in (self._module, self._module.mtrand):
             for name, function in list(vars(module).items()):
                 if getattr(function, "__self__", None) is self._global:

@@ -23,7 +23,7 @@ def hashed_by_address(item: object) -> bool:
 
 def stable_text(item: Any, depth: int = 0) -> str:  # noqa: ANN401 - any object
     """Describe an object by what it holds."""
-    if isinstance(item, PLAIN) or isinstance(item, Enum):
+    if isinstance(item, (*PLAIN, Enum)):
         return repr(item)
     if depth > DEEPEST:
         return type(item).__qualname__

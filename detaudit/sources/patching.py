@@ -1,8 +1,8 @@
 """Put something else in the place of a function, a method of a C type, or a type's iteration.
 
-Types written in C refuse new attributes; their dictionaries do not. CPython looks methods up there, and is told
-of the change by PyType_Modified, so every instance is concerned, those that exist already too, and `isinstance`,
-`pickle` and the type's name stay as they are.
+Types written in C refuse new attributes; their dictionaries do not. CPython looks methods up there, and is
+told of the change by PyType_Modified, so every instance is concerned, those that exist already too, and
+`isinstance`, `pickle` and the type's name stay as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any
 
 _ITER_SLOT = 24 + 8 + 16 + 8 + 40 + 24 + 48 + 48
-"""Bytes from the start of a type object to `tp_iter` (CPython 3.11 to 3.14, 64 bit; Include/cpython/object.h)."""
+"""Bytes from the start of a type object to `tp_iter` (64 bit; Include/cpython/object.h)."""
 
 _IterFunction = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
 
@@ -66,7 +66,7 @@ def replace_method(owner: type, name: str, make: Callable[[Any], Callable[..., A
 def replace_iteration(owner: type, make: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> None:
     """Replace what `iter(x)` and every loop over an instance of a type written in C calls."""
     slot = ctypes.c_void_p.from_address(id(owner) + _ITER_SLOT)
-    original = _IterFunction(slot.value)
+    original = _IterFunction(slot.value or 0)
     hook = _IterFunction(make(original))
     # The hook must outlive every object of the type: as long as the process.
     _kept.append((original, hook))

@@ -23,7 +23,7 @@ class _Watch:
     def __init__(self, taps: Taps, module: ModuleType) -> None:
         self._taps = taps
         self._module: Any = module
-        self._global = module._inst  # type: ignore[attr-defined]  # the one generator behind all functions
+        self._global = module._inst
         self._seeded = False
 
     def begin(self) -> None:

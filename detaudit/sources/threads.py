@@ -32,8 +32,16 @@ def jitter(taps: Taps) -> None:
 
 
 def _tap(taps: Taps) -> None:
-    taps.method(threading.Thread, "start", _start(taps, "threading.Thread"), asked_by=Asked.PROGRAM, calls_program=True)
-    taps.when_imported("concurrent.futures.thread", lambda module: _one_worker(taps, module, "ThreadPoolExecutor"))
+    taps.method(
+        threading.Thread,
+        "start",
+        _start(taps, "threading.Thread"),
+        asked_by=Asked.PROGRAM,
+        calls_program=True,
+    )
+    taps.when_imported(
+        "concurrent.futures.thread", lambda module: _one_worker(taps, module, "ThreadPoolExecutor")
+    )
     taps.when_imported(
         "concurrent.futures.process", lambda module: _one_worker(taps, module, "ProcessPoolExecutor")
     )

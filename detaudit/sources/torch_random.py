@@ -40,9 +40,7 @@ class _Watch:
 
     def _seed(self, original: Any, generator: Any) -> int:  # noqa: ANN401 - as the method
         taps = self._taps
-        site = taps.note(
-            NAME, "torch.seed", None, subject=f"{self._whose(generator)}, {SEEDED_BY_SYSTEM}"
-        )
+        site = taps.note(NAME, "torch.seed", None, subject=f"{self._whose(generator)}, {SEEDED_BY_SYSTEM}")
         if not taps.holds(NAME, site):
             return int(original(generator))
         number = taps.fixed_number()

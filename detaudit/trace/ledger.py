@@ -17,5 +17,7 @@ _TYPES = (int, int, str, int, str, str, str, str, bytes, int, int, bytes, str)
 def read_ledger(reader: TraceReader) -> Iterator[LedgerEntry]:
     """All entries, those of each stream in the order of their first calls."""
     for row in reader.rows(_QUERY, types=_TYPES):
-        key = row[8]
-        yield LedgerEntry(*row[:8], reader.sites.get(key), *row[8:])
+        stream, step, thread, sequence, source, operation, subject, phase, key, *values = row
+        what = (source, operation, subject, phase)
+        site = reader.sites.get(key)
+        yield LedgerEntry(stream, step, thread, sequence, *what, site, key, *values)

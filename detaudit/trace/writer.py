@@ -103,7 +103,7 @@ class TraceWriter:
     def add_ledger(self, row: tuple[object, ...]) -> None:
         """Note an entry of the ledger, as `layout.TABLES` has its columns."""
         cells = tuple(_text(cell) if isinstance(cell, str) else cell for cell in row)
-        self._pending.append((f"INSERT INTO ledger VALUES ({','.join('?' * len(row))})", cells))
+        self._pending.append(("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", cells))
 
     def set_meta(self, key: str, value: object) -> None:
         """Set one entry of the header; `value` must be what JSON can hold."""

@@ -7,7 +7,7 @@ from statistics import median
 
 from tests.benchmarks.scoring import Answer
 
-COLUMNS = "{:<38.38} {:<16} {:<16} {:<44.44} {:<12} {:<6} {:<12} {:>6} {:>6} {:>7}  {}"
+COLUMNS = "{:<36} {:<16} {:<16} {:<44} {:<14} {:<6} {:<12} {:<6} {:>5} {:>7}  {}"
 TITLES = (
     "program",
     "expected",
@@ -44,7 +44,7 @@ def titles() -> str:
 def row(answer: Answer) -> str:
     """Return the row of one program: what was said, what is right, and what of it is wrong."""
     program, claims = answer.program, answer.claims
-    expected = " + ".join("|".join(fault.causes) for fault in program.faults)
+    expected = " + ".join(fault.causes[0] if fault.causes else "any" for fault in program.faults)
     said = " + ".join(claim.cause or "?" for claim in claims) or "-"
     return COLUMNS.format(
         _name(answer),

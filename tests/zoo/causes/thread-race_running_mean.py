@@ -16,7 +16,7 @@ class Normaliser:
 
     def __call__(self, number):
         rng = np.random.default_rng(number)
-        batch = rng.gamma(2.0, 1.0, (400 + 600 * (number % 3), 6)).cumsum(0)[-32:]
+        batch = rng.gamma(2.0, 1.0, (1500 + 2500 * (number % 3), 6)).cumsum(0)[-32:]
         self.mean = 0.9 * self.mean + 0.1 * batch.mean(0)  # fault
         self.scale = 0.9 * self.scale + 0.1 * batch.std(0)
         return torch.from_numpy((batch - self.mean) / self.scale).float()
@@ -28,7 +28,7 @@ def main():
     model = nn.Sequential(nn.Linear(6, 4), nn.ELU(), nn.Linear(4, 6))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     with ThreadPoolExecutor(4) as pool:
-        for x in pool.map(normalise, range(40)):
+        for x in pool.map(normalise, range(90)):
             loss = nn.functional.mse_loss(model(x), x)
             optimizer.zero_grad()
             loss.backward()
