@@ -8,7 +8,8 @@ from itertools import combinations
 
 from detaudit.compare.ledgers import EntryPair
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.causes import Naming, name_fault
+from detaudit.diagnose.causes import name_fault
+from detaudit.diagnose.naming import Naming
 from detaudit.diagnose.search import Fault, Search
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of

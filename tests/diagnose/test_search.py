@@ -1,0 +1,123 @@
+"""The search for guilty sources, on programs that are made up: which sources make runs differ is given."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from detaudit.compare.ledgers import EntryPair
+from detaudit.diagnose import search as search_module
+from detaudit.diagnose.search import Search
+from detaudit.diagnose.trials import Trial
+from detaudit.diagnose.zoom import Closer
+from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Origin
+from detaudit.model.trace import Event, Kind, Level, LedgerEntry, Phase, Place
+from detaudit.sources.catalogue import SOURCES
+
+DRAWS = {"numpy-random": "numpy.random.rand", "python-random": "random.random", "torch-random": "aten.rand"}
+
+
+def entry(source, step):
+    subject = "global, not seeded" if source in DRAWS else "x"
+    what = (source, DRAWS.get(source, source), subject, "data", None, bytes(8))
+    return LedgerEntry(1, step, "MainThread", step * 100, *what, 1, 1, b"", "")
+
+
+def pair(source, step):
+    first, second = entry(source, step), entry(source, step)
+    object.__setattr__(second, "digest", b"other")
+    return EntryPair("main", first, second)
+
+
+def comparison(step):
+    event = Event(Place(Phase.DATA, Kind.INPUT, "Net", "", ""), None, step * 100 + 50, None, bytes(16))
+    divergence = Divergence(DivergenceKind.VALUE, "main", step, event, event, origin=True)
+    return Comparison(("1", "2"), Level.LAYER, 9, 9, step is None, divergence, (), (), (), None)
+
+
+class Program:
+    """A program in which each guilty source makes the runs part in its step; stands in for a laboratory."""
+
+    def __init__(self, **guilty):
+        self.guilty = {name.replace("_", "-"): step for name, step in guilty.items()}
+        self.noise = []
+        self.trials = []
+        self.leftovers = frozenset()
+        self.case = SimpleNamespace(started=0.0)
+
+    def first_step(self, held):
+        return min((step for name, step in self.guilty.items() if name not in held), default=None)
+
+    def ledgers(self):
+        known = {source.name for source in SOURCES}
+        seen = [*self.guilty.items(), *self.noise]
+        return tuple(pair(name, step) for name, step in seen if name in known)
+
+    def hold(self, held, pairs):
+        names = {one.source for one in held}
+        self.trials.append(names)
+        step = self.first_step(names)
+        if step is None:
+            return Trial(held, pairs, pairs, ledgers=self.ledgers())
+        return Trial(held, 1, 0, comparison(step), self.ledgers())
+
+
+@pytest.fixture
+def solve(monkeypatch):
+    def look(_case, finding, coarse, _hooked, _held=()):
+        return Closer(finding, comparison=coarse, ledgers=solve.program.ledgers())
+
+    monkeypatch.setattr(search_module, "look_closer", look)
+
+    def solve(program):
+        solve.program = program
+        found = Search(program)
+        first = comparison(program.first_step(set()))
+        origin = Origin(("1", "2"), first.first.step, "data", "", None, "input")
+        rate = {"differs": 2, "pairs": 2}
+        finding = Finding("d", None, False, (), origin, None, (), None, "", None, rate, None)
+        found.run(Closer(finding, comparison=first, ledgers=program.ledgers()), first, 6, 6)
+        return found
+
+    return solve
+
+
+def names(found):
+    return {fault.source for fault in found.faults}
+
+
+def test_one_fault_that_the_ledger_shows_takes_one_trial(solve):
+    program = Program(numpy_random=0)
+    found = solve(program)
+    assert names(found) == {"numpy-random"}
+    assert found.settled is not None
+    assert program.trials == [{"numpy-random"}]
+
+
+def test_a_fault_hidden_behind_another_is_found(solve):
+    assert names(solve(Program(numpy_random=0, clock=3))) == {"numpy-random", "clock"}
+
+
+def test_two_faults_in_one_place_are_found(solve):
+    assert names(solve(Program(numpy_random=2, os_entropy=2))) == {"numpy-random", "os-entropy"}
+
+
+def test_three_faults_are_found(solve):
+    program = Program(numpy_random=0, hash_seed=1, file_order=4)
+    assert names(solve(program)) == {"numpy-random", "hash-seed", "file-order"}
+
+
+def test_a_source_that_is_read_and_does_no_harm_is_not_named(solve):
+    program = Program(file_order=1)
+    program.noise = [("numpy-random", 0), ("clock", 1), ("os-entropy", 0)]
+    assert names(solve(program)) == {"file-order"}
+
+
+def test_what_no_source_explains_is_left_unexplained(solve):
+    program = Program(somewhere_else=1)
+    found = solve(program)
+    assert found.faults == []
+    assert found.settled is None
+    assert found.failures
+    assert {source.name for source in SOURCES} - {"kernel-threads"} in program.trials

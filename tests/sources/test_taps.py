@@ -1,0 +1,123 @@
+"""Taps in a process of their own: what they note, what they hold, and what they leave alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+HEAD = """
+import json, sys
+sys.path.insert(0, {folder!r})
+from detaudit.model.plan import Intervention
+from detaudit.record.sites import Sites
+from detaudit.sources.install import put_taps
+held = tuple(Intervention(name) for name in {held!r})
+taps = put_taps(Sites(), held)
+"""
+TAIL = """
+noted = [[e.source, e.operation, e.subject, e.count] for _, e in taps.ledger.take()]
+print(json.dumps({"noted": noted, "value": value}))
+"""
+
+
+def run(tmp_path, program, *held, hash_seed="random"):
+    """Run a program as a user's, with taps put before it; give what was noted, and its `value`."""
+    (tmp_path / "program.py").write_text(textwrap.dedent(program))
+    start = HEAD.format(folder=str(tmp_path), held=held) + "from program import value\n" + TAIL
+    command = [sys.executable, "-c", start]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+PROGRAMS = {
+    "python-random": "import random\nvalue = [random.random(), random.Random().random()]",
+    "numpy-random": (
+        "import numpy as np\nvalue = [np.random.rand(), np.random.default_rng().random(), "
+        "np.random.RandomState().rand()]"
+    ),
+    "os-entropy": (
+        "import os, uuid, secrets, random\nvalue = [os.urandom(4).hex(), str(uuid.uuid4()), "
+        "secrets.token_hex(3), random.SystemRandom().random()]"
+    ),
+    "clock": (
+        "import time\nfrom datetime import datetime\n"
+        "value = [time.time(), time.perf_counter(), str(datetime.now())]"
+    ),
+    "host-facts": "import os\nvalue = os.getpid()",
+    "hash-seed": "value = [list({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}), hash('x')]",
+    "addresses": (
+        "class Thing:\n    def __init__(self, n):\n        self.n = n\n"
+        "kept = [bytearray(7919 * n) for n in range(9)]\nthings = [Thing(n) for n in range(40)]\n"
+        "value = [id(things[0]), [thing.n for thing in set(things)]]"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", PROGRAMS)
+def test_a_source_gives_the_same_twice_when_held_and_is_noted(tmp_path, source):
+    first, second = (run(tmp_path, PROGRAMS[source], source) for _ in range(2))
+    assert first["value"] == second["value"]
+    assert source in {entry[0] for entry in first["noted"]}
+
+
+@pytest.mark.parametrize("source", PROGRAMS)
+def test_a_source_that_is_not_held_gives_something_else_each_time(tmp_path, source):
+    assert run(tmp_path, PROGRAMS[source])["value"] != run(tmp_path, PROGRAMS[source])["value"]
+
+
+def test_seeded_generators_give_what_they_give_without_taps(tmp_path):
+    program = """
+        import random
+        import numpy as np
+        random.seed(3)
+        np.random.seed(3)
+        value = [random.random(), random.gauss(0, 1), np.random.normal(), np.random.RandomState(1).rand(),
+                 np.random.default_rng(2).random(), list(np.random.permutation(5).tolist())]
+    """
+    plain = tmp_path / "plain.py"
+    plain.write_text(textwrap.dedent(program) + "\nprint(repr(value))\n")
+    expected = subprocess.run([sys.executable, str(plain)], capture_output=True, text=True, check=True)
+    watched = run(tmp_path, program)
+    assert repr(watched["value"]) == expected.stdout.strip()
+    assert not [entry for entry in watched["noted"] if "not seeded" in entry[2] or "system" in entry[2]]
+
+
+def test_sorted_sets_and_sets_of_one_element_are_not_noted(tmp_path):
+    program = "value = [sorted({'a', 'b'}), list({'a'}), max({'a', 'b'}), len({'a', 'b'})]"
+    assert run(tmp_path, program)["noted"] == []
+
+
+def test_listed_files_come_in_the_order_of_their_names_when_held(tmp_path):
+    program = """
+        import os, tempfile
+        with tempfile.TemporaryDirectory() as folder:
+            for name in "qwertyuiop":
+                open(os.path.join(folder, name), "w").close()
+            value = [os.listdir(folder), [entry.name for entry in os.scandir(folder)]]
+    """
+    assert run(tmp_path, program, "file-order")["value"] == [sorted("qwertyuiop")] * 2
+
+
+def test_results_come_in_the_order_of_submission_when_held(tmp_path):
+    program = """
+        import time
+        from concurrent.futures import ThreadPoolExecutor, as_completed
+        def work(n):
+            time.sleep(0.05 * (3 - n))
+            return n
+        with ThreadPoolExecutor(3) as pool:
+            value = [future.result() for future in as_completed([pool.submit(work, n) for n in range(3)])]
+    """
+    assert run(tmp_path, program, "completion-order")["value"] == [0, 1, 2]
+    assert run(tmp_path, program)["value"] == [2, 1, 0]
+
+
+def test_what_python_itself_reads_is_not_noted(tmp_path):
+    program = "import tempfile, threading, queue\nthreading.Event().wait(0.01)\nvalue = queue.Queue().qsize()"
+    assert run(tmp_path, program)["noted"] == []
