@@ -96,7 +96,7 @@ def _at(finding: Finding) -> Iterator[Line]:
 def _proof(finding: Finding) -> Iterator[Line]:
     """What was held fixed, and what came of it."""
     for one in finding.evidence:
-        if "control" not in one or not finding.confirmed:
+        if "held" not in one or not finding.confirmed:
             continue
         others = one.get("together_with") or ()
         besides = "and nothing else" if not others else "and the other faults' sources, and nothing else"

@@ -12,7 +12,7 @@ from detaudit.diagnose.search import Search
 from detaudit.diagnose.trials import Trial
 from detaudit.diagnose.zoom import Closer
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Origin
-from detaudit.model.trace import Event, Kind, Level, LedgerEntry, Phase, Place
+from detaudit.model.trace import Event, Kind, LedgerEntry, Level, Phase, Place
 from detaudit.sources.catalogue import SOURCES
 
 DRAWS = {"numpy-random": "numpy.random.rand", "python-random": "random.random", "torch-random": "aten.rand"}
@@ -33,7 +33,18 @@ def pair(source, step):
 def comparison(step):
     event = Event(Place(Phase.DATA, Kind.INPUT, "Net", "", ""), None, step * 100 + 50, None, bytes(16))
     divergence = Divergence(DivergenceKind.VALUE, "main", step, event, event, origin=True)
-    return Comparison(("1", "2"), Level.LAYER, 9, 9, step is None, divergence, (), (), (), None)
+    return Comparison(
+        ("1", "2"),
+        Level.LAYER,
+        9,
+        9,
+        equal=False,
+        first=divergence,
+        others=(),
+        harmless=(),
+        generators=(),
+        affected=None,
+    )
 
 
 class Program:
@@ -76,7 +87,8 @@ def solve(monkeypatch):
         first = comparison(program.first_step(set()))
         origin = Origin(("1", "2"), first.first.step, "data", "", None, "input")
         rate = {"differs": 2, "pairs": 2}
-        finding = Finding("d", None, False, (), origin, None, (), None, "", None, rate, None)
+        rest = {"evidence": (), "site": None, "other_sites": (), "symbol": None, "fix": None, "affects": None}
+        finding = Finding("d", None, confirmed=False, origin=origin, message="", rate=rate, **rest)
         found.run(Closer(finding, comparison=first, ledgers=program.ledgers()), first, 6, 6)
         return found
 

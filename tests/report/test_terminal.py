@@ -59,9 +59,19 @@ def test_a_difference_is_told_in_about_ten_lines():
 def test_a_cause_is_not_invented():
     assert "not diagnosed" in shown(differing())
     text = shown(differing(cause="unseeded-numpy", confirmed=True, fix="seed it"))
-    assert "unseeded-numpy (confirmed)" in text
+    assert "unseeded-numpy: " in text
     assert "seed it" in text
-    assert "not confirmed" in shown(differing(cause="unseeded-numpy"))
+    assert "not confirmed" not in text
+    assert "unseeded-numpy (not confirmed)" in shown(differing(cause="unseeded-numpy"))
+
+
+def test_a_proof_says_what_was_held_fixed_and_how_many_pairs_were_equal_with_and_without():
+    counts = {"equal_pairs": 3, "pairs": 3, "without_equal_pairs": 0, "without_pairs": 6}
+    evidence = {"control": "clock", "held": "the clock", "together_with": [], **counts}
+    proved = differing(cause="wall-clock", confirmed=True, evidence=(evidence,))
+    text = " ".join(shown(proved).split())
+    assert "with the clock held fixed, and nothing else, 3 of 3 pairs of runs are equal; without, 0 of 6" in text
+    assert "held fixed" not in shown(differing(cause="wall-clock", evidence=(evidence,)))
 
 
 def test_equal_runs_are_told_with_their_bound():
