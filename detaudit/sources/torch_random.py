@@ -14,6 +14,8 @@ from detaudit.sources.taps import Taps
 
 NAME = "torch-random"
 SEEDED_BY_SYSTEM = "seeded by the system"
+SEEDING = frozenset({"torch.random", "torch.cuda.random", "torch._compile", "torch._dynamo.eval_frame"})
+"""Modules between torch.manual_seed and the generator."""
 
 
 def _tap(taps: Taps) -> None:
@@ -62,7 +64,7 @@ class _Watch:
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             name = str(frame.f_globals.get("__name__"))
-            if name not in {"torch.random", "torch.cuda.random"} and not name.startswith("detaudit."):
+            if name not in SEEDING and not name.startswith("detaudit."):
                 return self._taps.lines.asked_by_program(frame)
             frame = frame.f_back
         return False

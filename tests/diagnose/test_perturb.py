@@ -75,37 +75,32 @@ def perturbed(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_each_change_that_breaks_a_program_is_told_with_its_line(perturbed):
-    result = perturbed(
-        FRAGILE, "file-order,clock,environment,fresh-memory,hash-seed,threads,working-directory"
-    )
+    result = perturbed(FRAGILE, "file-order,environment,fresh-memory,working-directory")
     lines = {finding.cause: finding.site.code for finding in result.findings}
 
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
     assert lines == {
         "fs-order": 'names = os.listdir("data")',
-        "wall-clock": "day = time.localtime().tm_yday",
         "env-dependence": 'user = os.environ.get("USER", "")',
         "uninitialized-memory": "memory = torch.empty(16_000_000)",
-        "hash-order": 'words = list({"red", "green", "blue", "black", "white"})',
     }
     assert all(
         finding.confirmed and finding.rate == {"differs": 2, "pairs": 2} for finding in result.findings
     )
     assert all("2 plain runs are equal; with " in finding.message for finding in result.findings)
     notices = {notice.id: notice.message for notice in result.notices}
-    assert "with 1 thread" in notices["numeric-setting"] or "with 4 threads" in notices["numeric-setting"]
     assert "could not run elsewhere" in notices["perturbed-run-failed"]
     assert {"number of threads", "order of files in folders"} <= set(result.compared.not_varied)
 
 
 @pytest.mark.slow
 def test_a_program_that_depends_on_none_of_it_stays_reproducible(perturbed):
-    result = perturbed(STURDY, "all")
+    result = perturbed(STURDY, "file-order,clock,fresh-memory")
     told = next(notice.message for notice in result.notices if notice.id == "perturbed")
 
     assert result.verdict is Verdict.REPRODUCIBLE, [finding.message for finding in result.findings]
-    assert all(words in told for words in ("reverse order", "400 days ahead", "another working directory"))
-    unknown = {"order of files in folders", "content of fresh memory", "number of threads", "hash seed"}
+    assert all(words in told for words in ("reverse order", "400 days ahead"))
+    unknown = {"order of files in folders", "content of fresh memory"}
     assert not unknown & set(result.compared.not_varied)
 
 

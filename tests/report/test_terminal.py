@@ -70,7 +70,9 @@ def test_a_proof_says_what_was_held_fixed_and_how_many_pairs_were_equal_with_and
     evidence = {"control": "clock", "held": "the clock", "together_with": [], **counts}
     proved = differing(cause="wall-clock", confirmed=True, evidence=(evidence,))
     text = " ".join(shown(proved).split())
-    assert "with the clock held fixed, and nothing else, 3 of 3 pairs of runs are equal; without, 0 of 6" in text
+    assert (
+        "with the clock held fixed, and nothing else, 3 of 3 pairs of runs are equal; without, 0 of 6" in text
+    )
     assert "held fixed" not in shown(differing(cause="wall-clock", evidence=(evidence,)))
 
 
