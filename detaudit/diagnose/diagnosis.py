@@ -92,7 +92,7 @@ def _finding(fault: Fault, search: Search) -> Finding:
         other_sites=_others(naming, fault),
         symbol=naming.symbol,
         message=naming.message,
-        fix=fix_for(naming.cause, naming.symbol, naming.site),
+        fix=fix_for(naming.cause, naming.symbol),
     )
 
 

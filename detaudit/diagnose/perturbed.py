@@ -81,7 +81,7 @@ def name_change(change: Change, *, followed: bool) -> Finding:
         other_sites=tuple(dict.fromkeys(one for one in (*others, *finding.other_sites) if one is not None)),
         symbol=symbol,
         message=f"{_words(change)}: {finding.message}",
-        fix=fix_for(cause, symbol, site),
+        fix=fix_for(cause, symbol),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from detaudit.model.trace import Site
-
 FIXES = {
     "unseeded-python": (
         "call random.seed(SEED) before the first draw (or detaudit.seed_everything(SEED)), or "
@@ -76,7 +74,6 @@ ONLY_FOR = frozenset(
 )
 
 
-def fix_for(cause: str, symbol: str | None, site: Site | None) -> str | None:
-    """The change to make at a line, for a cause; None where there is no advice to give."""
-    text = OWN[symbol] if cause in ONLY_FOR and symbol in OWN else FIXES.get(cause)
-    return text if text is None or site is None else f"line {site.line}: {text}"
+def fix_for(cause: str, symbol: str | None) -> str | None:
+    """The change to make for a cause, at the call of `symbol`; None where there is no advice to give."""
+    return OWN[symbol] if cause in ONLY_FOR and symbol in OWN else FIXES.get(cause)
