@@ -22,7 +22,7 @@ from detaudit.compare.result import (
 )
 from detaudit.config import Settings
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.diagnosis import Diagnosis, diagnose
+from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
 from detaudit.diagnose.elaborate import elaborate
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.fixing import fix, refuse_occupied
@@ -138,6 +138,7 @@ def _explain(
     diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
     named = all(one.cause for one in diagnosis.findings)
     notices = [note for note in closer.notices if not (named and note.id == "operator-not-named")]
+    notices.extend(draw_notices(closer.ledgers))
     if settings.fix is None:
         return diagnosis, notices
     diagnosis, told = fix(case, diagnosis, settings.fix)

@@ -9,11 +9,12 @@ from itertools import combinations
 from detaudit.compare.ledgers import EntryPair
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.causes import name_fault
-from detaudit.diagnose.naming import Naming
+from detaudit.diagnose.naming import Naming, drawn_more
 from detaudit.diagnose.search import Fault, Search
+from detaudit.diagnose.suspects import GENERATORS, is_seed
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of
-from detaudit.model.result import Comparison, DivergenceKind, Finding
+from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Site
 from detaudit.sources import clock
 from detaudit.sources.catalogue import BY_NAME
@@ -46,6 +47,14 @@ def diagnose(
     findings = [_finding(fault, search) for fault in search.faults]
     unexplained = () if search.settled is not None else tuple(dict.fromkeys(search.failures))
     return Diagnosis(tuple(_numbered(findings)), unexplained)
+
+
+def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:
+    """The first draw of random numbers that one run makes more often than the other, if there is one."""
+    more = [pair for pair in pairs if pair.entry.source in GENERATORS and pair.count_differs]
+    drawn = [pair for pair in more if not is_seed(pair.entry)]
+    first = min(drawn, key=lambda pair: (pair.entry.step, pair.entry.sequence), default=None)
+    return () if first is None else (Notice("draws-differ", drawn_more(first)),)
 
 
 def _tick(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> str:

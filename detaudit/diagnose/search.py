@@ -14,7 +14,7 @@ from detaudit.diagnose.chance import pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
 from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
-from detaudit.diagnose.zoom import Closer, look_closer
+from detaudit.diagnose.zoom import Closer, look_closer, name_racing_operator
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, Divergence
 from detaudit.model.trace import Phase
@@ -24,6 +24,7 @@ from detaudit.sources.catalogue import SOURCES
 TRIED_ALONE = 3
 """How many suspects are tried on their own before all are held at once."""
 MOST_FAULTS = 6
+KERNELS = frozenset({kernels.NAME, kernels.ONE_THREAD})
 BEYOND_CONTROL = frozenset({threads.NAME, completion.NAME})
 """Sources that are named, unconfirmed, where all speaks for them and holding them fixed does not help."""
 
@@ -70,6 +71,11 @@ class Search:
             differing, pairs = closer.finding.rate["differs"], closer.finding.rate["pairs"]
         if self.settled is not None and len(self.faults) > 1:
             self._drop_needless()
+        for fault in self.faults:
+            if fault.source in KERNELS and fault.closer.finding.origin.op is None:
+                others = tuple(self._hold(one.source) for one in self.faults if one is not fault)
+                case = self.laboratory.case
+                fault.closer = name_racing_operator(case, fault.closer, fault.comparison, others)
 
     def _next(self, closer: Closer, comparison: Comparison, differing: int, pairs: int) -> Comparison | None:
         """Find the source of one difference; give the difference that is left when it is held, if any."""
@@ -167,7 +173,7 @@ class Search:
     ) -> None:
         """With all others held fixed, what is left of the difference is this fault's own."""
         finding = finding_from(different, differs=1, pairs=1)
-        if fault.source in {kernels.NAME, kernels.ONE_THREAD}:
+        if fault.source in KERNELS:
             fault.comparison = different
             fault.closer = look_closer(self.laboratory.case, finding, different, None, others)
             return

@@ -15,6 +15,7 @@ from detaudit.diagnose.observer import observer_effect
 from detaudit.model.plan import Intervention, RunOutcome
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Kind, Level, Phase
+from detaudit.sources import surroundings
 from detaudit.trace.reader import TraceReader
 
 OUTSIDE = "it comes from outside torch (all operators before it were seen and agree)"
@@ -79,6 +80,37 @@ def _windows(comparison: Comparison) -> Iterator[tuple[int, int]]:
     yield step, step + 1
     if comparison.first.kind is DivergenceKind.VALUE:
         yield 0, step + 1 + FURTHER_STEPS
+
+
+def name_racing_operator(
+    case: Case, closer: Closer, coarse: Comparison, held: tuple[Intervention, ...]
+) -> Closer:
+    """Provoke a kernel's race that did not show when it was looked at closely: with more threads than before.
+
+    Only for a fault of which it is known that a kernel makes it. The program's own choice of threads holds.
+    """
+    step = 0 if coarse.first is None else coarse.first.step
+    case.progress.note("the kernel is not named yet; running with more threads, so that it races more often")
+    outcomes = case.run_again(
+        f"provoked-{case.extra_runs}",
+        runs=2,
+        level=Level.OP,
+        window=(0, step + 1 + FURTHER_STEPS),
+        held=held,
+        varied=(Intervention(surroundings.THREADS, amount=surroundings.MANY),),
+        ledger=True,
+    )
+    if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
+        return closer
+    fine, _ = _compare(outcomes, coarse, None, closer)
+    if fine.first is None or fine.first.event.place.kind is not Kind.OP or not fine.first.origin:
+        return closer
+    named = finding_from(fine, **closer.finding.rate)
+    sites = tuple(site for site in (closer.finding.site,) if site is not None and site != named.site)
+    finding = replace(
+        closer.finding, origin=named.origin, site=named.site, symbol=named.symbol, other_sites=sites
+    )
+    return replace(closer, finding=finding, comparison=fine)
 
 
 def _compare(

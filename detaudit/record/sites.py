@@ -62,14 +62,19 @@ class Sites:
         """
         frame: FrameType | None = sys._getframe(1)
         library: FrameType | None = None
+        standard: FrameType | None = None
         while frame is not None:
             owner = self._owner(frame.f_code)
             if owner is Owner.USER:
-                return self._key(frame, library)
-            if owner is not Owner.MACHINERY and library is None:
+                # A library that uses Python's own is the one to name.
+                return self._key(frame, library or standard)
+            if owner is Owner.LIBRARY and library is None:
                 library = frame
+            elif owner is Owner.STANDARD and standard is None:
+                standard = frame
             frame = frame.f_back
-        return NO_SITE if library is None else self._key(library, None)
+        inner = library or standard
+        return NO_SITE if inner is None else self._key(inner, None)
 
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
         """Whether a frame works for the program: the user's own, or a library's that the user called.
