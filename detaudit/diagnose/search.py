@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from detaudit.compare.ledgers import EntryPair
 from detaudit.compare.result import finding_from
-from detaudit.diagnose.chance import pairs_needed
+from detaudit.diagnose.chance import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
 from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
@@ -87,7 +87,8 @@ class Search:
         ranked = [one for one in found if one.source not in self._names()]
         needed = pairs_needed(differing, pairs)
         for suspect in ranked[:TRIED_ALONE]:
-            trial = self.laboratory.hold(self._held(suspect.source), needed)
+            doubt = DOUBT if suspect.was_seen else DOUBT_IF_UNSEEN
+            trial = self.laboratory.hold(self._held(suspect.source), pairs_needed(differing, pairs, doubt))
             if trial.failed is not None:
                 self.failures.append(trial.failed)
                 continue
@@ -156,7 +157,9 @@ class Search:
             others = tuple(self._hold(one.source) for one in self.faults if one is not fault)
             if not others:
                 return
-            trial = self.laboratory.hold(others, 1)
+            # That they are equal without it must be no chance either, or a fault would be lost.
+            equal, pairs = fault.without
+            trial = self.laboratory.hold(others, pairs_needed(pairs - equal, pairs))
             if trial.settled:
                 self.faults.remove(fault)
                 self.settled = trial

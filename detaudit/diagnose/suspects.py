@@ -65,6 +65,11 @@ class Suspect:
     score: float
     pairs: tuple[EntryPair, ...]
 
+    @property
+    def was_seen(self) -> bool:
+        """Whether it was seen at work: in the ledger, or by an operator that made equal inputs unequal."""
+        return bool(self.pairs) or self.score >= CERTAIN - 1
+
 
 def suspects(
     comparison: Comparison,

@@ -31,8 +31,9 @@ def tensor_digest(tensor: torch.Tensor) -> bytes:
     """Return the 16-byte digest of a tensor's bits, dtype and shape; strides and device do not enter.
 
     Any shape, dtype and device; a tensor on an accelerator is copied to the host first, which waits for
-    it. Meta and fake tensors, which have no values, are digested by dtype and shape. Raises
-    UndigestableError where the values cannot be reached.
+    it. Meta and fake tensors and those whose storage was freed (as sharded training does between uses),
+    which have no values, are digested by dtype and shape. Raises UndigestableError where the values
+    cannot be reached.
     """
     if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and tensor.layout is _STRIDED:
         try:
@@ -41,11 +42,18 @@ def tensor_digest(tensor: torch.Tensor) -> bytes:
                 and not tensor.is_neg()
                 and not (tensor.is_complex() and tensor.is_conj())
             ):
-                return digest_address(tensor.data_ptr(), tensor.nbytes, _seed(tensor))
+                address = tensor.data_ptr()
+                if address or not tensor.nbytes:
+                    return digest_address(address, tensor.nbytes, _seed(tensor))
         except RuntimeError:
             # Tensors without a storage of their own: functorch wrappers, nested tensors.
             return _unusual(tensor)
     return _unusual(tensor)
+
+
+def form_digest(tensor: torch.Tensor) -> bytes:
+    """Return the 16-byte digest of a tensor's dtype and shape alone; its values are not looked at."""
+    return combine(f"meta|{tensor.dtype}|{tuple(tensor.shape)}", ())
 
 
 def _seed(tensor: torch.Tensor) -> int:
@@ -65,7 +73,7 @@ def _unusual(tensor: torch.Tensor) -> bytes:
         if _functorch.is_functorch_wrapped_tensor(tensor):
             return tensor_digest(_functorch.get_unwrapped(tensor))
         if tensor.device.type == "meta" or is_fake(tensor):
-            return combine(f"meta|{tensor.dtype}|{tuple(tensor.shape)}", ())
+            return form_digest(tensor)
         if is_traceable_wrapper_subclass(tensor):
             return _wrapper_digest(tensor)
         if tensor.is_nested:
@@ -83,6 +91,10 @@ def is_fake(tensor: torch.Tensor) -> bool:
 
 
 def _strided_digest(tensor: torch.Tensor) -> bytes:
+    if tensor._is_zerotensor():
+        return tensor_digest(torch.zeros(tensor.shape, dtype=tensor.dtype))
+    if tensor.nbytes and not tensor.untyped_storage().nbytes():
+        return form_digest(tensor)
     if tensor.is_quantized:
         return combine(f"quantized|{tensor.dtype}|{tensor.qscheme()}", [tensor_digest(tensor.int_repr())])
     plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()

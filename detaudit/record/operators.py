@@ -14,7 +14,7 @@ from torch._C._autograd import _get_sequence_nr
 from torch.utils._python_dispatch import TorchDispatchMode
 from xxhash import xxh3_128_digest
 
-from detaudit.digest.tensor import UndigestableError, is_fake, tensor_digest
+from detaudit.digest.tensor import UndigestableError, form_digest, is_fake, tensor_digest
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.capture import capture_for
 from detaudit.record.draws import Draws
@@ -123,6 +123,8 @@ class Operators(TorchDispatchMode):
         try:
             for position, name in plan.read:
                 _digest_into(args[position] if position < len(args) else kwargs.get(name), digests)
+            for position, name in plan.formed:
+                _form_into(args[position] if position < len(args) else kwargs.get(name), digests)
             if plan.draws:
                 generator = kwargs.get("generator") or torch.default_generator
                 digests.append(tensor_digest(generator.get_state()))
@@ -193,6 +195,12 @@ def _digest_into(item: Any, digests: list[bytes]) -> None:  # noqa: ANN401 - arg
             _digest_into(inner, digests)
     elif not isinstance(item, torch.Generator):
         digests.append(_scalar(item))
+
+
+def _form_into(item: Any, digests: list[bytes]) -> None:  # noqa: ANN401 - a tensor or a list of them
+    tensors = item if isinstance(item, list | tuple) else (item,)
+    digests.append(_scalar(len(tensors)))
+    digests.extend(form_digest(tensor) for tensor in tensors if isinstance(tensor, torch.Tensor))
 
 
 _NOTHING = bytes(16)

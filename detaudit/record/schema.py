@@ -31,6 +31,9 @@ _UNINITIALISED = frozenset(
 _UNINITIALISED_RESULTS = {"_ctc_loss": frozenset({1})}
 """Further results, by position, that are left uninitialised where nothing reads them."""
 
+_FORMS_ITSELF = frozenset({"set_", "resize_", "resize_as_"})
+"""In-place operators whose result has another form than what they overwrite."""
+
 _OUT_OF_PLACE_BERNOULLI = "bernoulli.p"
 """Takes only the shape of its argument, not its values."""
 
@@ -50,6 +53,8 @@ class OperatorPlan:
     """True for pure views, whose bits are those of their base, and for what computes nothing."""
     read: tuple[tuple[int, str], ...]
     """Arguments whose values the operator reads: position and name."""
+    formed: tuple[tuple[int, str], ...]
+    """Arguments of which it takes only shape and dtype, and gives a result of that form."""
     written: tuple[tuple[int, str], ...]
     """Arguments that it changes: digested afterwards if they are not returned anyway."""
     results: bool
@@ -72,20 +77,21 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
     is_view = bool(aliased) and not changed and base not in _UNINITIALISED
     # The profiler's marks around optimizer steps are operators in form only.
     is_mark = schema.name.startswith("profiler::")
-    read, written = [], []
+    read, formed, written = [], [], []
     for position, argument in enumerate(schema.arguments):
         changes = argument.alias_info is not None and argument.alias_info.is_write
         if changes:
             written.append((position, argument.name))
-        if not (changes and _write_only(base, position, argument)) and not _shape_only(
-            base, overload, position
-        ):
+        if (changes and _write_only(base, position)) or _shape_only(base, overload, position):
+            formed.append((position, argument.name))
+        elif not (changes and argument.kwarg_only):
             read.append((position, argument.name))
     results = base not in _UNINITIALISED
     return OperatorPlan(
         name=f"{schema.name.replace('::', '.')}.{overload}",
         skip=is_view or is_mark,
         read=tuple(read),
+        formed=() if base in _FORMS_ITSELF else tuple(formed),
         written=tuple(written) if results and _returns_nothing(schema) else (),
         results=results,
         left_out=_UNINITIALISED_RESULTS.get(base, frozenset()),
@@ -94,8 +100,8 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
     )
 
 
-def _write_only(base: str, position: int, argument: Any) -> bool:  # noqa: ANN401 - torch._C.Argument
-    return argument.kwarg_only or (position == 0 and base in _WRITE_ONLY_SELF)
+def _write_only(base: str, position: int) -> bool:
+    return position == 0 and base in _WRITE_ONLY_SELF
 
 
 def _shape_only(base: str, overload: str, position: int) -> bool:

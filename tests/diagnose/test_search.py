@@ -53,6 +53,8 @@ class Program:
     def __init__(self, **guilty):
         self.guilty = {name.replace("_", "-"): step for name, step in guilty.items()}
         self.noise = []
+        self.rare = set()
+        """Sources that make no more than every second pair of runs differ."""
         self.trials = []
         self.leftovers = frozenset()
         self.case = SimpleNamespace(started=0.0)
@@ -69,7 +71,8 @@ class Program:
         names = {one.source for one in held}
         self.trials.append(names)
         step = self.first_step(names)
-        if step is None:
+        seldom = pairs == 1 and {name for name in self.guilty if name not in names} <= self.rare
+        if step is None or seldom:
             return Trial(held, pairs, pairs, ledgers=self.ledgers())
         return Trial(held, 1, 0, comparison(step), self.ledgers())
 
@@ -118,6 +121,13 @@ def test_two_faults_in_one_place_are_found(solve):
 def test_three_faults_are_found(solve):
     program = Program(numpy_random=0, hash_seed=1, file_order=4)
     assert names(solve(program)) == {"numpy-random", "hash-seed", "file-order"}
+
+
+def test_a_fault_that_shows_in_every_second_pair_is_not_dropped(solve):
+    """One pair that is equal without it, by chance, does not acquit a source."""
+    program = Program(numpy_random=0, clock=3)
+    program.rare = {"clock"}
+    assert names(solve(program)) == {"numpy-random", "clock"}
 
 
 def test_a_source_that_is_read_and_does_no_harm_is_not_named(solve):

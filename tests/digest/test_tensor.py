@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detaudit.digest.algorithm import LEAF_BYTES
-from detaudit.digest.tensor import UndigestableError, tensor_digest
+from detaudit.digest.tensor import UndigestableError, form_digest, tensor_digest
 
 BASE = torch.arange(1.0, 17.0).reshape(4, 4)
 
@@ -192,3 +192,22 @@ def test_changes_behind_the_version_counter_are_seen():
         write()
 
     assert len(seen | {tensor_digest(tensor)}) == 4
+
+
+def test_zeros_that_take_no_memory_are_zeros():
+    """The zero tensors that autograd makes without memory have the digest of written-out zeros."""
+    zeros = torch._efficientzerotensor(3, 4)
+
+    assert tensor_digest(zeros) == tensor_digest(torch.zeros(3, 4))
+    assert tensor_digest(zeros.t()) == tensor_digest(torch.zeros(4, 3))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_tensor_whose_storage_was_freed_is_digested_by_its_form(transposed):
+    """A freed weight, as sharded training leaves it between uses, is neither read nor refused."""
+    weight = torch.randn(4, 5)
+    freed = weight.t() if transposed else weight
+    weight.untyped_storage().resize_(0)
+
+    assert tensor_digest(freed) == form_digest(freed) == tensor_digest(torch.empty_like(freed, device="meta"))
+    assert tensor_digest(freed) != form_digest(torch.empty(2, 10))

@@ -75,3 +75,15 @@ def test_operators_that_draw_are_known():
     assert make_plan(aten.bernoulli_.float).draws
     assert make_plan(aten.randperm.generator).draws
     assert not make_plan(aten.relu.default).draws
+
+
+@pytest.mark.parametrize("operator", [aten.normal_.default, aten.zero_.default, aten.zeros_like.default])
+def test_the_form_of_what_is_overwritten_is_read(operator):
+    """Where only shape and dtype of an argument enter the result, these are an input all the same."""
+    assert [name for _, name in make_plan(operator).formed] == ["self"]
+
+
+def test_the_form_of_what_is_resized_is_not_read():
+    """What is resized, and an `out=` that is, may have had any form."""
+    assert not make_plan(aten.resize_.default).formed
+    assert not make_plan(aten.add.out).formed
