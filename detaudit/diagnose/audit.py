@@ -120,6 +120,8 @@ def audit_target(
                 _answer(case, readers, comparisons, Diagnosis(perturbed.findings), told)
             )
         diagnosis, notices = _explain(case, comparisons, readers, settings)
+        if settings.perturb is not None:
+            notices.append(Notice("not-perturbed", "not perturbed, since plain runs differ already"))
         return _answer(case, readers, comparisons, diagnosis, notices)
 
 

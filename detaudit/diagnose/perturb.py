@@ -13,7 +13,7 @@ from detaudit.compare.wording import message
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.perturbed import Change, name_change
 from detaudit.model.plan import Intervention
-from detaudit.model.result import AuditResult, Comparison, Finding, Notice
+from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Perturbation
 from detaudit.model.trace import Level
 from detaudit.sources import clock, files, loader_workers, memory, set_order, surroundings, threads
 from detaudit.sources.catalogue import BY_NAME
@@ -44,19 +44,18 @@ class PerturbResult:
 
     findings: tuple[Finding, ...] = ()
     notices: tuple[Notice, ...] = ()
-    tried: tuple[dict[str, object], ...] = ()
-    """One for each change: `source`, `amount` (in words), `result`, `first_difference`."""
+    tried: tuple[Perturbation, ...] = ()
 
     def put_into(self, result: AuditResult) -> AuditResult:
-        """An answer that leaves out, of what was not varied, what has been varied here."""
+        """The answer with these changes, and without them among what was not varied."""
         if result.compared is None:
             return result
         left = self._left(result.compared.not_varied)
-        return replace(result, compared=replace(result.compared, not_varied=left))
+        return replace(result, compared=replace(result.compared, not_varied=left), perturbed=self.tried)
 
     def _left(self, not_varied: Sequence[str]) -> tuple[str, ...]:
-        spoilt = {one["source"] for one in self.tried if one["result"] in {DIFFERS, FAILED}}
-        known = {COVERS.get(str(one["source"])) for one in self.tried if one["source"] not in spoilt}
+        spoilt = {one.source for one in self.tried if one.result in {DIFFERS, FAILED}}
+        known = {COVERS.get(one.source) for one in self.tried if one.source not in spoilt}
         return tuple(words for words in not_varied if words not in known)
 
 
@@ -92,7 +91,7 @@ class _Experiment:
     stack: ExitStack
     findings: list[Finding] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    tried: list[dict[str, object]] = field(default_factory=list)
+    tried: list[Perturbation] = field(default_factory=list)
     count: int = 0
 
     def carry_out(self, sources: Sequence[Source]) -> PerturbResult:
@@ -172,14 +171,7 @@ class _Experiment:
         return self.stack.enter_context(TraceReader(outcome.trace))
 
     def _note(self, source: Source, variation: Variation, result: str, difference: str | None = None) -> None:
-        self.tried.append(
-            {
-                "source": source.name,
-                "amount": variation.words,
-                "result": result,
-                "first_difference": difference,
-            }
-        )
+        self.tried.append(Perturbation(source.name, variation.words, result, difference))
 
     def _failed(self, source: Source, variation: Variation, why: str) -> None:
         self._note(source, variation, FAILED)
@@ -191,8 +183,8 @@ class _Experiment:
 
     def _summary(self) -> Iterator[Notice]:
         """What made no difference."""
-        same = [str(one["amount"]) for one in self.tried if one["result"] == EQUAL]
-        unused = {str(one["source"]) for one in self.tried if one["result"] == NOT_ASKED}
+        same = [one.amount for one in self.tried if one.result == EQUAL]
+        unused = {one.source for one in self.tried if one.result == NOT_ASKED}
         if same:
             yield Notice("perturbed", f"every number stays the same with {'; with '.join(same)}")
         if unused:

@@ -19,8 +19,14 @@ from detaudit.model.result import AuditResult
 
 SCHEMA = "detaudit.result"
 VERSION = 1
-KEYS = ("verdict", "reason", "target", "runs", "compared", "findings", "unexplained", "extra_runs", "notices")
+KEYS = (
+    "verdict", "reason", "target", "runs", "compared", "findings", "unexplained", "extra_runs", "perturbed",
+    "notices",
+)  # fmt: skip
 """The keys of the contract behind `schema` and `detaudit`, in the order in which they are written."""
+
+ADDED = frozenset({"extra_runs", "perturbed"})
+"""Keys that an older result may lack."""
 
 WRITE_AGAIN = "write it again with `detaudit check TARGET --json FILE`"
 
@@ -91,6 +97,8 @@ def _read(kind: type[T], value: object, where: str) -> T:
     given = {}
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name not in value:
+            if field.name in ADDED:
+                continue
             raise KeyError(f"{where} has no {field.name}")
         given[field.name] = _read_as(hints[field.name], value[field.name], f"{where}.{field.name}")
     return kind(**given)

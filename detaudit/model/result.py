@@ -177,6 +177,18 @@ class TargetSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Perturbation:
+    """One change of what should not matter, and what came of it."""
+
+    source: str
+    amount: str
+    """What was changed, and by how much, in words."""
+    result: str
+    """`equal`, `differs`, `failed`, or `not asked for` by the program."""
+    first_difference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditResult:
     """The answer to `detaudit check` and `detaudit diff`."""
 
@@ -190,6 +202,8 @@ class AuditResult:
     """What is left where the findings do not explain every difference."""
     extra_runs: int = 0
     """Runs beyond the first ones: what looking for the cause has cost."""
+    perturbed: tuple[Perturbation, ...] = field(default=())
+    """The changes that `--perturb` made, in their order."""
     notices: tuple[Notice, ...] = field(default=())
 
     @property

@@ -11,7 +11,7 @@ from detaudit.config import Settings
 from detaudit.diagnose.audit import audit
 from detaudit.diagnose.perturb import PerturbResult, chosen
 from detaudit.model.plan import TargetRef
-from detaudit.model.result import Verdict
+from detaudit.model.result import Perturbation, Verdict
 from detaudit.run.progress import Silence
 from tests.results import equal
 
@@ -91,6 +91,12 @@ def test_each_change_that_breaks_a_program_is_told_with_its_line(perturbed):
     notices = {notice.id: notice.message for notice in result.notices}
     assert "could not run elsewhere" in notices["perturbed-run-failed"]
     assert {"number of threads", "order of files in folders"} <= set(result.compared.not_varied)
+    assert {one.source: one.result for one in result.perturbed} == {
+        "file-order": "differs",
+        "environment": "differs",
+        "fresh-memory": "differs",
+        "working-directory": "failed",
+    }
 
 
 @pytest.mark.slow
@@ -105,13 +111,13 @@ def test_a_program_that_depends_on_none_of_it_stays_reproducible(perturbed):
 
 
 def test_what_stayed_equal_is_no_longer_called_not_varied():
-    tried = ({"source": "threads", "result": "equal"}, {"source": "file-order", "result": "differs"})
+    tried = (Perturbation("threads", "changed", "equal"), Perturbation("file-order", "changed", "differs"))
     assert PerturbResult(tried=tried).put_into(equal()).compared.not_varied == ("device",)
-    assert PerturbResult(tried=tried[1:]).put_into(equal()) == equal()
+    assert PerturbResult(tried=tried[1:]).put_into(equal()).compared == equal().compared
 
 
 def test_a_source_of_which_one_change_failed_is_still_not_varied():
-    tried = ({"source": "threads", "result": "equal"}, {"source": "threads", "result": "failed"})
+    tried = (Perturbation("threads", "changed", "equal"), Perturbation("threads", "changed", "failed"))
     assert "number of threads" in PerturbResult(tried=tried).put_into(equal()).compared.not_varied
 
 
