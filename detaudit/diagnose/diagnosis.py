@@ -16,12 +16,14 @@ from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Site
-from detaudit.sources import clock
+from detaudit.sources import clock, threads
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.sources.fixes import fix_for
 from detaudit.trace.reader import TraceReader
 
 SHORTEST_TICK, LONGEST_TICK = 1e-5, 1.0
+TIMES_AS_LONG = 4
+"""How much longer than in a plain run a thread may take that runs alone, recorded with a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ def diagnose(
 
     `closer` is the first difference, looked at closely; `readers` are the traces of the first runs.
     """
-    search = Search(Laboratory(case), {clock.NAME: _tick(closer.ledgers, readers)})
+    amounts = {clock.NAME: _tick(closer.ledgers, readers), threads.NAME: _patience(readers)}
+    search = Search(Laboratory(case), amounts)
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
     if not search.faults:
@@ -62,6 +65,12 @@ def _tick(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> s
     reads = sum(pair.entry.count for pair in pairs if pair.entry.source == clock.NAME) or 1
     seconds = min((reader.info.seconds or 1.0 for reader in readers.values()), default=1.0)
     return repr(max(SHORTEST_TICK, min(LONGEST_TICK, seconds / 2 / reads)))
+
+
+def _patience(readers: Mapping[str, TraceReader]) -> str:
+    """Seconds that a thread may take when it runs alone: some times as long as a whole run has taken."""
+    seconds = max((reader.info.seconds or 0.0 for reader in readers.values()), default=0.0)
+    return repr(max(threads.PATIENCE, TIMES_AS_LONG * seconds))
 
 
 def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> tuple[int, int]:

@@ -14,7 +14,9 @@ from detaudit.sources.taps import Asked, Taps
 
 NAME = "thread-schedule"
 PATIENCE = 20.0
-"""Seconds that a thread or process may run before the next is started, when they run one at a time."""
+"""Seconds that a thread or process may run before the next is started, when they run one at a time.
+
+The amount at which this source is held, where it says another."""
 IDLE = 0.2
 """Seconds without progress after which it counts as waiting for another."""
 POLL = 0.005
@@ -56,7 +58,7 @@ def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
         original(thread)
         site = taps.note(NAME, operation, thread.name, subject="start")
         if taps.holds(NAME, site):
-            _let_run(thread)
+            _let_run(thread, taps.amount(NAME, PATIENCE))
 
     return start
 
@@ -89,9 +91,9 @@ def _delay_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.method(module.ThreadPoolExecutor, "submit", submit, calls_program=True)
 
 
-def _let_run(thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
+def _let_run(thread: Any, patience: float) -> None:  # noqa: ANN401 - a threading.Thread
     """Wait until a thread has ended, or waits for something that only others can give."""
-    deadline = _now() + PATIENCE
+    deadline = _now() + patience
     seen, since = None, _now()
     while thread.is_alive() and _now() < deadline:
         frame = sys._current_frames().get(thread.ident)
@@ -129,14 +131,14 @@ def _tap_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         original(process)
         site = taps.note(NAME, "multiprocessing.Process", process.name, subject="start")
         if taps.holds(NAME, site):
-            _let_process_run(process)
+            _let_process_run(process, taps.amount(NAME, PATIENCE))
 
     taps.method(module.BaseProcess, "start", start, asked_by=Asked.PROGRAM, calls_program=True)
 
 
-def _let_process_run(process: Any) -> None:  # noqa: ANN401 - a multiprocessing.Process
+def _let_process_run(process: Any, patience: float) -> None:  # noqa: ANN401 - a multiprocessing.Process
     """Wait until a process has ended, or uses no processor time any more."""
-    deadline = _now() + PATIENCE
+    deadline = _now() + patience
     used, since = -1.0, _now()
     while process.is_alive() and _now() < deadline:
         now_used = _processor_time(process.pid)
