@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from detaudit.compare.ledgers import EntryPair
+from detaudit.compare.result import steps_completed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.causes import name_fault
 from detaudit.diagnose.naming import Naming, drawn_more
@@ -61,10 +62,16 @@ def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:
 
 
 def _tick(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> str:
-    """Seconds from one reading of the clock to the next, on average: at this pace the held clock goes."""
-    reads = sum(pair.entry.count for pair in pairs if pair.entry.source == clock.NAME) or 1
+    """Seconds from one reading of the clock to the next, on average: at this pace the held clock goes.
+
+    The ledgers may end behind the first steps: the readings of a whole run are more in proportion.
+    """
+    readings = sum(pair.entry.count for pair in pairs if pair.entry.source == clock.NAME)
+    steps = max((steps_completed(reader) for reader in readers.values()), default=0)
+    noted = max((pair.entry.step for pair in pairs), default=0) + 1
     seconds = min((reader.info.seconds or 1.0 for reader in readers.values()), default=1.0)
-    return repr(max(SHORTEST_TICK, min(LONGEST_TICK, seconds / 2 / reads)))
+    expected = max(1.0, readings * max(1.0, steps / noted))
+    return repr(max(SHORTEST_TICK, min(LONGEST_TICK, seconds / 2 / expected)))
 
 
 def _patience(readers: Mapping[str, TraceReader]) -> str:

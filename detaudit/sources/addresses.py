@@ -5,13 +5,16 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from detaudit.sources.set_order import BY_ADDRESS
+from detaudit.sources.set_order import BY_ADDRESS, REVERSED
 from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
 
 NAME = BY_ADDRESS
 DISTANCE = 64
 """Bytes between two addresses that are held: as if objects lay side by side in the order of first asking."""
+
+HIGHEST = 1 << 62
+"""Addresses are held against this to reverse their order."""
 
 PADDING = 5_003
 """Bytes by which the environment, and with it the stack, grows when addresses are made to vary."""
@@ -29,6 +32,8 @@ def _tap(taps: Taps) -> None:
                 known[value] = DISTANCE * (len(kept) + 1)
                 kept.append(item)
             value = known[value]
+        elif taps.varied(NAME) == REVERSED:
+            value = HIGHEST - value
         taps.note(NAME, "id", value)
         return value
 
@@ -46,5 +51,6 @@ SOURCE = Source(
             "objects at other addresses (another allocator, a longer environment)",
             {"PYTHONMALLOC": "malloc", "UNUSED_PADDING": "x" * PADDING},
         ),
+        Variation(REVERSED, "addresses that the program asks for, and sets of objects, in reverse order"),
     ),
 )

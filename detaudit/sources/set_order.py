@@ -22,6 +22,8 @@ from detaudit.sources.taps import Asked, Taps
 
 BY_SEED = "hash-seed"
 BY_ADDRESS = "addresses"
+REVERSED = "reversed"
+"""The amount of a change under which sets that are ordered by address are taken from their end."""
 OTHER_SEED = "2718281828"
 """A hash seed that no program has by itself."""
 ORDERLESS = frozenset({"sorted", "min", "max", "any", "all", "len", "set", "frozenset"})
@@ -78,6 +80,9 @@ class _Watch:
         if taps.holds(source, site) and len(items) <= MOST:
             order = [item for _, item in sorted(zip(texts, elements, strict=True), key=lambda pair: pair[0])]
             texts.sort()
+        elif source == BY_ADDRESS and taps.varied(source) == REVERSED:
+            order = list(original(items))[::-1]
+            texts.reverse()
         taps.note(source, "set", texts, subject=f"order of a {type(items).__name__}")
         return order
 
@@ -114,12 +119,22 @@ class _Watch:
         key = (frame.f_code, frame.f_lasti)
         known = self._orderless.get(key)
         if known is None:
-            known = self._orderless[key] = _called_name(frame) in ORDERLESS
+            known = self._orderless[key] = _ignores_order(_call(frame))
         return known
 
 
-def _called_name(frame: FrameType) -> str | None:
-    """The name of the function that is being called at this very moment of a frame, if it is a call."""
+def _ignores_order(call: ast.Call | None) -> bool:
+    """Whether the result of a call does not depend on the order of what it is given.
+
+    By a `key`, elements may come out equal, and then the order decides all the same.
+    """
+    if call is None or not isinstance(call.func, ast.Name):
+        return False
+    return call.func.id in ORDERLESS and not any(keyword.arg == "key" for keyword in call.keywords)
+
+
+def _call(frame: FrameType) -> ast.Call | None:
+    """The call that a frame makes at this very moment, if it is one."""
     positions = list(frame.f_code.co_positions())
     line, end_line, column, end_column = positions[frame.f_lasti // 2]
     if line is None or end_line is None or column is None or end_column is None:
@@ -136,9 +151,7 @@ def _called_name(frame: FrameType) -> str | None:
         expression = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
     except SyntaxError:
         return None
-    if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name):
-        return expression.func.id
-    return None
+    return expression if isinstance(expression, ast.Call) else None
 
 
 SOURCE = Source(

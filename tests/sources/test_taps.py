@@ -16,7 +16,8 @@ from detaudit.model.plan import Intervention
 from detaudit.record.sites import Sites
 from detaudit.sources.install import put_taps
 held = tuple(Intervention(name) for name in {held!r})
-taps = put_taps(Sites(), held)
+varied = tuple(Intervention(name, amount=amount) for name, amount in {varied!r})
+taps = put_taps(Sites(), held, varied)
 """
 TAIL = """
 noted = [[e.source, e.operation, e.subject, e.count] for _, e in taps.ledger.take()]
@@ -24,10 +25,10 @@ print(json.dumps({"noted": noted, "value": value}))
 """
 
 
-def run(tmp_path, program, *held, hash_seed="random"):
+def run(tmp_path, program, *held, varied=(), hash_seed="random"):
     """Run a program as a user's, with taps put before it; give what was noted, and its `value`."""
     (tmp_path / "program.py").write_text(textwrap.dedent(program))
-    start = HEAD.format(folder=str(tmp_path), held=held) + "from program import value\n" + TAIL
+    start = HEAD.format(folder=str(tmp_path), held=held, varied=varied) + "from program import value\n" + TAIL
     command = [sys.executable, "-c", start]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -91,6 +92,27 @@ def test_seeded_generators_give_what_they_give_without_taps(tmp_path):
 def test_sorted_sets_and_sets_of_one_element_are_not_noted(tmp_path):
     program = "value = [sorted({'a', 'b'}), list({'a'}), max({'a', 'b'}), len({'a', 'b'})]"
     assert run(tmp_path, program)["noted"] == []
+
+
+def test_a_key_by_which_elements_are_equal_shows_the_order_of_a_set(tmp_path):
+    """Sorting keeps the order of what is equal by the key, so sorting a set by one is no cure."""
+    program = "value = [sorted({'a', 'b', 'cc'}, key=len), max({'a', 'b'}, key=len)]"
+    assert run(tmp_path, program)["noted"] == [["hash-seed", "set", "order of a set", 2]]
+
+
+def test_addresses_come_in_reverse_when_they_are_varied(tmp_path):
+    program = """
+        class Thing:
+            pass
+        things = [Thing() for _ in range(20)]
+        by_address = sorted(things, key=id)
+        value = [by_address[0] is min(things, key=object.__repr__), len({id(thing) for thing in things}),
+                 sum(id(thing) == id(thing) for thing in things), list(set(things)) == list(set(things))]
+    """
+    plain = run(tmp_path, program)["value"]
+    reverse = run(tmp_path, program, varied=(("addresses", "reversed"),))["value"]
+    assert plain == [True, 20, 20, True]
+    assert reverse == [False, 20, 20, True]
 
 
 def test_listed_files_come_in_the_order_of_their_names_when_held(tmp_path):
