@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, Self
 
 from xxhash import xxh3_64_intdigest
@@ -18,6 +19,8 @@ TIME = 1_600_000_000
 """The time that all files have when it is held."""
 BETWEEN = frozenset({"__main__", "pathlib", "pathlib._local", "pathlib._abc"})
 """Modules of Python's library through which a program asks for the times of a file."""
+DELETING = frozenset({"rmtree", "_rmtree_safe_fd", "_rmtree_safe_fd_step", "_rmtree_unsafe"})
+"""Functions of `shutil` that list folders."""
 
 
 def _tap(taps: Taps) -> None:
@@ -33,6 +36,8 @@ def _tap(taps: Taps) -> None:
 
 def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - as the function
+        if _to_delete():
+            return list(original(*args, **kwargs))
         value = _varied(taps, list(original(*args, **kwargs)), str)
         if taps.holds(NAME, taps.lines.here()):
             value.sort()
@@ -43,7 +48,9 @@ def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
 
 
 def _entries(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, *args: Any, **kwargs: Any) -> _Entries:  # noqa: ANN401 - as the function
+    def read(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+        if _to_delete():
+            return original(*args, **kwargs)
         with original(*args, **kwargs) as found:
             entries = _varied(taps, list(found), lambda entry: str(entry.name))
         if taps.holds(NAME, taps.lines.here()):
@@ -136,13 +143,25 @@ def _folder(args: Any) -> str:  # noqa: ANN401 - arguments of os.listdir
 
 def _for_its_times() -> bool:
     """Whether the program may look at the times, and not a part of Python's library that handles files."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        name = str(frame.f_globals.get("__name__"))
-        if not name.startswith("detaudit."):
-            return name in BETWEEN or name.partition(".")[0] not in sys.stdlib_module_names
-        frame = frame.f_back  # type: ignore[assignment]  # the outermost frame has none
-    return False
+    frame = _asker()
+    name = "" if frame is None else str(frame.f_globals.get("__name__"))
+    return name in BETWEEN or name.partition(".")[0] not in sys.stdlib_module_names
+
+
+def _to_delete() -> bool:
+    """Whether a folder is listed for no more than to delete what is in it, as temporary folders do."""
+    frame = _asker()
+    return (
+        frame is not None and frame.f_code.co_name in DELETING and frame.f_globals.get("__name__") == "shutil"
+    )
+
+
+def _asker() -> FrameType | None:
+    """The innermost frame that is not detaudit's."""
+    frame = sys._getframe(1).f_back
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("detaudit."):
+        frame = frame.f_back
+    return frame
 
 
 def _held(status: os.stat_result, path: str | bytes) -> os.stat_result:

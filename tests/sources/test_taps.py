@@ -126,6 +126,18 @@ def test_listed_files_come_in_the_order_of_their_names_when_held(tmp_path):
     assert run(tmp_path, program, "file-order")["value"] == [sorted("qwertyuiop")] * 2
 
 
+def test_folders_that_are_only_deleted_are_not_noted(tmp_path):
+    """A temporary folder lists itself to delete what is in it; the order of that reaches no number."""
+    program = """
+        import os, shutil, tempfile
+        value = None
+        with tempfile.TemporaryDirectory() as folder:
+            os.makedirs(os.path.join(folder, "a", "b"))
+        shutil.rmtree(tempfile.mkdtemp())
+    """
+    assert "file-order" not in {entry[0] for entry in run(tmp_path, program)["noted"]}
+
+
 def test_results_come_in_the_order_of_submission_when_held(tmp_path):
     program = """
         import time
