@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from detaudit.compare.align import Pair, align
+from detaudit.compare.evaluations import Evaluations, is_evaluation
 from detaudit.compare.first import choose, choose_in_lone_step, divergence
 from detaudit.compare.significance import CORE, SHIFTING, decides, is_numeric
 from detaudit.model.result import Divergence
@@ -118,6 +119,7 @@ class Walk:
     places: Collection[Place] | None = None
     """If given, only events at these places count."""
     found: StreamDifference = field(init=False)
+    evaluations: Evaluations = field(default_factory=Evaluations, init=False)
 
     def __post_init__(self) -> None:
         self.found = StreamDifference(self.thread)
@@ -133,6 +135,8 @@ class Walk:
                 self.found.events += min(_events(ours), _events(theirs))
             else:
                 self._open(heads)
+        # It came before every other fault, or it would not have been noted.
+        self.found.fault = self.evaluations.fault() or self.found.fault
         return self.found
 
     @property
@@ -156,6 +160,7 @@ class Walk:
         self.found.events += sum(not pair.missing for pair in pairs)
         self.found.trains |= any(_trains(pair.event.place) for pair in pairs)
         differing = [pair for pair in pairs if not pair.agrees and self._counts(pair.event.place)]
+        self.evaluations.see(differing)
         self._note_texts(differing, index)
         self._note_weights(pairs, index)
         numeric = [pair for pair in differing if is_numeric(pair.event.place.kind)]
@@ -192,9 +197,21 @@ class Walk:
         if self.found.earliest is None and (is_fault or any(pair.missing for pair in numeric)):
             chosen = self._choose(numeric, heads)
             self.found.earliest = divergence(chosen, self.thread.label, index)
-        if is_fault and self.found.fault is None:
-            fault = divergence(choose(values), self.thread.label, index)
-            self.found.fault = self.found.earliest if fault == self.found.earliest else fault
+        if is_fault:
+            self._note_fault(values, index)
+
+    def _note_fault(self, values: list[Pair], index: int) -> None:
+        """Keep the first fault, and before it the first one that is of an evaluation alone."""
+        decisive = [pair for pair in values if _is_decisive(pair)]
+        only_evaluated = all(is_evaluation(pair) for pair in decisive)
+        if self.found.fault is not None or (only_evaluated and self.evaluations.first is not None):
+            return
+        fault = divergence(choose(values), self.thread.label, index)
+        fault = self.found.earliest if self.found.earliest == fault else fault
+        if only_evaluated:
+            self.evaluations.keep(fault, decisive)
+        else:
+            self.found.fault = fault
 
     @staticmethod
     def _choose(numeric: list[Pair], heads: Heads) -> Pair:

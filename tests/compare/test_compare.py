@@ -26,8 +26,9 @@ THREAD = ("main", "worker", StreamRole.THREAD)
 WORKER = ("loader-worker-0", "main", StreamRole.LOADER_WORKER)
 
 
-def evaluation(value="e"):
-    return [model_input("x", "eval"), module("conv", "x", value, "eval"), module("", "x", value, "eval")]
+def evaluation(value="e", line=7):
+    outermost = module("", "x", value, "eval", line=line)
+    return [model_input("x", "eval"), module("conv", "x", value, "eval"), outermost]
 
 
 def fill(run, steps=4, change_from=99, extra=None, **changes):
@@ -137,9 +138,17 @@ def test_evaluations_that_differ_with_no_extra_one_before_are_a_fault(runs, comp
     assert result.first.event.place.module == "conv"
 
 
-def test_evaluations_that_differ_before_the_extra_one_are_a_fault(runs, compared):
+def test_evaluations_by_the_clock_may_see_other_numbers_each_time(runs, compared):
+    """A line that evaluates at other steps in each run is a preview: what it shows trains nothing."""
+    fill(runs[0], extra={1: evaluation("one"), 2: evaluation("two")})
+    fill(runs[1], extra={1: evaluation("other"), 3: evaluation("another")})
+    assert compared(*runs).equal
+
+
+def test_evaluations_that_differ_before_one_more_on_another_line_are_a_fault(runs, compared):
+    """The best score so far decides whether the model is tested: the scores are the fault."""
     fill(runs[0], extra={1: evaluation("e")})
-    fill(runs[1], extra={1: evaluation("noise"), 3: evaluation("e")})
+    fill(runs[1], extra={1: evaluation("noise"), 3: evaluation("e", line=90)})
     result = compared(*runs)
     assert not result.equal
     assert result.first.step == 1
