@@ -186,6 +186,15 @@ def _memory(fault: Fault) -> Naming:
     )
 
 
+def _leftovers(fault: Fault) -> Naming:
+    # Whether a file is there is asked for before it is read; the line that reads it is the one to name.
+    read = [pair.entry for pair in fault.pairs if pair.entry.operation == leftovers.READS]
+    entry = telling(fault, read) or telling(fault)
+    if entry is None:
+        return bare(fault, "cached-state")
+    return at(fault, "cached-state", entry, f"a file that an earlier run left is picked up: {entry.shown}")
+
+
 _NAMERS: dict[str, Callable[[Fault], Naming]] = {
     entropy.NAME: _from_outside,
     clock.NAME: _from_outside,
@@ -210,6 +219,6 @@ _NAMERS: dict[str, Callable[[Fault], Naming]] = {
     kernels.NAME: _kernel,
     kernels.ONE_THREAD: _kernel,
     memory.NAME: _memory,
-    leftovers.NAME: _plain("cached-state", "a file that an earlier run left is picked up: {entry.shown}"),
+    leftovers.NAME: _leftovers,
 }
 assert addresses.NAME in _NAMERS  # noqa: S101 - one name for what two files tap

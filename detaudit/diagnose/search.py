@@ -108,7 +108,15 @@ class Search:
         if self.settled is None and ranked and ranked[0].source in BEYOND_CONTROL:
             # What threads and processes wait for among themselves cannot always be put in order.
             self._found(ranked[0], closer, comparison, (pairs - differing, pairs))
+            if closer.comparison is None:
+                self._take_from_trials(self.faults[-1])
         return None
+
+    def _take_from_trials(self, fault: Fault) -> None:
+        """Where the runs that were looked at closely agree, a trial that differs has the ledgers to go by."""
+        seen = next((one for one in self.laboratory.trials if one.different is not None), None)
+        if seen is not None and seen.different is not None:
+            fault.comparison, fault.all_pairs = seen.different, seen.ledgers
 
     def _try(self, source: str, needed: int) -> Trial:
         """Hold one more source; once more with a slower clock, if the run was over before it began."""
