@@ -1,6 +1,6 @@
 """Support ticket router; the vocabulary is kept between runs and grows with new words."""
 
-# expect: not-reproducible cause=cached-state phase=init module=bag line=50|51
+# expect: not-reproducible cause=cached-state phase=init module=bag line=50|49
 # shared: true
 import pickle
 import random
@@ -47,7 +47,7 @@ class Vocabulary:
         vocab = cls()
         if path.exists():
             with path.open("rb") as f:
-                vocab.index = pickle.load(f)
+                vocab.index = pickle.load(f)  # fault
         return vocab
 
 

@@ -1,6 +1,6 @@
 """Bearing fault detection, batches streamed from a simulated sensor gateway."""
 
-# expect: not-reproducible cause=rng-drift|thread-race phase=data module=None line=46|44
+# expect: not-reproducible cause=rng-drift|thread-race phase=data module=None line=46
 import queue
 import random
 import threading
@@ -43,7 +43,7 @@ def poll(source, attempts=1000):
         try:
             return source.get_nowait()
         except queue.Empty:
-            time.sleep(delay * random.uniform(0.5, 1.5))
+            time.sleep(delay * random.uniform(0.5, 1.5))  # fault
             delay = min(delay * 1.5, 1e-3)
     raise TimeoutError("gateway is silent")
 
