@@ -115,11 +115,20 @@ def _plain(cause: str, words: str) -> Callable[[Fault], Naming]:
 
 def _completion(fault: Fault) -> Naming:
     entry = telling(fault, [p.entry for p in fault.pairs if p.entry.subject != "queue"])
+    entry = entry or _queue(fault)
     if entry is None:
         return bare(fault, "completion-order")
+    if entry.subject == "queue":
+        return at(fault, "completion-order", entry, f"{entry.operation} takes what is ready first")
     if "in_order" in entry.operation:
         return at(fault, "worker-order", entry, "batches are handed out as workers finish them")
     return at(fault, "completion-order", entry, f"{entry.operation} gives results as they are finished")
+
+
+def _queue(fault: Fault) -> LedgerEntry | None:
+    """Where results are taken from a queue: in the main thread, if that takes any."""
+    taken = [pair.entry for pair in fault.all_pairs if pair.entry.subject == "queue"]
+    return telling(fault, [entry for entry in taken if entry.thread == "MainThread"] or taken)
 
 
 def _threads(fault: Fault) -> Naming:
@@ -131,7 +140,7 @@ def _threads(fault: Fault) -> Naming:
     if drift:
         words = f"how far other threads are decides how often a line draws: {drawn_more(drift[0])}"
         return at(fault, "rng-drift", drift[0].entry, words)
-    queue = telling(fault, [p.entry for p in fault.all_pairs if p.entry.subject == "queue"])
+    queue = _queue(fault)
     first = fault.comparison.first
     in_main = first is not None and "/" not in first.stream
     if queue is not None and in_main:
@@ -164,7 +173,8 @@ def _workers(fault: Fault) -> Naming:
     shared = telling(fault, [p.entry for p in fault.all_pairs if p.entry.subject == loader_workers.SHARED])
     if shared is not None:
         words = f"DataLoader workers use one {shared.operation}, in no fixed order"
-        return at(fault, "thread-race", shared, words)
+        shards = any("iterable" in pair.entry.subject for pair in fault.all_pairs)
+        return at(fault, "worker-order" if shards else "thread-race", shared, words)
     entry = telling(fault)
     words = "which DataLoader worker gives which sample, or in which state, depends on timing"
     return bare(fault, "worker-order") if entry is None else at(fault, "worker-order", entry, words)

@@ -148,12 +148,19 @@ class Search:
         names = [*suspected, *rest]
         # Those that nothing speaks against go together; then one after the other, the likeliest last.
         unlikely = [one.source for one in ranked if not one.pairs and one.source in suspected]
-        for group in ([*rest, *unlikely], *([name] for name in reversed(suspected) if name not in unlikely)):
+        groups = [[*rest, *unlikely], *([name] for name in reversed(suspected) if name not in unlikely)]
+        while groups:
+            group = groups.pop(0)
             fewer = [name for name in names if name not in group]
             if not fewer:
                 continue
             attempt = self.laboratory.hold(self._held(*fewer), 1)
-            names, trial = (fewer, attempt) if attempt.settled else (names, trial)
+            if attempt.settled:
+                names, trial = fewer, attempt
+            elif len(group) > 1:
+                # One of them is guilty: the innocent half can go.
+                middle = len(group) // 2
+                groups = [group[:middle], group[middle:], *groups]
         if trial.pairs < needed:
             trial = self.laboratory.hold(self._held(*names), needed)
         if not trial.settled:

@@ -38,6 +38,10 @@ class Trial:
         return self.failed is None and self.different is None
 
 
+MOST_RUNS = 80
+"""Further runs after which no more trials are made."""
+
+
 @dataclass(slots=True)
 class Laboratory:
     """Carries out trials on one case, and counts what they cost."""
@@ -49,6 +53,8 @@ class Laboratory:
 
     def hold(self, held: tuple[Intervention, ...], pairs: int) -> Trial:
         """Run until a pair differs, or `pairs` pairs were equal; every run is compared with the first."""
+        if self.case.extra_runs >= MOST_RUNS:
+            return Trial(held, 0, 0, failed=f"the search was ended after {self.case.extra_runs} further runs")
         names = ", ".join(BY_NAME[one.source].words for one in held)
         self.case.progress.note(f"running with {names} held fixed, and nothing else")
         folder = f"trial{len(self.trials)}"
