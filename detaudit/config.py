@@ -9,136 +9,18 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 
 from detaudit.errors import UsageError
+from detaudit.options import BY_NAME, OPTIONS, PREFIX, Option, Settings, Value
 
-PREFIX = "DETAUDIT_"
 RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_DEBUG"})
 RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
-LARGEST_SEED = 2**32 - 1
-"""numpy takes no larger one."""
-FOLDERS = ("keep", "repro", "fix")
-PERTURBATIONS = (
-    "hash-seed",
-    "file-order",
-    "clock",
-    "fresh-memory",
-    "thread-schedule",
-    "addresses",
-    "threads",
-    "working-directory",
-    "locale-and-time-zone",
-    "environment",
-)
-"""What can be made to vary: the names of sources. These are known without importing them."""
+PATHS = ("keep", "repro", "fix", "lock")
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}
 """How the environment says yes and no."""
-
-Value = int | float | str
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All options, resolved."""
-
-    runs: int = 2
-    steps: int | None = None
-    level: str = "auto"
-    seed: int = 0
-    timeout: float | None = None
-    jobs: int = 1
-    diagnose: bool = True
-    """Whether to look for the cause where runs differ."""
-    repro: Path | None = None
-    """Where scripts go that make a nondeterministic operator differ by itself."""
-    fix: Path | None = None
-    """Where a patched copy of the target goes."""
-    perturb: str | None = None
-    """What is changed, one thing at a time, where the runs agree: names, or `all`."""
-    keep: Path | None = None
-    json: str | None = None
-    """Where the JSON result goes; `-` is standard output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One setting: its name in files, `--name` on the command line, `DETAUDIT_NAME` in the environment.
-
-    One of the type bool is true or false in files, 1 or 0 in the environment, `--name` or `--no-name` on the
-    command line.
-    """
-
-    name: str
-    type: type[Value]
-    metavar: str
-    help: str
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
-    several: tuple[str, ...] = ()
-    """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
-    is_path: bool = False
-    """True if it names a file or folder; one in a configuration file is relative to that file."""
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return PREFIX + self.name.upper()
-
-
-OPTIONS = (
-    Option("runs", int, "N", "how many times the target is run (default: 2)", least=2),
-    Option("steps", int, "N", "stop each run after N steps (default: when it ends by itself)", least=1),
-    Option(
-        "level",
-        str,
-        "LEVEL",
-        "how much is recorded: step, layer, op, or auto (default): layer, then op where the runs differ",
-        choices=("auto", "step", "layer", "op"),
-    ),
-    Option(
-        "seed",
-        int,
-        "N",
-        "seed for targets that do not seed themselves (default: 0)",
-        least=0,
-        most=LARGEST_SEED,
-    ),
-    Option(
-        "timeout", float, "SECONDS", "how long one run may take (default: as long as it likes)", least=0.001
-    ),
-    Option("jobs", int, "N", "how many runs at a time (default: 1)", least=1),
-    Option("diagnose", bool, "", "where runs differ, look for the cause, or do not (default: look)"),
-    Option(
-        "repro",
-        str,
-        "FOLDER",
-        "write a script there that shows a nondeterministic operator by itself",
-        is_path=True,
-    ),
-    Option(
-        "fix",
-        str,
-        "FOLDER",
-        "write a patched copy of the target there, where the change is a mechanical one, and check it",
-        is_path=True,
-    ),
-    Option(
-        "perturb",
-        str,
-        "NAME,...",
-        "where the runs agree, change what should not matter, one thing at a time, and run again: all (which "
-        f"--perturb by itself means), or any of {', '.join(PERTURBATIONS)}",
-        several=PERTURBATIONS,
-    ),
-    Option("keep", str, "FOLDER", "keep the traces and the output of the runs there", is_path=True),
-    Option("json", str, "FILE", "write the result as JSON there; - is standard output", is_path=True),
-)
-
-BY_NAME = {option.name: option for option in OPTIONS}
 
 
 def resolve(
@@ -162,7 +44,7 @@ def resolve(
         **from_environment(os.environ if environment is None else environment),
         **{name: checked(BY_NAME[name], value, f"--{name}") for name, value in typed.items()},
     }
-    folders = {name: Path(str(merged[name])) for name in FOLDERS if name in merged}
+    folders = {name: Path(str(merged[name])) for name in PATHS if name in merged}
     return Settings(**{**merged, **folders})  # type: ignore[arg-type]
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.config import OPTIONS, Settings, defaults, resolve
+from detaudit.config import defaults, resolve
 from detaudit.errors import UsageError
+from detaudit.options import OPTIONS, Settings
 
 
 def settings(folder, text=None, environment=None, **given):

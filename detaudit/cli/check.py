@@ -14,7 +14,10 @@ from detaudit.report.output import check_destinations, check_folder
 if TYPE_CHECKING:
     import argparse
 
-    from detaudit.config import Settings
+    from detaudit.model.plan import TargetRef
+    from detaudit.model.result import AuditResult
+    from detaudit.options import Settings
+    from detaudit.run.progress import Progress
 
 SETTINGS = (
     "runs",
@@ -28,7 +31,15 @@ SETTINGS = (
     "repro",
     "fix",
     "keep",
+    "lock",
+    "tolerance",
+    "against",
+    "link",
     "json",
+    "markdown",
+    "junit",
+    "sarif",
+    "github",
 )
 
 
@@ -44,12 +55,27 @@ def run(arguments: argparse.Namespace) -> int:
     settings = resolve(vars(arguments))
     check_destinations([settings.json])
     _check_folders(settings)
+    with progress_on_stderr() as progress:
+        result = _audit(target, settings, progress)
+    return answer(result, settings.json)
+
+
+def _audit(target: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
+    """Repeat the target, or hold it against what was recorded before."""
+    if settings.lock is not None and settings.against is not None:
+        raise UsageError("usage", "both --lock and --against are given", "hold against one of them at a time")
     # Imported late: everything that is wrong with the command line is told at once.
+    if settings.lock is not None:
+        from detaudit.reference.lock import audit_against_lock
+
+        return audit_against_lock(target, settings, progress)
+    if settings.against is not None:
+        from detaudit.reference.commit import audit_against_commit
+
+        return audit_against_commit(target, settings, progress)
     from detaudit.diagnose.audit import audit
 
-    with progress_on_stderr() as progress:
-        result = audit(target, settings, progress)
-    return answer(result, settings.json)
+    return audit(target, settings, progress)
 
 
 def _check_folders(settings: Settings) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from detaudit.config import BY_NAME, parse
+from detaudit.config import parse
 from detaudit.errors import UsageError
 from detaudit.model.plan import TargetRef
+from detaudit.options import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from detaudit.config import Option
+    from detaudit.options import Option
 
 
 class Once(argparse.Action):

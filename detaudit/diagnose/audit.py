@@ -20,7 +20,6 @@ from detaudit.compare.result import (
     summarize_run,
     why_unverified,
 )
-from detaudit.config import Settings
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
 from detaudit.diagnose.elaborate import elaborate
@@ -33,6 +32,7 @@ from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import AuditResult, Comparison, Notice, TargetSummary, Verdict
 from detaudit.model.trace import Level
+from detaudit.options import Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
 from detaudit.target.find import find_target

@@ -96,6 +96,8 @@ class RunPlan:
     """Sources that are made to vary."""
     capture: Capture | None = None
     """At level `op`: the call whose arguments are saved, in the run's folder."""
+    sketches: bool = False
+    """Whether sketches of the values are recorded beside their digests."""
     import_from: Path | None = None
     """A folder to look for imports in besides that of the target: where the original of a copy is."""
     call: str | None = None

@@ -188,6 +188,50 @@ class Perturbation:
     first_difference: str | None = None
 
 
+class ReferenceState(StrEnum):
+    """How a run stands to a reference."""
+
+    EQUAL = "equal"
+    """The same bits."""
+    WITHIN_TOLERANCE = "within-tolerance"
+    """Not the same bits, or no bits that could be held; the numbers are as near as was asked for."""
+    DIFFERS = "differs"
+    NOT_COMPARABLE = "not-comparable"
+    """The reference holds for another environment, or not for this target."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceComparison:
+    """A run held against what was recorded before: a lock, or the same target at another commit."""
+
+    kind: str
+    """`lock` or `commit`."""
+    name: str
+    """The lock's file, or the git reference, as it was given."""
+    state: ReferenceState
+    commit: str | None
+    """Full hash of the commit that the reference is of; None where git does not know."""
+    difference: str | None
+    """`structural` (a layer, a step, a tensor's shape) or `numeric`; None where nothing differs."""
+    first: Origin | None
+    """Where they first differ; `run` names the reference and the run."""
+    differing: int
+    """How many of the things that both have differ."""
+    compared: int
+    """How many things both have: weights, gradients, outputs and batches of layers, per step."""
+    relative: float | None
+    """The largest relative difference of one thing, estimated from sketches; None where there is none to
+    tell from."""
+    tolerance: float | None
+    environment: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Settings that are not the same: theirs, ours."""
+    only_there: tuple[str, ...] = ()
+    """Layers that only the reference has."""
+    only_here: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    """Lines of the repository that changed since, as `file:first-last`."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuditResult:
     """The answer to `detaudit check` and `detaudit diff`."""
@@ -204,6 +248,8 @@ class AuditResult:
     """Runs beyond the first ones: what looking for the cause has cost."""
     perturbed: tuple[Perturbation, ...] = field(default=())
     """The changes that `--perturb` made, in their order."""
+    references: tuple[ReferenceComparison, ...] = field(default=())
+    """What the run was held against: a lock, another commit."""
     notices: tuple[Notice, ...] = field(default=())
 
     @property

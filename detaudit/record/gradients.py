@@ -12,7 +12,8 @@ from detaudit.digest.tensor import tensor_digest
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.record.identity import IdentitySet
 from detaudit.record.names import Names, TensorName
-from detaudit.record.recorder import Recorder, digest_or_none, observing
+from detaudit.record.observing import digest_or_none, observing
+from detaudit.record.recorder import Recorder
 
 
 @dataclass(slots=True)

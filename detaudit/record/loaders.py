@@ -15,7 +15,8 @@ from detaudit.digest.value import split_digest
 from detaudit.model.data import LoaderIteration
 from detaudit.model.trace import Batch, Kind, Phase
 from detaudit.record.identity import IdentityMap
-from detaudit.record.recorder import Recorder, observing
+from detaudit.record.observing import observing
+from detaudit.record.recorder import Recorder
 from detaudit.record.sampling import Lengths, sampling_of
 
 
@@ -181,6 +182,7 @@ class Loaders:
         name, site = f"{iteration.facts.dataset} (loader {iteration.facts.loader})", recorder.sites.here()
         key = recorder.key(Phase.DATA, Kind.BATCH, "", None, name)
         sequence = recorder.add(stream, key, numbers, site=site)
+        recorder.sketch(numbers, data)
         if text is not None:
             recorder.add(stream, recorder.key(Phase.DATA, Kind.BATCH_TEXT, "", None, name), text, site=site)
         batch = Batch(

@@ -17,7 +17,8 @@ from detaudit.digest.value import call_digest, value_digest
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.record.gradients import Gradients
 from detaudit.record.names import ModuleName, Names
-from detaudit.record.recorder import Recorder, digest_or_none, observing
+from detaudit.record.observing import digest_or_none, observing
+from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights

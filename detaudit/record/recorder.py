@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import sqlite3
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterable
 
-from torch._C import DisableTorchFunction
-
-from detaudit.digest.tensor import UndigestableError
+from detaudit.digest.sketch import sketch
 from detaudit.model.trace import Kind, Phase, Place, StreamRole
 from detaudit.record.generators import Generators
 from detaudit.record.session import Session
@@ -23,9 +18,6 @@ from detaudit.record.stream import PART_EVENTS, StreamState
 from detaudit.sources.ledger import Entry, Ledger
 from detaudit.trace.layout import LOCATION, NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
-
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
 
 
 class StopAfterSteps(SystemExit):
@@ -58,6 +50,8 @@ class Recorder:
         self._backward_owners: list[StreamState] = []
         self._process_name: str | None = None
         self._described = False
+        self._sketched: set[bytes] = set()
+        """Digests of the values in this trace that have a sketch; few, since few steps are recorded so."""
 
     @property
     def in_window(self) -> bool:
@@ -135,6 +129,14 @@ class Recorder:
         """The open trace, for the origin of batches."""
         return self._open()
 
+    def sketch(self, digest: bytes, value: object) -> None:
+        """Note the sketch of a value that was digested, if sketches are asked for."""
+        if self.session.sketches and digest not in self._sketched:
+            self._sketched.add(digest)
+            made = sketch(value)
+            if made is not None:
+                self._open().add_sketch(digest, made)
+
     def problem(self, text: str) -> None:
         """Note something that kept the recorder from seeing everything."""
         self.problems[text] = None
@@ -159,6 +161,7 @@ class Recorder:
         self._backward_owners = []
         self._process_name = None
         self._described = False
+        self._sketched = set()
         self.sites.announce_to(None)
 
     def name_process(self, name: str, role: StreamRole) -> None:
@@ -266,35 +269,3 @@ class Recorder:
         writer.set_meta("environment", environment())
         writer.set_meta("overhead_seconds", self.seconds)
         writer.set_meta("problems", list(self.problems))
-
-
-def observing(
-    recorder: Recorder, hook: Callable[_Arguments, _Result]
-) -> Callable[_Arguments, _Result | None]:
-    """Wrap a hook: it is timed, and an error in it ends the recording but never the user's program."""
-
-    @functools.wraps(hook)
-    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result | None:
-        if not recorder.active:
-            return None
-        start = time.perf_counter()
-        try:
-            # A function mode of the program's own is not to see what is done here.
-            with DisableTorchFunction():
-                return hook(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
-            recorder.fail(error)
-            return None
-        finally:
-            recorder.seconds += time.perf_counter() - start
-
-    return guarded
-
-
-def digest_or_none(recorder: Recorder, digest: Callable[[Any], bytes], value: object) -> bytes | None:
-    """Digest a value; where it has no digest, note that and return None."""
-    try:
-        return digest(value)
-    except UndigestableError as error:
-        recorder.problem(f"not compared: {error}")
-        return None

@@ -17,7 +17,8 @@ from torch.utils.data import (
 )
 
 from detaudit.record.identity import IdentityMap
-from detaudit.record.recorder import Recorder, observing
+from detaudit.record.observing import observing
+from detaudit.record.recorder import Recorder
 
 _RANGE = type(iter(range(0)))
 

@@ -40,6 +40,8 @@ class Session:
     held: tuple[Intervention, ...] = ()
     varied: tuple[Intervention, ...] = ()
     capture: Capture | None = None
+    sketches: bool = False
+    """Whether sketches of the values are recorded beside their digests."""
     forks: int = 0
     """How many forks lie between the process that started this program and this one."""
 
@@ -106,4 +108,5 @@ def load_session(path: str, *, is_main: bool) -> Session:
         held=tuple(_intervention(one) for one in values["held"]),
         varied=tuple(_intervention(one) for one in values["varied"]),
         capture=None if capture is None else Capture(**capture),
+        sketches=values["sketches"],
     )

@@ -16,7 +16,8 @@ from detaudit.digest.tensor import tensor_digest
 from detaudit.digest.value import value_digest
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.names import Names
-from detaudit.record.recorder import Recorder, digest_or_none, observing
+from detaudit.record.observing import digest_or_none, observing
+from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.weights import Weights
 

@@ -13,7 +13,8 @@ from detaudit.model.trace import Kind, Phase
 from detaudit.record.gradients import Gradients
 from detaudit.record.identity import IdentityMap, IdentitySet
 from detaudit.record.names import Names, TensorName
-from detaudit.record.recorder import Recorder, digest_or_none
+from detaudit.record.observing import digest_or_none
+from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 
 

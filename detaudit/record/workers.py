@@ -14,7 +14,8 @@ from torch.utils.data._utils import worker as torch_worker
 from detaudit.digest.value import split_digest
 from detaudit.model.trace import Kind, Phase, StreamRole
 from detaudit.record.held import WorkerGenerators
-from detaudit.record.recorder import Recorder, observing
+from detaudit.record.observing import observing
+from detaudit.record.recorder import Recorder
 
 _torch_worker_loop = torch_worker._worker_loop
 

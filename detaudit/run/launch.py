@@ -199,6 +199,7 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "ledger": plan.ledger,
         "held": [asdict(one) for one in plan.held],
         "varied": [asdict(one) for one in plan.varied],
+        "sketches": plan.sketches,
         "capture": None if plan.capture is None else asdict(plan.capture),
     }
     try:

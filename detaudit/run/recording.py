@@ -6,10 +6,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from detaudit.config import Settings
 from detaudit.errors import OutputError
 from detaudit.model.plan import RunOutcome, RunPlan, TargetRef
 from detaudit.model.trace import Level
+from detaudit.options import Settings
 from detaudit.run.launch import collect, launched
 from detaudit.run.progress import Progress
 from detaudit.run.runner import watch

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from detaudit.errors import TraceError
 from detaudit.model.data import Fetch, LoaderIteration
 from detaudit.model.trace import GeneratorState
-from detaudit.trace.reader import RECORD_AGAIN, TraceReader
+from detaudit.trace.reader import TraceReader
 
 _ITERATIONS = (
     "SELECT loader, iteration, dataset, sampler, shuffles, covers, iterable, droppable, length, "
@@ -68,7 +67,7 @@ def _numbers(reader: TraceReader, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(number) for number in text.split(",") if number)
     except ValueError as error:
-        raise _damaged(reader, "the process numbers of a loader's workers") from error
+        raise reader.damaged("the process numbers of a loader's workers") from error
 
 
 def _states(reader: TraceReader, text: str) -> tuple[GeneratorState, ...]:
@@ -76,8 +75,4 @@ def _states(reader: TraceReader, text: str) -> tuple[GeneratorState, ...]:
     try:
         return tuple(GeneratorState(name, bytes.fromhex(digest)) for name, _, digest in pairs)
     except ValueError as error:
-        raise _damaged(reader, "the generator states of a worker") from error
-
-
-def _damaged(reader: TraceReader, detail: str) -> TraceError:
-    return TraceError("trace-damaged", f"{reader.path} is damaged: {detail}", RECORD_AGAIN)
+        raise reader.damaged("the generator states of a worker") from error

@@ -11,12 +11,13 @@ import struct
 
 import xxhash
 
+from detaudit.model.sketch import BUCKETS
 from detaudit.model.trace import Place, Site
 
 APPLICATION_ID = 0x64744175
 """Written into the SQLite header, so that another database is not taken for a trace."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 HEADER_SIZE = 100
 """Bytes of the SQLite header."""
@@ -26,6 +27,9 @@ IDENTITY = struct.Struct("<8s16s16s")
 
 LOCATION = struct.Struct("<8sI")
 """Site key, sequence number of one event."""
+
+PROJECTION = struct.Struct(f"<{BUCKETS}d")
+"""The sums of a sketch."""
 
 NO_DIGEST = bytes(16)
 """Stands for "nothing to compare here"; a real digest is never all zero in practice."""
@@ -75,6 +79,10 @@ TABLES = {
         "sequence INTEGER NOT NULL, source TEXT NOT NULL, operation TEXT NOT NULL, subject TEXT NOT NULL, "
         "phase TEXT NOT NULL, site BLOB NOT NULL, count INTEGER NOT NULL, amount INTEGER NOT NULL, "
         "digest BLOB NOT NULL, shown TEXT NOT NULL)"
+    ),
+    "sketches": (
+        "CREATE TABLE sketches (digest BLOB PRIMARY KEY, norm REAL NOT NULL, total REAL NOT NULL, "
+        "count INTEGER NOT NULL, not_finite INTEGER NOT NULL, projection BLOB NOT NULL) WITHOUT ROWID"
     ),
 }
 

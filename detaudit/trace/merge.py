@@ -42,6 +42,7 @@ def _copy(connection: sqlite3.Connection, streams: tuple[Stream, ...]) -> None:
     execute = connection.execute
     execute("INSERT OR IGNORE INTO places SELECT * FROM other.places")
     execute("INSERT OR IGNORE INTO sites SELECT * FROM other.sites")
+    execute("INSERT OR IGNORE INTO sketches SELECT * FROM other.sketches")
     process = _free_name(connection, streams[0].process) if streams else ""
     for stream in streams:
         ((number,),) = execute("SELECT COALESCE(MAX(id), 0) + 1 FROM streams")

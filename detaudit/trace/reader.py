@@ -75,7 +75,7 @@ class TraceReader:
         try:
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
         except sqlite3.Error as error:
-            raise self._damaged(str(error)) from error
+            raise self.damaged(str(error)) from error
         try:
             self._check_header()
         except BaseException:
@@ -115,7 +115,7 @@ class TraceReader:
                 problems=tuple(str(problem) for problem in meta.get("problems") or ()),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged(f"its header is not readable ({error!r})") from error
+            raise self.damaged(f"its header is not readable ({error!r})") from error
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
@@ -127,7 +127,7 @@ class TraceReader:
                 Stream(number, StreamRole(role), process, thread) for number, role, process, thread in rows
             ]
         except ValueError as error:
-            raise self._damaged(str(error)) from error
+            raise self.damaged(str(error)) from error
         return tuple(sorted(streams, key=lambda stream: (stream.role is not StreamRole.MAIN, stream.id)))
 
     @cached_property
@@ -174,7 +174,7 @@ class TraceReader:
         if not rows:
             raise KeyError(index)
         if any(xxhash.xxh3_128_digest(row[5]) != row[2] for row in rows):
-            raise self._damaged(f"the events of step {index} do not fit their digest")
+            raise self.damaged(f"the events of step {index} do not fit their digest")
         head = self._head(rows)
         events = [event for row in rows for event in self._events(row[3], row[5], row[6])]
         return Step(stream, index, head.complete, head.digest, tuple(events), head.generators)
@@ -189,7 +189,7 @@ class TraceReader:
             if samples is not None and not (
                 isinstance(samples, list) and all(isinstance(sample, int) for sample in samples)
             ):
-                raise self._damaged("the samples of a batch are not a list of numbers")
+                raise self.damaged("the samples of a batch are not a list of numbers")
             given = None if samples is None else tuple(samples)
             yield Batch(sequence, loader, iteration, number, worker, given, step, content)
 
@@ -202,18 +202,18 @@ class TraceReader:
             try:
                 states.append(GeneratorState(name, bytes.fromhex(text)))
             except ValueError as error:
-                raise self._damaged(f"generator states of step {step}") from error
+                raise self.damaged(f"generator states of step {step}") from error
         digest = step_digest([part[2] for part in parts])
         return StepHead(step, complete, digest, sum(part[3] for part in parts), tuple(states))
 
     def _events(self, count: int, identity: bytes, location: bytes) -> Iterator[Event]:
         if len(identity) != count * IDENTITY.size or len(location) != count * LOCATION.size:
-            raise self._damaged("a step's events are cut")
+            raise self.damaged("a step's events are cut")
         pairs = zip(IDENTITY.iter_unpack(identity), LOCATION.iter_unpack(location), strict=True)
         for (key, inputs, outputs), (site, sequence) in pairs:
             place = self._places.get(key)
             if place is None:
-                raise self._damaged("an event names a place that is not in the file")
+                raise self.damaged("an event names a place that is not in the file")
             yield Event(place, self.sites.get(site), sequence, _optional(inputs), _optional(outputs))
 
     @cached_property
@@ -223,7 +223,7 @@ class TraceReader:
         try:
             return {row[0]: Place(Phase(row[1]), Kind(row[2]), row[3], row[4], row[5]) for row in rows}
         except ValueError as error:
-            raise self._damaged(str(error)) from error
+            raise self.damaged(str(error)) from error
 
     @cached_property
     def sites(self) -> dict[bytes, Site]:
@@ -248,7 +248,7 @@ class TraceReader:
         # SQLite fills up what is missing of the last page; a write-ahead log may hold it.
         has_log = self.path.with_name(self.path.name + "-wal").exists()
         if not has_log and self.path.stat().st_size < database_size(start):
-            raise self._damaged("it is cut")
+            raise self.damaged("it is cut")
 
     def _check_header(self) -> None:
         ((version,),) = self.rows("PRAGMA user_version")
@@ -261,25 +261,26 @@ class TraceReader:
         # Exactly the tables that the writer makes: a view or a trigger could run on reading.
         found = dict(self.rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
         if found != TABLES:
-            raise self._damaged("its tables are not those of a trace")
+            raise self.damaged("its tables are not those of a trace")
 
     def rows(self, query: str, *values: object, types: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Run a query and check its types: a column of SQLite can hold any, whatever was declared."""
         try:
             for row in self._connection.execute(query, values):
                 if types and not all(map(isinstance, row, types)):
-                    raise self._damaged("a field has the wrong type")
+                    raise self.damaged("a field has the wrong type")
                 yield row
         except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
-            raise self._damaged(str(error)) from error
+            raise self.damaged(str(error)) from error
 
     def _json(self, text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON can hold
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._damaged("a field is not JSON") from error
+            raise self.damaged("a field is not JSON") from error
 
-    def _damaged(self, detail: str) -> TraceError:
+    def damaged(self, detail: str) -> TraceError:
+        """The error that says so."""
         return TraceError("trace-damaged", f"{self.path} is damaged: {detail}", RECORD_AGAIN)
 
 

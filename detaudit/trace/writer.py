@@ -16,8 +16,9 @@ from pathlib import Path
 import xxhash
 
 from detaudit.model.data import LoaderIteration
+from detaudit.model.sketch import Sketch
 from detaudit.model.trace import Batch, Place, Site, StreamRole
-from detaudit.trace.layout import APPLICATION_ID, FORMAT_VERSION, LOCATION, TABLES
+from detaudit.trace.layout import APPLICATION_ID, FORMAT_VERSION, LOCATION, PROJECTION, TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,12 @@ class TraceWriter:
         """Note an entry of the ledger, as `layout.TABLES` has its columns."""
         cells = tuple(_text(cell) if isinstance(cell, str) else cell for cell in row)
         self._pending.append(("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", cells))
+
+    def add_sketch(self, digest: bytes, sketch: Sketch) -> None:
+        """Note the sketch of the value that has this digest."""
+        projection = PROJECTION.pack(*sketch.projection)
+        row = (digest, sketch.norm, sketch.total, sketch.count, sketch.not_finite, projection)
+        self._pending.append(("INSERT OR IGNORE INTO sketches VALUES (?,?,?,?,?,?)", row))
 
     def set_meta(self, key: str, value: object) -> None:
         """Set one entry of the header; `value` must be what JSON can hold."""

@@ -9,9 +9,9 @@ from types import ModuleType
 
 import pytest
 
-from detaudit.config import Settings
 from detaudit.errors import RunError
 from detaudit.model.plan import TargetRef
+from detaudit.options import Settings
 from tests.results import differing, equal, unverified
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.config import Settings
 from detaudit.diagnose.audit import audit
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import Verdict
+from detaudit.options import Settings
 from detaudit.run.progress import Silence
 
 PRODUCT = """

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.config import Settings
 from detaudit.diagnose.audit import audit
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis
@@ -16,6 +15,7 @@ from detaudit.diagnose.fixing import apply, fix, new_line, refuse_occupied
 from detaudit.errors import OutputError
 from detaudit.model.plan import RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.trace import Level, Site
+from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from detaudit.target.find import find_target
 from tests.results import finding

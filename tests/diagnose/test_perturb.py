@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.config import Settings
 from detaudit.diagnose.audit import audit
 from detaudit.diagnose.perturb import PerturbResult, chosen
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import Perturbation, Verdict
+from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from tests.results import equal
 

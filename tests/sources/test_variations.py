@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detaudit import config
+from detaudit import options
 from detaudit.model.plan import Intervention, RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
 from detaudit.run import launch
@@ -165,4 +165,4 @@ def test_what_is_not_varied_runs_where_it_was(tmp_path):
 
 
 def test_every_source_that_can_vary_can_be_asked_for():
-    assert sorted(config.PERTURBATIONS) == sorted(name for name, one in BY_NAME.items() if one.varied_by)
+    assert sorted(options.PERTURBATIONS) == sorted(name for name, one in BY_NAME.items() if one.varied_by)

@@ -1,0 +1,169 @@
+"""The table of options: what can be asked for, in files, in the environment and on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "DETAUDIT_"
+LARGEST_SEED = 2**32 - 1
+"""numpy takes no larger one."""
+PERTURBATIONS = (
+    "hash-seed",
+    "file-order",
+    "clock",
+    "fresh-memory",
+    "thread-schedule",
+    "addresses",
+    "threads",
+    "working-directory",
+    "locale-and-time-zone",
+    "environment",
+)
+"""What can be made to vary: the names of sources. These are known without importing them."""
+
+Value = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All options, resolved."""
+
+    runs: int = 2
+    steps: int | None = None
+    level: str = "auto"
+    seed: int = 0
+    timeout: float | None = None
+    jobs: int = 1
+    diagnose: bool = True
+    """Whether to look for the cause where runs differ."""
+    repro: Path | None = None
+    """Where scripts go that make a nondeterministic operator differ by itself."""
+    fix: Path | None = None
+    """Where a patched copy of the target goes."""
+    perturb: str | None = None
+    """What is changed, one thing at a time, where the runs agree: names, or `all`."""
+    keep: Path | None = None
+    json: str | None = None
+    """Where the JSON result goes; `-` is standard output, as for the other reports."""
+    markdown: str | None = None
+    junit: str | None = None
+    sarif: str | None = None
+    github: bool = False
+    """Whether annotations for GitHub's log go to standard output."""
+    lock: Path | None = None
+    """The lock that runs are held against."""
+    tolerance: float | None = None
+    """The relative difference up to which a run counts as the same as its reference."""
+    against: str | None = None
+    """The git reference that the work tree is held against."""
+    link: str | None = None
+    """Folders that git ignores and the other commit needs as well, with commas between them."""
+    update: bool = False
+    """In pytest: whether locks are written anew."""
+    report: str | None = None
+    """In pytest: FORMAT:PATH, with commas between several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: its name in files, `--name` on the command line, `DETAUDIT_NAME` in the environment.
+
+    One of the type bool is true or false in files, 1 or 0 in the environment, `--name` or `--no-name` on the
+    command line.
+    """
+
+    name: str
+    type: type[Value]
+    metavar: str
+    help: str
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
+    """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
+    is_path: bool = False
+    """True if it names a file or folder; one in a configuration file is relative to that file."""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper()
+
+
+OPTIONS = (
+    Option("runs", int, "N", "how many times the target is run (default: 2)", least=2),
+    Option("steps", int, "N", "stop each run after N steps (default: when it ends by itself)", least=1),
+    Option(
+        "level",
+        str,
+        "LEVEL",
+        "how much is recorded: step, layer, op, or auto (default): layer, then op where the runs differ",
+        choices=("auto", "step", "layer", "op"),
+    ),
+    Option(
+        "seed",
+        int,
+        "N",
+        "seed for targets that do not seed themselves (default: 0)",
+        least=0,
+        most=LARGEST_SEED,
+    ),
+    Option(
+        "timeout", float, "SECONDS", "how long one run may take (default: as long as it likes)", least=0.001
+    ),
+    Option("jobs", int, "N", "how many runs at a time (default: 1)", least=1),
+    Option("diagnose", bool, "", "where runs differ, look for the cause, or do not (default: look)"),
+    Option(
+        "repro",
+        str,
+        "FOLDER",
+        "write a script there that shows a nondeterministic operator by itself",
+        is_path=True,
+    ),
+    Option(
+        "fix",
+        str,
+        "FOLDER",
+        "write a patched copy of the target there, where the change is a mechanical one, and check it",
+        is_path=True,
+    ),
+    Option(
+        "perturb",
+        str,
+        "NAME,...",
+        "where the runs agree, change what should not matter, one thing at a time, and run again: all (which "
+        f"--perturb by itself means), or any of {', '.join(PERTURBATIONS)}",
+        several=PERTURBATIONS,
+    ),
+    Option("keep", str, "FOLDER", "keep the traces and the output of the runs there", is_path=True),
+    Option("json", str, "FILE", "write the result as JSON there; - is standard output", is_path=True),
+    Option(
+        "markdown", str, "FILE", "write the answer as Markdown there, for a comment; - as above", is_path=True
+    ),
+    Option("junit", str, "FILE", "write the answer as JUnit XML there; - as above", is_path=True),
+    Option("sarif", str, "FILE", "write the findings as SARIF there; - as above", is_path=True),
+    Option("github", bool, "", "print annotations for a GitHub workflow, or do not (default: do not)"),
+    Option(
+        "lock", str, "FILE", "hold the run against this lock, which `detaudit lock` has written", is_path=True
+    ),
+    Option(
+        "tolerance",
+        float,
+        "X",
+        "where the bits of a reference cannot be expected (a lock from another environment), or differ: the "
+        "relative difference up to which numbers count as the same",
+        least=0.0,
+    ),
+    Option("against", str, "GITREF", "hold the work tree against this commit, branch or tag"),
+    Option(
+        "link",
+        str,
+        "PATH,...",
+        "with --against and bisect: files and folders that git ignores and the other commit needs as well",
+    ),
+    Option("update", bool, "", "in pytest: write locks anew (default: do not)"),
+    Option("report", str, "FORMAT:PATH,...", "in pytest: write the results of all audits there"),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}

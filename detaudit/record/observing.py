@@ -1,0 +1,50 @@
+"""How a hook looks at a value: timed, and without a chance to disturb the program."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from torch._C import DisableTorchFunction
+
+from detaudit.digest.tensor import UndigestableError
+from detaudit.record.recorder import Recorder
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def observing(
+    recorder: Recorder, hook: Callable[_Arguments, _Result]
+) -> Callable[_Arguments, _Result | None]:
+    """Wrap a hook: it is timed, and an error in it ends the recording but never the user's program."""
+
+    @functools.wraps(hook)
+    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result | None:
+        if not recorder.active:
+            return None
+        start = time.perf_counter()
+        try:
+            # A function mode of the program's own is not to see what is done here.
+            with DisableTorchFunction():
+                return hook(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            recorder.fail(error)
+            return None
+        finally:
+            recorder.seconds += time.perf_counter() - start
+
+    return guarded
+
+
+def digest_or_none(recorder: Recorder, digest: Callable[[Any], bytes], value: object) -> bytes | None:
+    """Digest a value; where it has no digest, note that and return None."""
+    try:
+        made = digest(value)
+    except UndigestableError as error:
+        recorder.problem(f"not compared: {error}")
+        return None
+    recorder.sketch(made, value)
+    return made
