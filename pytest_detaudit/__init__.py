@@ -1,1 +1,4 @@
-"""The pytest plugin of detaudit: fixture, marker and lock, registered with pytest by a later release."""
+"""The pytest plugin of detaudit: a fixture, a marker, `pytest --detaudit`, and locks.
+
+Does nothing in a run that asks for none of it; torch is imported only by what audits.
+"""

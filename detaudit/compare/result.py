@@ -43,24 +43,34 @@ LAST_STEPS = 8
 
 def diff_result(first: TraceReader, second: TraceReader, comparison: Comparison) -> AuditResult:
     """The answer of `detaudit diff`: two runs, recorded before, held against each other."""
-    runs = tuple(
-        summarize_run(name, reader) for name, reader in zip(comparison.runs, (first, second), strict=True)
-    )
-    reason = why_unverified(
-        {run.id: reader for run, reader in zip(runs, (first, second), strict=True)}, [comparison]
-    )
+    readers = dict(zip(comparison.runs, (first, second), strict=True))
+    return plain_result(_target(first, second), readers, [comparison])
+
+
+def plain_result(
+    target: TargetSummary, readers: Mapping[str, TraceReader], comparisons: Sequence[Comparison]
+) -> AuditResult:
+    """The answer about runs that were compared, at least one pair, without a search for the cause.
+
+    `readers` has the traces by the names of their runs.
+    """
+    runs = tuple(summarize_run(name, reader) for name, reader in readers.items())
+    different = [comparison for comparison in comparisons if not comparison.equal]
+    shown = different[0] if different else comparisons[0]
+    reason = why_unverified(readers, comparisons)
     if reason is not None:
         verdict = Verdict.UNVERIFIED
     else:
-        verdict = Verdict.REPRODUCIBLE if comparison.equal else Verdict.NOT_REPRODUCIBLE
+        verdict = Verdict.NOT_REPRODUCIBLE if different else Verdict.REPRODUCIBLE
+    finding = finding_from(shown, differs=len(different), pairs=len(comparisons)) if different else None
     return AuditResult(
         verdict=verdict,
         reason=reason,
-        target=_target(first, second),
+        target=target,
         runs=runs,
-        compared=compared([comparison], not_varied([dict(run.conditions) for run in runs])),
-        findings=() if comparison.equal else (finding_from(comparison, differs=1, pairs=1),),
-        notices=(*conditions_notices(runs), *notices_from(comparison)),
+        compared=compared(comparisons, not_varied([dict(run.conditions) for run in runs])),
+        findings=() if finding is None else (finding,),
+        notices=(*conditions_notices(runs), *notices_from(shown)),
     )
 
 
@@ -236,7 +246,7 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 
 def why_unverified(readers: Mapping[str, TraceReader], comparisons: Sequence[Comparison]) -> str | None:
     """Why no verdict can be given; None if one can. `readers` has the traces by the names of their runs."""
-    reasons = [reason for name, reader in readers.items() for reason in _shortcomings(name, reader)]
+    reasons = [reason for name, reader in readers.items() for reason in shortcomings(name, reader)]
     if not reasons and not any(comparison.events for comparison in comparisons):
         reasons.append("the runs have no event in common, so nothing could be compared")
     if not reasons:
@@ -255,7 +265,8 @@ def _first(comparison: Comparison) -> Divergence:
     return comparison.first
 
 
-def _shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
+def shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
+    """Why a run is no evidence, if it is none."""
     info = reader.info
     steps = steps_completed(reader)
     if not info.finished:

@@ -209,7 +209,7 @@ def _unverified(
 
 
 def _seed_notice(plan: RunPlan) -> tuple[Notice, ...]:
-    if plan.target.kind in {TargetKind.MODEL_FILE, TargetKind.CALLABLE} or not plan.seed:
+    if plan.target.kind not in {TargetKind.SCRIPT, TargetKind.MODULE} or not plan.seed:
         return ()
     text = "--seed has no effect on a script, which seeds itself; it is for model files and callables"
     return (Notice("seed-unused", text),)

@@ -8,10 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detaudit.model.sketch import Sketch
-from detaudit.model.trace import Phase
+from detaudit.model.trace import Level, Phase
 
 BEFORE = -1
 """The step of what was there before the first one: the initial weights."""
+
+EXACT = "exact "
+"""In front of what holds no floating-point numbers (integers, sparse tensors): no tolerance applies to it."""
+
+VARIES = bytes(16)
+"""In the place of a digest: differs between runs and reaches no number (the time of day in a batch, say)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Entry:
     what: str
     """`weights`, `buffers`, `gradients`, `output`, `batch`, `loss` and the like."""
     digest: bytes
-    """16 bytes over all of it."""
+    """16 bytes over all of it, or `VARIES`."""
     sketch: Sketch | None
     """None where it holds no floating-point numbers."""
 
@@ -34,3 +40,38 @@ class Entry:
     def identity(self) -> tuple[int, str, str, str]:
         """What the same thing has in common in two runs."""
         return self.step, self.phase.value, self.layer, self.what
+
+
+@dataclass(frozen=True, slots=True)
+class LockedTarget:
+    """What a lock knows a target by."""
+
+    name: str
+    """Its file as seen from the lock's folder, with the callable behind a colon; `-m pkg.mod`; a test."""
+    args: tuple[str, ...] = ()
+    seed: int | None = None
+    """None for what seeds itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one target left in one environment."""
+
+    target: LockedTarget
+    environment: dict[str, str]
+    """What its bits depend on; they hold nowhere else. In a fixed order."""
+    noted: dict[str, str]
+    """What they may depend on as well; told where they differ."""
+    level: Level
+    steps: int
+    """How many steps the entries are of."""
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """All that one lock file has: any number of targets, each in any number of environments."""
+
+    digest: str
+    """Name and version of the digests' algorithm."""
+    blocks: tuple[Block, ...] = ()

@@ -20,6 +20,12 @@ class TargetKind(StrEnum):
     """`-m pkg.mod`: a script that is found by its import name."""
     MODEL_FILE = "model-file"
     CALLABLE = "callable"
+    TEST = "test"
+    """A test of pytest, or a call that one makes, in a pytest process of its own."""
+
+
+SEEDED = frozenset({TargetKind.MODEL_FILE, TargetKind.CALLABLE})
+"""Targets that a run seeds. Scripts seed themselves; what orders a test says whether that is seeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Target:
     """The module of `-m`, or of a callable that was named by its module."""
     attribute: str | None = None
     """The callable's name within the file or module."""
+    command: tuple[str, ...] = ()
+    """What a test is run with: the arguments of the Python interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ class RunPlan:
     runs: int
     level: Level
     seed: int
-    """For targets that detaudit drives (model files, callables); a script seeds itself."""
+    """For targets that detaudit seeds (see `SEEDED`)."""
     steps: int | None = None
     """Stop each run after this many steps; None: let it end by itself."""
     timeout: float | None = None
@@ -98,8 +106,16 @@ class RunPlan:
     """At level `op`: the call whose arguments are saved, in the run's folder."""
     sketches: bool = False
     """Whether sketches of the values are recorded beside their digests."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables that are set for the run, with their values."""
+    on_request: bool = False
+    """Whether recording waits until the program itself asks for it (the pytest plugin does, test by test)."""
     import_from: Path | None = None
     """A folder to look for imports in besides that of the target: where the original of a copy is."""
+    folder: Path | None = None
+    """The folder in which the program is started; None: the current one."""
+    import_first: tuple[Path, ...] = ()
+    """Folders that come before what is installed: another commit's code in the place of the work tree's."""
     call: str | None = None
     """File with the arguments of a callable (written by `detaudit.check`); None: it takes none."""
 

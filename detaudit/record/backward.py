@@ -28,8 +28,9 @@ class Backward:
         self._updates = updates
         self._begin = observing(recorder, self._begins)
         self._end = observing(recorder, self._ends)
-        torch.autograd.backward = self._watched(torch.autograd.backward, "")
-        torch.autograd.grad = self._watched(torch.autograd.grad, "grad")
+        for name, called in (("backward", ""), ("grad", "grad")):
+            watched = self._watched(getattr(torch.autograd, name), called)
+            recorder.scope.replace(torch.autograd, name, watched)
 
     def _watched(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
         begin, end = self._begin, self._end

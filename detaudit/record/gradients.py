@@ -46,8 +46,9 @@ class Gradients:
         self._watched.add(parameter)
         # Weakly, because the parameter itself holds the hooks.
         leaf = _Leaf(name, weakref.ref(parameter))
-        parameter.register_hook(self._arriving(leaf))
-        parameter.register_post_accumulate_grad_hook(self._accumulated(leaf))
+        scope = self._recorder.scope
+        scope.on_end(parameter.register_hook(self._arriving(leaf)).remove)
+        scope.on_end(parameter.register_post_accumulate_grad_hook(self._accumulated(leaf)).remove)
 
     def _arriving(self, leaf: _Leaf) -> Callable[[torch.Tensor], None]:
         def arriving(gradient: torch.Tensor) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from typing import NoReturn
 
 import torch
@@ -18,6 +20,7 @@ from detaudit.record.modules import Modules
 from detaudit.record.names import Names
 from detaudit.record.operators import Operators, phase_of
 from detaudit.record.recorder import Recorder
+from detaudit.record.scope import Scope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.threads import watch_threads
@@ -42,8 +45,35 @@ def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorde
 
     `taps`: what was put in place before torch was there, whose ledger the recorder writes.
     """
+    recorder = _observe(session, sites, taps, Scope())
+    # Registered early, so run late: what the program does at exit is still seen.
+    atexit.register(recorder.close)
+    return recorder
+
+
+@contextlib.contextmanager
+def recording(session: Session) -> Iterator[Recorder]:
+    """Record this process for the time of the block; all that is put in place is taken back.
+
+    Raises RuntimeError in a process that is recorded already.
+    """
+    if _current:
+        raise RuntimeError("this process is recorded already")
+    scope = Scope(lasting=False)
+    recorder = _observe(session, Sites(), None, scope)
+    try:
+        yield recorder
+    finally:
+        scope.end()
+        recorder.close()
+        recorder.active = False
+        _current.clear()
+
+
+def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) -> Recorder:
+    """Put every observer in place."""
     sites.add_machinery(os.path.dirname(torch.__file__) + os.sep)
-    recorder = Recorder(session, sites, None if taps is None else taps.ledger)
+    recorder = Recorder(session, sites, None if taps is None else taps.ledger, scope)
     _current.append(recorder)
     names = Names(sites)
     gradients = Gradients(recorder, names)
@@ -52,24 +82,35 @@ def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorde
     Modules(recorder, names, weights, gradients, updates)
     Backward(recorder, weights, updates)
     Loaders(recorder)
-    watch_workers()
-    os.register_at_fork(after_in_child=recorder.after_fork)
-    _close_at_the_end(recorder)
+    watch_workers(scope)
+    _watch_forks()
+    _close_when_leaving(recorder)
     if taps is not None:
         taps.ledger.phase = lambda: phase_of(recorder.stream()).value
         if taps.holds(side_draws.NAME):
-            watch_threads(IsolatedDraws())  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            watch_threads(IsolatedDraws(), scope)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     if session.level is Level.OP:
         operators = Operators(recorder, taps)
-        watch_threads(operators)
-        step_aside_for_tracing(operators)
+        watch_threads(operators, scope)
+        step_aside_for_tracing(operators, scope)
         operators.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        scope.on_end(lambda: operators.__exit__(None, None, None))  # type: ignore[no-untyped-call]  # see above
     return recorder
 
 
-def _close_at_the_end(recorder: Recorder) -> None:
-    # Registered early, so run late: what the program does at exit is still seen.
-    atexit.register(recorder.close)
+@functools.cache
+def _watch_forks() -> None:
+    # What is registered stays for good: once for each process is enough.
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    recorder = current()
+    if recorder is not None:
+        recorder.after_fork()
+
+
+def _close_when_leaving(recorder: Recorder) -> None:
     leave = os._exit
 
     @functools.wraps(leave)
@@ -78,4 +119,4 @@ def _close_at_the_end(recorder: Recorder) -> None:
         recorder.close()
         leave(status)
 
-    os._exit = leaving
+    recorder.scope.replace(os, "_exit", leaving)

@@ -78,8 +78,9 @@ class Loaders:
                 started(loader, iterator)
             reset(iterator, loader, first_iter)
 
-        loader_class._get_iterator = making  # type: ignore[assignment,method-assign]  # the one place all iteration starts
-        _BaseDataLoaderIter._reset = resetting  # type: ignore[assignment,method-assign]  # where persistent workers start over
+        # The one place where all iteration starts, and the one where persistent workers start over.
+        self._recorder.scope.replace(loader_class, "_get_iterator", making)
+        self._recorder.scope.replace(_BaseDataLoaderIter, "_reset", resetting)
 
     def _started(self, loader: Any, iterator: Any) -> None:  # noqa: ANN401 - torch's private iterator classes
         counters = self._loaders.get(loader)
@@ -132,7 +133,8 @@ class Loaders:
             sampled(iterator, index)
             return index
 
-        _BaseDataLoaderIter._next_index = sampling  # type: ignore[method-assign]  # every sampler passes here
+        # Every sampler passes here.
+        self._recorder.scope.replace(_BaseDataLoaderIter, "_next_index", sampling)
 
     def _sampled(self, iterator: Any, index: object) -> None:  # noqa: ANN401 - torch's private iterator classes
         iteration = self._iterations.get(iterator)
@@ -150,7 +152,8 @@ class Loaders:
             received(iterator, worker)
             return process_data(iterator, data, worker)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
-        _MultiProcessingDataLoaderIter._process_data = processing  # type: ignore[method-assign]  # knows the worker
+        # The one place that knows the worker.
+        self._recorder.scope.replace(_MultiProcessingDataLoaderIter, "_process_data", processing)
 
     def _received(self, iterator: Any, worker: int) -> None:  # noqa: ANN401 - torch's private iterator classes
         iteration = self._iterations.get(iterator)
@@ -171,7 +174,8 @@ class Loaders:
             delivered(iterator, data)
             return data
 
-        _BaseDataLoaderIter.__next__ = advancing  # type: ignore[assignment,method-assign]  # every batch passes here
+        # Every batch passes here.
+        self._recorder.scope.replace(_BaseDataLoaderIter, "__next__", advancing)
 
     def _delivered(self, iterator: Any, data: object) -> None:  # noqa: ANN401 - torch's private iterator classes
         iteration = self._iterations.get(iterator)

@@ -55,9 +55,11 @@ class Modules:
         self._gradients = gradients
         self._updates = updates
         self._everything = recorder.level is not Level.STEP
-        torch_module.register_module_module_registration_hook(names.module_registered)
-        torch_module.register_module_parameter_registration_hook(names.parameter_registered)
-        torch_module.register_module_buffer_registration_hook(names.buffer_registered)
+        handles = [
+            torch_module.register_module_module_registration_hook(names.module_registered),
+            torch_module.register_module_parameter_registration_hook(names.parameter_registered),
+            torch_module.register_module_buffer_registration_hook(names.buffer_registered),
+        ]
         before, after = observing(recorder, self._before), observing(recorder, self._after)
 
         # torch.compile traces through these two: it takes `is_compiling()` as true and sees nothing else.
@@ -70,14 +72,15 @@ class Modules:
             if not torch.compiler.is_compiling() and torch._C._get_tracing_state() is None:
                 after(module, output)
 
-        ours = (
-            torch_module.register_module_forward_pre_hook(entering).id,
-            torch_module.register_module_forward_hook(leaving, always_call=True).id,
+        calls = (
+            torch_module.register_module_forward_pre_hook(entering),
+            torch_module.register_module_forward_hook(leaving, always_call=True),
         )
+        for handle in (*handles, *calls):
+            recorder.scope.on_end(handle.remove)
+        ours = {handle.id for handle in calls}
         # Compiled modules ask this to warn of hooks; the user is to be warned of their own only.
-        torch_module._has_any_global_hook = lambda: any(
-            identity not in ours for hooks in _GLOBAL_HOOKS for identity in hooks
-        )
+        recorder.scope.replace(torch_module, "_has_any_global_hook", lambda: _any_hook_but(ours))
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> None:
         stream = self._recorder.stream()
@@ -140,6 +143,10 @@ class Modules:
         # On the graph's node, not on the tensor: the tensor stays as the program expects it.
         if tensor.grad_fn is not None:
             tensor.grad_fn.register_prehook(observing(recorder, arriving))
+
+
+def _any_hook_but(ours: set[int]) -> bool:
+    return any(identity not in ours for hooks in _GLOBAL_HOOKS for identity in hooks)
 
 
 def _call_digest(call: tuple[tuple[Any, ...], Mapping[str, Any] | None]) -> bytes:

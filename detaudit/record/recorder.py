@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from detaudit.digest.sketch import sketch
 from detaudit.model.trace import Kind, Phase, Place, StreamRole
 from detaudit.record.generators import Generators
+from detaudit.record.scope import Scope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.stream import PART_EVENTS, StreamState
@@ -27,8 +28,12 @@ class StopAfterSteps(SystemExit):
 class Recorder:
     """One per process. Forked children get a trace of their own (`after_fork`)."""
 
-    def __init__(self, session: Session, sites: Sites, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, session: Session, sites: Sites, ledger: Ledger | None = None, scope: Scope | None = None
+    ) -> None:
         self.session = session
+        self.scope = scope or Scope()
+        """Where hooks leave word of what they put in place."""
         self.ledger = ledger
         self.level = session.level
         self.sites = sites

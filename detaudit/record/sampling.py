@@ -56,8 +56,10 @@ class Lengths:
             return numbers
 
         if ask is not None:
-            RandomSampler.num_samples = property(counting)  # type: ignore[method-assign,assignment]  # asked before each pass
-        SequentialSampler.__iter__ = walking  # type: ignore[method-assign]  # a range as long as the data set
+            # Asked before each pass.
+            recorder.scope.replace(RandomSampler, "num_samples", property(counting))
+        # Gives a range as long as the data set.
+        recorder.scope.replace(SequentialSampler, "__iter__", walking)
 
     def of(self, sampler: object) -> int | None:
         """Length of the data set of a sampler that goes through all of it."""

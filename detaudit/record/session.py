@@ -42,6 +42,8 @@ class Session:
     capture: Capture | None = None
     sketches: bool = False
     """Whether sketches of the values are recorded beside their digests."""
+    on_request: bool = False
+    """Whether recording waits until the program itself asks for it."""
     forks: int = 0
     """How many forks lie between the process that started this program and this one."""
 
@@ -109,4 +111,5 @@ def load_session(path: str, *, is_main: bool) -> Session:
         varied=tuple(_intervention(one) for one in values["varied"]),
         capture=None if capture is None else Capture(**capture),
         sketches=values["sketches"],
+        on_request=values["on_request"],
     )

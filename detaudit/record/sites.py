@@ -15,6 +15,7 @@ from detaudit.trace.layout import NO_SITE, site_key
 from detaudit.trace.writer import TraceWriter
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PLUGIN = os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "pytest_detaudit") + os.sep
 _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
@@ -28,7 +29,7 @@ class Owner(Enum):
     LIBRARY = "library"
     STANDARD = "standard library"
     MACHINERY = "machinery"
-    """torch, numpy's core and detaudit: what carries out the user's line, never the line itself."""
+    """torch, numpy's core, detaudit and its plugin: what carries out the user's line, never the line."""
 
 
 class Sites:
@@ -112,7 +113,8 @@ class Sites:
         if frozen and not file.startswith(("<frozen importlib", "<frozen zipimport")):
             return Owner.STANDARD
         generated = file.startswith(("<eval_with_key>", "<__array_function__"))
-        if frozen or generated or file.startswith((_PACKAGE, *self._machinery)) or _TORCH.search(file):
+        own = (_PACKAGE, _PLUGIN, *self._machinery)
+        if frozen or generated or file.startswith(own) or _TORCH.search(file):
             return Owner.MACHINERY
         if "site-packages" in file or "dist-packages" in file:
             return Owner.LIBRARY

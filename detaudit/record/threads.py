@@ -7,8 +7,10 @@ import threading
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from detaudit.record.scope import Scope
 
-def watch_threads(mode: TorchDispatchMode) -> None:
+
+def watch_threads(mode: TorchDispatchMode, scope: Scope) -> None:
     """Run every thread started from now on under the mode."""
     # Not `run`: subclasses override that without calling it.
     bootstrap = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]  # the one place all threads pass
@@ -18,4 +20,4 @@ def watch_threads(mode: TorchDispatchMode) -> None:
         with mode:
             bootstrap(thread)
 
-    threading.Thread._bootstrap_inner = watched  # type: ignore[attr-defined]  # see above
+    scope.replace(threading.Thread, "_bootstrap_inner", watched)

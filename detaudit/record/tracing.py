@@ -10,6 +10,7 @@ import torch
 from torch.jit import _trace
 
 from detaudit.record.operators import Operators
+from detaudit.record.scope import Scope
 
 _TRACERS = (
     (_trace, "_trace_impl"),
@@ -20,10 +21,10 @@ _TRACERS = (
 )
 
 
-def step_aside_for_tracing(operators: Operators) -> None:
+def step_aside_for_tracing(operators: Operators, scope: Scope) -> None:
     """Leave the mode for the time of each trace; what is traced is not recorded."""
     for owner, name in _TRACERS:
-        setattr(owner, name, _without(operators, getattr(owner, name)))
+        scope.replace(owner, name, _without(operators, getattr(owner, name)))
 
 
 def _without(operators: Operators, tracer: Callable[..., Any]) -> Callable[..., Any]:

@@ -45,8 +45,8 @@ class Updates:
                 if recorder.active:
                     recorder.stop_if_done(recorder.stream())
 
-        register_optimizer_step_pre_hook(stepping)
-        register_optimizer_step_post_hook(stepped)
+        recorder.scope.on_end(register_optimizer_step_pre_hook(stepping).remove)
+        recorder.scope.on_end(register_optimizer_step_post_hook(stepped).remove)
         self._notice_optimizers()
 
     def forward_begins(self, stream: StreamState) -> None:
@@ -77,7 +77,8 @@ class Updates:
             recorder.has_optimizer = True
             patch_step(optimizer)
 
-        Optimizer._patch_step_function = noticing  # type: ignore[assignment,method-assign]  # the only moment all share
+        # The only moment that all optimizers share.
+        recorder.scope.replace(Optimizer, "_patch_step_function", noticing)
 
     def _before(self, optimizer: Optimizer) -> None:
         recorder, stream = self._recorder, self._recorder.stream()

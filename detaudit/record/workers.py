@@ -16,6 +16,7 @@ from detaudit.model.trace import Kind, Phase, StreamRole
 from detaudit.record.held import WorkerGenerators
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
+from detaudit.record.scope import Scope
 
 _torch_worker_loop = torch_worker._worker_loop
 
@@ -118,6 +119,6 @@ def worker_loop(*args: Any) -> None:  # noqa: ANN401 - torch's own arguments, pa
     return _torch_worker_loop(*given.values(), *args[len(given) :])
 
 
-def watch_workers() -> None:
+def watch_workers(scope: Scope) -> None:
     """Have every DataLoader start its workers with `worker_loop`."""
-    torch_worker._worker_loop = worker_loop  # type: ignore[assignment]  # takes whatever torch's takes
+    scope.replace(torch_worker, "_worker_loop", worker_loop)

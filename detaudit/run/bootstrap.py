@@ -53,8 +53,11 @@ def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
     from detaudit.record.session import load_session
     from detaudit.record.sites import Sites
 
+    session = load_session(path, is_main=is_main)
+    if session.on_request:
+        return
     sites = taps.lines if taps is not None and isinstance(taps.lines, Sites) else Sites()
-    install(load_session(path, is_main=is_main), sites, taps)
+    install(session, sites, taps)
     show = sys.excepthook
 
     def showing(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

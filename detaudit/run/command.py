@@ -14,6 +14,8 @@ _DRIVER = Path(__file__).parent.parent / "target" / "drive.py"
 def command_for(plan: RunPlan) -> list[str]:
     """Return the command that runs the plan's target once."""
     target = plan.target
+    if target.kind is TargetKind.TEST:
+        return [sys.executable, *target.command]
     if target.kind is TargetKind.SCRIPT and target.path is not None:
         return [sys.executable, str(target.path), *target.args]
     if target.kind is TargetKind.MODULE and target.import_name is not None:

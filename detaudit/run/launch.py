@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from detaudit.errors import RunError, TraceError
-from detaudit.model.plan import RunOutcome, RunPlan, TargetKind
+from detaudit.model.plan import SEEDED, RunOutcome, RunPlan, TargetKind
 from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
 from detaudit.run.command import command_for
 from detaudit.sources import surroundings
@@ -118,7 +118,7 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
                 f"the program removed the folder of its own trace, {run.folder}",
                 "audit it with --keep FOLDER",
             )
-        recorded = _complete(run.folder, trace, code, seconds)
+        recorded = complete(run.folder, trace, code, seconds)
     except (sqlite3.Error, OSError) as error:
         raise RunError(
             "trace-not-written",
@@ -144,7 +144,7 @@ def wait(process: subprocess.Popen[bytes], seconds: float = _POLL_SECONDS) -> bo
     return process.returncode is not None
 
 
-def _complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
+def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
     """Put a run's traces together; False if no process recorded anything."""
     parts = sorted(folder.glob("*.part"))
     for part in parts:
@@ -200,6 +200,7 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "held": [asdict(one) for one in plan.held],
         "varied": [asdict(one) for one in plan.varied],
         "sketches": plan.sketches,
+        "on_request": plan.on_request,
         "capture": None if plan.capture is None else asdict(plan.capture),
     }
     try:
@@ -214,10 +215,11 @@ def conditions(plan: RunPlan) -> dict[str, object]:
     """All that is set from outside for a run."""
     return {
         "level": plan.level.value,
-        "seed": plan.seed if plan.target.kind in ("model-file", "callable") else None,
+        "seed": plan.seed if plan.target.kind in SEEDED else None,
         "steps": plan.steps,
         "hash_seed": _variables(plan).get("PYTHONHASHSEED", "random"),
-        "working_directory": str(Path.cwd()),
+        "working_directory": str(plan.folder or Path.cwd()),
+        **{f"env:{name}": value for name, value in plan.variables},
     }
 
 
@@ -228,7 +230,7 @@ def _elsewhere(plan: RunPlan) -> bool:
 def _working_directory(plan: RunPlan, folder: Path) -> Path | None:
     """The folder in which the program is started; None: ours."""
     if not _elsewhere(plan):
-        return None
+        return plan.folder
     empty = folder / "elsewhere"
     empty.mkdir()
     return empty
@@ -248,6 +250,7 @@ def _variables(plan: RunPlan) -> dict[str, str]:
     environment = dict(os.environ)
     for one in plan.varied:
         environment |= BY_NAME[one.source].variation(one.amount).environment
+    environment |= dict(plan.variables)
     for one in plan.held:
         environment |= BY_NAME[one.source].held_by
     return environment
@@ -256,7 +259,7 @@ def _variables(plan: RunPlan) -> dict[str, str]:
 def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
     environment = _variables(plan)
     environment[VARIABLE] = str((folder / "session.json").resolve())
-    paths = [str(_SITE)]
+    paths = [str(_SITE), *map(str, plan.import_first)]
     if plan.import_from is not None:
         paths.append(str(plan.import_from))
     if environment.get("PYTHONPATH"):
@@ -267,4 +270,7 @@ def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
             # Where `python -m` looks first.
             paths.append(os.getcwd())
     environment["PYTHONPATH"] = os.pathsep.join(paths)
+    if plan.folder is not None:
+        # As a shell would that is in that folder.
+        environment["PWD"] = str(plan.folder)
     return environment

@@ -1,0 +1,86 @@
+"""Calls in one process, one after the other: whether later ones find what earlier ones left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import plain_result
+from detaudit.model.plan import RunPlan
+from detaudit.model.result import AuditResult, Finding, Notice, TargetSummary, Verdict
+from detaudit.model.trace import Site
+from detaudit.run.in_process import call_recorded
+from detaudit.run.workspace import workspace
+from detaudit.trace.reader import TraceReader
+
+CAUSE = "process-state"
+NOTHING = "no module was called, no backward pass ran and no optimizer took a step"
+
+
+def audit_same_process(
+    plan: RunPlan,
+    function: Callable[[], object],
+    in_fresh_processes: Callable[[], AuditResult],
+    defined_at: Site | None,
+) -> AuditResult:
+    """Call a function as often as the plan says, in this process, and say whether the calls were the same.
+
+    `function` makes one call, and whatever must come before each. Where the calls differ,
+    `in_fresh_processes` audits the same call with a process for each run: if it is reproducible there, what
+    differs here was left behind by the call before. `defined_at` is shown where no line is known that shows
+    the difference. What the function raises goes through.
+    """
+    target = TargetSummary(plan.target.kind.value, plan.target.name)
+    with workspace(None) as folder, ExitStack() as stack:
+        readers: dict[str, TraceReader] = {}
+        for number in range(1, plan.runs + 1):
+            own = folder / f"call{number}"
+            own.mkdir()
+            trace = call_recorded(function, plan, own)
+            if trace is None:
+                reason = f"{plan.target.name} trains nothing: {NOTHING}"
+                return AuditResult(Verdict.UNVERIFIED, reason, target, (), None, ())
+            readers[str(number)] = stack.enter_context(TraceReader(trace))
+        comparisons = [compare(readers["1"], readers[run], ("1", run)) for run in list(readers)[1:]]
+        result = plain_result(target, readers, comparisons)
+    if result.verdict is not Verdict.NOT_REPRODUCIBLE:
+        return result
+    return _explained(result, in_fresh_processes(), defined_at)
+
+
+def _explained(result: AuditResult, fresh: AuditResult, defined_at: Site | None) -> AuditResult:
+    """What calls in one process gave, in the light of what fresh processes give."""
+    if fresh.verdict is Verdict.NOT_REPRODUCIBLE:
+        # What differs between processes too has its cause elsewhere, and that was looked for.
+        notice = Notice("same-process", "the calls in one process differ as well")
+        return replace(fresh, notices=(*fresh.notices, notice))
+    if fresh.verdict is Verdict.UNVERIFIED:
+        text = f"whether fresh processes differ as well is not known: {fresh.reason}"
+        return replace(result, unexplained=(text,))
+    return replace(result, findings=tuple(_left_behind(one, fresh, defined_at) for one in result.findings))
+
+
+def _left_behind(finding: Finding, fresh: AuditResult, defined_at: Site | None) -> Finding:
+    pairs = 0 if fresh.compared is None else fresh.compared.pairs
+    evidence: dict[str, object] = {
+        "control": "fresh-process",
+        "held": "the state of the process (a fresh one for each call)",
+        "equal_pairs": pairs,
+        "pairs": pairs,
+        "without_equal_pairs": finding.rate["pairs"] - finding.rate["differs"],
+        "without_pairs": finding.rate["pairs"],
+        "together_with": [],
+    }
+    return replace(
+        finding,
+        id=CAUSE,
+        cause=CAUSE,
+        confirmed=True,
+        evidence=(evidence,),
+        site=finding.site or defined_at,
+        message="a later call in the same process finds what an earlier one left behind (a trained model, a "
+        "cache, a generator that goes on); in fresh processes the calls are the same",
+        fix="make inside the function what it changes (a model, an optimizer, a generator), or put it back",
+    )

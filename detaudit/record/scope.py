@@ -1,0 +1,42 @@
+"""What recording puts in place in a process: for good, or for a time and taken back then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+_ABSENT = object()
+
+
+class Scope:
+    """Puts functions in the place of others. A lasting one forgets what was there before."""
+
+    def __init__(self, *, lasting: bool = True) -> None:
+        self._lasting = lasting
+        self._undo: list[Callable[[], object]] = []
+
+    def replace(self, owner: Any, name: str, value: object) -> None:  # noqa: ANN401 - a module or a class
+        """Set `owner.name`; at the end what was there before comes back, unless somebody came between."""
+        before = vars(owner).get(name, _ABSENT)
+        setattr(owner, name, value)
+
+        def restore() -> None:
+            if vars(owner).get(name) is not value:
+                return
+            if before is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+
+        self.on_end(restore)
+
+    def on_end(self, undo: Callable[[], object]) -> None:
+        """Have something undone at the end."""
+        # A lasting scope has no end, and its list would grow with every parameter that is made.
+        if not self._lasting:
+            self._undo.append(undo)
+
+    def end(self) -> None:
+        """Take everything back, the last first."""
+        while self._undo:
+            self._undo.pop()()

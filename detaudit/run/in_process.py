@@ -1,0 +1,37 @@
+"""A run in the process that asks for it: a function is called, recorded, and nothing stays in place."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from detaudit.model.plan import RunPlan
+from detaudit.record.install import recording
+from detaudit.record.recorder import StopAfterSteps
+from detaudit.record.session import MAIN_TRACE, Session
+from detaudit.run.launch import complete, conditions
+
+
+def call_recorded(function: Callable[[], object], plan: RunPlan, folder: Path) -> Path | None:
+    """Call a function in this process and return the trace of what it did; None if it used no torch.
+
+    Records what a run of the plan would, without a ledger; `folder`, which must exist, gets the trace.
+    What the function raises goes through, except for the end of the steps that were asked for.
+    """
+    session = Session(
+        folder=str(folder.resolve()),
+        level=plan.level,
+        target=plan.target.name,
+        conditions=conditions(plan),
+        steps=plan.steps,
+        window=None,
+        is_main=True,
+        sketches=plan.sketches,
+    )
+    trace, started = folder / MAIN_TRACE, time.monotonic()
+    # It is raised when as many steps as were asked for are there.
+    with recording(session), contextlib.suppress(StopAfterSteps):
+        function()
+    return trace if complete(folder, trace, 0, time.monotonic() - started) else None

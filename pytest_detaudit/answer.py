@@ -1,0 +1,101 @@
+"""The answer of an audit, as a test sees it, and as it is shown where a test fails."""
+
+from __future__ import annotations
+
+import io
+
+from _pytest._code.code import ReprFileLocation, TerminalRepr
+from _pytest._io import TerminalWriter
+
+from detaudit.model.result import AuditResult, Finding, Verdict
+
+WIDTH = 100
+
+
+class Unverified(Exception):  # noqa: N818 - the verdict's name
+    """There is no answer: the call trained nothing, or did not end well. A test must not pass on that."""
+
+
+class Answer:
+    """What `detaudit(function)` returns. Only its verdicts `reproducible` and `not-reproducible` occur."""
+
+    def __init__(self, result: AuditResult) -> None:
+        self.result = result
+        """Everything: the object behind the JSON result."""
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether all runs were the same in every number."""
+        return self.result.reproducible
+
+    @property
+    def verdict(self) -> str:
+        """`reproducible` or `not-reproducible`."""
+        return self.result.verdict.value
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every fault that was found, the first divergence first."""
+        return self.result.findings
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The labels of their causes, as `detaudit explain` lists them."""
+        return tuple(finding.cause for finding in self.findings if finding.cause)
+
+    def __bool__(self) -> bool:
+        """As `reproducible`."""
+        return self.reproducible
+
+    def __str__(self) -> str:
+        """The ten lines of the command line."""
+        return in_lines(self.result)
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<{in_brief(self.result)}>"
+
+
+def in_lines(result: AuditResult) -> str:
+    """The ten lines that the command line prints."""
+    from detaudit.report.terminal import print_result
+
+    file = io.StringIO()
+    print_result(result, file, width=WIDTH)
+    return file.getvalue().rstrip()
+
+
+def in_brief(result: AuditResult) -> str:
+    """The verdict and, where there is one, the first cause and its line."""
+    if result.verdict is Verdict.UNVERIFIED:
+        return f"unverified: {result.reason}"
+    if not result.findings:
+        return result.verdict.value.replace("-", " ")
+    first = result.findings[0]
+    what = first.cause or first.message
+    place = "" if first.site is None else f" at {first.site.file}:{first.site.line}"
+    return f"{result.verdict.value.replace('-', ' ')}: {what}{place}"
+
+
+def verified(result: AuditResult) -> AuditResult:
+    """Return the result if it is an answer. Raises Unverified otherwise."""
+    __tracebackhide__ = True
+    if result.verdict is not Verdict.UNVERIFIED:
+        return result
+    told = "".join(f"\n{notice.message}" for notice in result.notices if notice.id == "target-stderr")
+    raise Unverified(f"{result.target.name}: {result.reason}{told}")
+
+
+class Finished(TerminalRepr):
+    """An answer in the place of a traceback."""
+
+    def __init__(self, result: AuditResult) -> None:
+        self._text = in_lines(result)
+        place = result.findings[0].site if result.findings else None
+        file, line = ("", 0) if place is None else (place.file, place.line)
+        self.reprcrash = ReprFileLocation(file, line, in_brief(result))
+        """What the short summary and the XML report say in one line."""
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        """Write the ten lines."""
+        tw.line(self._text)

@@ -1,0 +1,65 @@
+"""Audits of tests, and of calls that tests make, in fresh pytest processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detaudit.model.plan import Target, TargetKind
+from detaudit.run.progress import Silence
+from detaudit.run.workspace import workspace
+from pytest_detaudit.order import Order, command_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from detaudit.model.result import AuditResult
+    from detaudit.options import Settings
+
+Vary = Mapping[str, Sequence[object]]
+
+
+@contextmanager
+def as_target(item: pytest.Item, order: Order) -> Iterator[Target]:
+    """A test, or a call in it, as what a run carries out."""
+    with workspace(None) as folder:
+        path = folder / "order.json"
+        order.save(path)
+        command = command_for(item.config, [item.path], path)
+        yield Target(TargetKind.TEST, name_of(item, order), path=Path(item.path), command=command)
+
+
+def name_of(item: pytest.Item, order: Order) -> str:
+    """What an answer calls it."""
+    return item.nodeid if not order.call else f"{item.nodeid}, call {order.call + 1} of detaudit"
+
+
+def audit_test(item: pytest.Item, order: Order, settings: Settings, vary: Vary | None) -> AuditResult:
+    """Run a test, or a call in it, in fresh processes, and hold the runs against each other."""
+    from detaudit.diagnose.audit import audit_target
+    from detaudit.diagnose.vary import audit_varied
+
+    with as_target(item, order) as target, in_folder_of(item.config):
+        if vary is not None:
+            return audit_varied(target, settings, vary, Silence())
+        return audit_target(target, settings, Silence())
+
+
+@contextmanager
+def in_folder_of(config: pytest.Config) -> Iterator[None]:
+    """Be in the folder in which pytest was started: a test may have left it."""
+    import os
+
+    before = Path.cwd()
+    os.chdir(config.invocation_params.dir)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+Audit = Callable[[], "AuditResult"]

@@ -1,0 +1,99 @@
+"""The end of a session that has audited something: write the lock and the reports, sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from detaudit.errors import DetauditError, UsageError
+from detaudit.model.result import AuditResult, Verdict
+from pytest_detaudit.answer import in_brief
+from pytest_detaudit.collected import Collected, collected
+from pytest_detaudit.locked import LockChange, update_lock
+from pytest_detaudit.settings import settings_for, usage_error
+
+if TYPE_CHECKING:
+    from detaudit.options import Settings
+
+_CHANGE = pytest.StashKey[LockChange]()
+COUNTED = {
+    Verdict.REPRODUCIBLE: "reproducible",
+    Verdict.NOT_REPRODUCIBLE: "not reproducible",
+    Verdict.UNVERIFIED: "unverified",
+}
+
+
+def end(session: pytest.Session) -> None:
+    """Write what is to be written. The session fails where the lock has entries that nothing uses.
+
+    Raises pytest.UsageError where a report or the lock cannot be written.
+    """
+    config = session.config
+    try:
+        settings = settings_for(config)
+        found = collected(config)
+        if found.used or settings.update:
+            change = config.stash[_CHANGE] = update_lock(session, found, settings)
+            if change.unused and not settings.update and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        _write_reports(found, settings, config.rootpath)
+    except DetauditError as error:
+        raise usage_error(error) from None
+
+
+def check_reports(config: pytest.Config) -> None:
+    """Raise pytest.UsageError, before any work is done, for reports that could not be written after it."""
+    from detaudit.report.output import check_destinations
+
+    try:
+        check_destinations([path for _, path in reports_of(settings_for(config), config.rootpath)])
+    except DetauditError as error:
+        raise usage_error(error) from None
+
+
+def reports_of(settings: Settings, folder: Path) -> Iterator[tuple[str, str]]:
+    """Formats and destinations that are asked for. Raises UsageError for what is neither."""
+    from detaudit.report.formats import FORMATS
+
+    for text in filter(None, (settings.report or "").split(",")):
+        name, colon, path = text.partition(":")
+        if name not in FORMATS or not colon or not path:
+            hint = f"give FORMAT:PATH, with one of {', '.join(FORMATS)}"
+            raise UsageError("report-invalid", f"{text!r} is not possible as a report", hint)
+        yield name, path if path == "-" else str(folder / path)
+
+
+def _write_reports(found: Collected, settings: Settings, folder: Path) -> None:
+    from detaudit.report.formats import FORMATS
+    from detaudit.report.output import write
+
+    for name, destination in reports_of(settings, folder):
+        write(FORMATS[name](found.results), destination)
+
+
+def summarize(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was audited, and what became of the lock."""
+    found = collected(config)
+    change = config.stash.get(_CHANGE, None)
+    lines = [*_tally(found.results), *([] if change is None else change.lines())]
+    if not lines:
+        return
+    terminal.section("detaudit")
+    for line in lines:
+        terminal.line(line)
+
+
+def _tally(results: Sequence[AuditResult]) -> Iterator[str]:
+    """How many audits had which answer, and those that are not reproducible."""
+    if not results:
+        return
+    counts = {verdict: sum(one.verdict is verdict for one in results) for verdict in COUNTED}
+    audits = "1 audit" if len(results) == 1 else f"{len(results)} audits"
+    told = ", ".join(f"{count} {COUNTED[verdict]}" for verdict, count in counts.items() if count)
+    yield f"{audits}: {told}"
+    for result in results:
+        if not result.reproducible:
+            yield f"  {result.target.name}: {in_brief(result)}"

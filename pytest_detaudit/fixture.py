@@ -1,0 +1,224 @@
+"""The fixture `detaudit`: audits calls that a test makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import pytest
+
+from detaudit import __version__
+from detaudit.errors import DetauditError, UsageError
+from detaudit.model.codec import result_from_json, result_to_json
+from detaudit.model.result import AuditResult
+from detaudit.options import Settings, Value
+from pytest_detaudit.answer import Answer, Unverified, in_lines, verified
+from pytest_detaudit.audit import Vary, audit_test
+from pytest_detaudit.collected import collected
+from pytest_detaudit.order import Order
+from pytest_detaudit.ordered import OrderedTests
+from pytest_detaudit.settings import adjusted, settings_for
+
+Isolation = Literal["process", "same"]
+Said = Mapping[str, Value | None]
+"""Settings that a test gives itself; None where it gives none."""
+Function = Callable[..., object]
+
+ANSWERS = pytest.StashKey[list[Answer]]()
+"""The answers that a test's calls got: shown where the test fails."""
+
+
+def explain_failure(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Add what was found to the report of a test that failed."""
+    add_section = getattr(report.longrepr, "addsection", None)
+    for answer in item.stash.get(ANSWERS, []):
+        if not answer.reproducible and add_section is not None:
+            add_section("detaudit", str(answer))
+
+
+class Detaudit:
+    """What a test gets as `detaudit`. Calling it, and every `assert_...`, audits one call of a function.
+
+    The function is called in fresh pytest processes that run the test as far as that call: fixtures and what
+    the test does before are made anew each time, so the function may be of any kind, a lambda too.
+    """
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._calls = 0
+        self._earlier: list[str] = []
+        item.stash[ANSWERS] = []
+
+    def __call__(
+        self,
+        function: Function,
+        *args: object,
+        runs: int | None = None,
+        seed: int | None = None,
+        level: str | None = None,
+        isolation: Isolation = "process",
+        **kwargs: object,
+    ) -> Answer:
+        """Call a function several times, and say whether it did the same each time.
+
+        Args:
+            function: trains; what it returns is ignored.
+            args: what it is called with; so are `kwargs`.
+            runs: how many calls are compared (default: 2, or what the settings say).
+            seed: python's, numpy's and torch's generators are seeded with it before each call (default: 0).
+            level: `step`, `layer` (default) or `op`.
+            isolation: `process`: each call in a fresh process. `same`: all in this one, with copies of the
+                arguments; the state of the process is put back after each (`pytest_detaudit.state`).
+
+        Returns the answer, reproducible or not. Raises Unverified if there is none: the function failed, or
+        trained nothing. Changes nothing in this process.
+        """
+        __tracebackhide__ = True
+        said: Said = {"runs": runs, "seed": seed, "level": level}
+        return self._audited(lambda: function(*args, **kwargs), said, isolation, (function, args, kwargs))
+
+    def assert_reproducible(
+        self,
+        function: Function,
+        *args: object,
+        runs: int | None = None,
+        seed: int | None = None,
+        level: str | None = None,
+        isolation: Isolation = "process",
+        **kwargs: object,
+    ) -> None:
+        """Fail unless the calls are the same; arguments as for calling `detaudit` itself."""
+        __tracebackhide__ = True
+        said: Said = {"runs": runs, "seed": seed, "level": level}
+        call = (function, args, kwargs)
+        answer = self._audited(lambda: function(*args, **kwargs), said, isolation, call)
+        if not answer.reproducible:
+            pytest.fail(str(answer), pytrace=False)
+
+    def assert_same(
+        self,
+        function: Function,
+        *args: object,
+        vary: Vary,
+        seed: int | None = None,
+        level: str | None = None,
+        **kwargs: object,
+    ) -> None:
+        """Fail unless the call gives the same bits under all conditions: `vary={"threads": [1, 2]}`.
+
+        The axes are those of `detaudit.diagnose.vary`; the values of several are combined.
+        """
+        __tracebackhide__ = True
+        settings = self._settings({"seed": seed, "level": level})
+        result = self._next_call(
+            lambda: function(*args, **kwargs),
+            lambda order: audit_test(self._item, order, settings, vary),
+            settings,
+        )
+        if not result.reproducible:
+            pytest.fail(in_lines(result), pytrace=False)
+
+    def assert_matches_lock(
+        self,
+        function: Function,
+        *args: object,
+        name: str | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
+        tolerance: float | None = None,
+        **kwargs: object,
+    ) -> None:
+        """Fail unless the call does what `detaudit.lock` has for it.
+
+        Args:
+            function: trains; so with `args` and `kwargs`.
+            name: tells apart several calls in one test.
+            steps: how many steps are locked (default: 3).
+            seed: as for calling `detaudit` itself.
+            tolerance: relative difference up to which numbers count as the same, where bits differ or the
+                lock is of another environment (default: none; bits must agree).
+
+        Where the lock has nothing of that name, it is added at the end of the session, but not if the
+        environment variable CI is set; `--detaudit-update` renews what is there.
+        """
+        __tracebackhide__ = True
+        from pytest_detaudit.locked import hold_call
+
+        settings = self._settings({"seed": seed, "tolerance": tolerance, "steps": steps})
+        self._next_call(
+            lambda: function(*args, **kwargs),
+            lambda order: hold_call(self._item, order, name, settings),
+            settings,
+        )
+
+    def _audited(
+        self,
+        call: Callable[[], object],
+        said: Said,
+        isolation: str,
+        parts: tuple[Function, tuple[object, ...], dict[str, object]],
+    ) -> Answer:
+        __tracebackhide__ = True
+        settings = self._settings(said)
+        if isolation == "process":
+            result = self._next_call(
+                call, lambda order: audit_test(self._item, order, settings, None), settings
+            )
+        elif isolation == "same":
+            from pytest_detaudit.same import audit_in_same_process
+
+            result = self._next_call(
+                call, lambda order: audit_in_same_process(self._item, order, settings, parts), settings
+            )
+        else:
+            hint = "give 'process' or 'same'"
+            raise UsageError("isolation-unknown", f"isolation={isolation!r} is not possible", hint)
+        answer = Answer(result)
+        self._item.stash[ANSWERS].append(answer)
+        return answer
+
+    def _settings(self, said: Said) -> Settings:
+        return adjusted(settings_for(self._item.config), said)
+
+    def _next_call(
+        self,
+        call: Callable[[], object],
+        audit: Callable[[Order], AuditResult],
+        settings: Settings,
+    ) -> AuditResult:
+        """Audit the next call; in a process that an audit has started, make it if it is the one."""
+        __tracebackhide__ = True
+        number, self._calls = self._calls, self._calls + 1
+        ordered = self._item.config.pluginmanager.get_plugin("detaudit-ordered")
+        if isinstance(ordered, OrderedTests):
+            return _as_ordered(ordered, number, call)
+        order = Order((self._item.nodeid,), settings.seed, number, tuple(self._earlier))
+        try:
+            result = audit(order)
+        except DetauditError as error:
+            raise Unverified(f"{error.message} [{error.slug}]; {error.hint}") from None
+        self._earlier.append(result_to_json(result, __version__))
+        collected(self._item.config).results.append(result)
+        return verified(result)
+
+
+def _as_ordered(ordered: OrderedTests, number: int, call: Callable[[], object]) -> AuditResult:
+    """Do what a call of the fixture does where the test is run for an audit."""
+    __tracebackhide__ = True
+    order = ordered.order
+    if order.call is None:
+        # The test itself is audited: the function is a part of it.
+        call()
+        return _nothing(order)
+    if number < order.call:
+        return result_from_json(order.earlier[number], "an earlier answer")
+    ordered.seed()
+    call()
+    return ordered.finish()
+
+
+def _nothing(order: Order) -> AuditResult:
+    """The answer to a call within a test that is itself audited: the audit of the test tells."""
+    from detaudit.model.result import TargetSummary, Verdict
+
+    return AuditResult(Verdict.REPRODUCIBLE, None, TargetSummary("test", order.tests[0]), (), None, ())

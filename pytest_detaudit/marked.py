@@ -1,0 +1,82 @@
+"""`@pytest.mark.reproducible`: the test itself is what is run again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+
+import pytest
+
+from detaudit.errors import DetauditError, UsageError
+from detaudit.model.result import AuditResult, Verdict
+from pytest_detaudit.answer import Answer, Unverified, in_brief, in_lines, verified
+from pytest_detaudit.audit import audit_test
+from pytest_detaudit.collected import collected
+from pytest_detaudit.order import Order
+from pytest_detaudit.settings import adjusted, settings_for
+
+MARK = "reproducible"
+KEYS = ("runs", "seed", "level", "vary", "expect")
+
+
+def audit_marked(item: pytest.Item) -> None:
+    """Audit a test that has passed; fail it unless the answer is the expected one.
+
+    Raises Unverified where there is no answer.
+    """
+    __tracebackhide__ = True
+    if item.config.getoption("detaudit_order") is not None:
+        return
+    given = _arguments(item)
+    expected = _expected(given.pop("expect", Verdict.REPRODUCIBLE.value))
+    vary = given.pop("vary", None)
+    try:
+        settings = adjusted(settings_for(item.config), given)
+        if expected == Verdict.NOT_REPRODUCIBLE.value:
+            # That runs differ is all that is asked; why they do would take many more.
+            settings = replace(settings, diagnose=False)
+        result = audit_test(item, Order((item.nodeid,), seed=settings.seed), settings, vary)
+    except DetauditError as error:
+        raise Unverified(f"{error.message} [{error.slug}]; {error.hint}") from None
+    collected(item.config).results.append(result)
+    _judge(verified(result), expected)
+
+
+def _judge(result: AuditResult, expected: str) -> None:
+    __tracebackhide__ = True
+    answer = Answer(result)
+    if expected in {answer.verdict, *answer.causes}:
+        return
+    told = in_brief(result)
+    if expected != Verdict.REPRODUCIBLE.value:
+        told = f"expected {expected}, but it is {told}"
+    pytest.fail(f"{told}\n{in_lines(result)}", pytrace=False)
+
+
+def _arguments(item: pytest.Item) -> dict[str, Any]:
+    """What the marks of a test say, the nearest one first."""
+    given: dict[str, Any] = {}
+    for mark in item.iter_markers(MARK):
+        if mark.args:
+            hint = f"name them: {', '.join(KEYS)}"
+            raise UsageError("marker-arguments", f"the marker {MARK} takes no arguments without names", hint)
+        for name, value in mark.kwargs.items():
+            if name not in KEYS:
+                nearest = get_close_matches(name, KEYS, n=1)
+                hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(KEYS)}"
+                raise UsageError("marker-unknown", f"the marker {MARK} has no argument {name!r}", hint)
+            given.setdefault(name, value)
+    return given
+
+
+def _expected(value: object) -> str:
+    """A verdict, or the label of a cause."""
+    from detaudit.sources.page import CAUSES
+
+    known = (Verdict.REPRODUCIBLE.value, Verdict.NOT_REPRODUCIBLE.value, *CAUSES)
+    if value in known:
+        return str(value)
+    nearest = get_close_matches(str(value), known, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+    raise UsageError("marker-invalid", f"expect={value!r} is neither a verdict nor a cause", hint)

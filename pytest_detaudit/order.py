@@ -1,0 +1,110 @@
+"""What an audit orders from a fresh pytest process: which tests, and what of them. A file between the two."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+OPTION = "--detaudit-order"
+
+FLAGS = frozenset(
+    {
+        "--detaudit", "--detaudit-update", "--lf", "--last-failed", "--ff", "--failed-first", "--nf",
+        "--new-first", "--sw", "--stepwise", "--sw-skip", "--stepwise-skip", "--sw-reset", "--stepwise-reset",
+        "--pdb", "--trace", "--cov-append",
+    }
+)  # fmt: skip
+"""Options of the session that are not passed on: they choose tests, ask the user, or are about the audit."""
+
+VALUED = frozenset(
+    {
+        "--detaudit-runs", "--detaudit-level", "--detaudit-report", "--detaudit-order", "--basetemp",
+        "--junitxml", "--junit-xml", "--log-file", "--report-log", "--html", "--json-report-file",
+        "--cov-report", "--cov", "--reruns", "--reruns-delay", "-n", "--numprocesses", "--dist", "--tx",
+        "--maxprocesses", "--rootdir", "-c", "--config-file", "--lfnf", "--last-failed-no-failures",
+    }
+)  # fmt: skip
+"""The same for options with a value: these also write files, or start processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Run these tests."""
+
+    tests: tuple[str, ...]
+    """Node ids."""
+    seed: int | None = None
+    """python's, numpy's and torch's generators are seeded with it before each test and call; None: not."""
+    call: int | None = None
+    """Number of the one call of the `detaudit` fixture that is meant; None: the test itself is."""
+    earlier: tuple[str, ...] = ()
+    """The answers that earlier calls of the fixture got, as JSON."""
+
+    def save(self, path: Path) -> None:
+        """Write the order to a file."""
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def load_order(path: str) -> Order:
+    """Read an order back."""
+    values = json.loads(Path(path).read_text(encoding="utf-8"))
+    return Order(tuple(values["tests"]), values["seed"], values["call"], tuple(values["earlier"]))
+
+
+def command_for(config: pytest.Config, files: Sequence[Path], order: Path) -> tuple[str, ...]:
+    """The arguments of the Python interpreter that run tests of these files as this session would.
+
+    The session's own options are passed on, but not those that choose tests, write reports, start processes.
+    """
+    # With -m, Python itself adds the current folder to sys.path; `pytest` by itself does not.
+    folder = str(config.invocation_params.dir)
+    alone = () if {"", folder} & set(sys.path) else ("-P",)
+    return (*alone, "-m", "pytest", *_options(config), *map(str, files), OPTION, str(order))
+
+
+def _options(config: pytest.Config) -> Iterator[str]:
+    given = [str(argument) for argument in config.invocation_params.args]
+    yield from _passed_on(given, set(config.option.file_or_dir or ()))
+    yield f"--rootdir={config.rootpath}"
+    if config.inipath is not None:
+        yield f"--config-file={config.inipath}"
+    if config.getoption("log_file", None) or config.getini("log_file"):
+        yield f"--log-file={os.devnull}"
+    plugins = config.pluginmanager
+    # Under xdist, a worker does not have the plugin's own part for the process that started it.
+    if plugins.hasplugin("xdist") or plugins.hasplugin("xdist.plugin"):
+        yield "-n0"
+    if plugins.hasplugin("rerunfailures"):
+        yield "--reruns=0"
+    if plugins.hasplugin("pytest_cov") or plugins.hasplugin("_cov"):
+        yield "--no-cov"
+    seed = config.getoption("randomly_seed", None)
+    if isinstance(seed, int):
+        yield f"--randomly-seed={seed}"
+
+
+def _passed_on(arguments: list[str], positional: set[str]) -> Iterator[str]:
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if name in VALUED:
+            if not equals:
+                next(rest, None)
+        elif _is_short_count(argument) or argument in FLAGS or argument in positional:
+            continue
+        elif argument in {"-p", "-k", "-m", "-o", "-W", "-r"}:
+            yield argument
+            yield next(rest, "")
+        else:
+            yield argument
+
+
+def _is_short_count(argument: str) -> bool:
+    """Whether this is `-n4`."""
+    return argument.startswith("-n") and argument[2:].isdigit()

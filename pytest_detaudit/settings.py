@@ -1,0 +1,63 @@
+"""What the user asked for in pytest: on the command line, in the ini file, in `[tool.detaudit]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from detaudit.config import checked, parse, resolve
+from detaudit.errors import DetauditError
+from detaudit.options import BY_NAME, Settings, Value
+
+OPTIONS = ("runs", "level", "update", "report")
+
+
+def settings_for(config: pytest.Config) -> Settings:
+    """All settings of a session.
+
+    Raises UsageError for a value that is not possible, wherever it was written.
+    """
+    given = {name: value for name in OPTIONS if (value := _given(config, name)) is not None}
+    return resolve(given, folder=config.rootpath)
+
+
+def adjusted(settings: Settings, explicit: Mapping[str, Value | None]) -> Settings:
+    """The same with what a test says itself; None says nothing. Raises UsageError as above.
+
+    A test is audited at level `layer`; operators are looked at where runs differ, as with `auto`.
+    """
+    said = {
+        name: checked(BY_NAME[name], value, name) for name, value in explicit.items() if value is not None
+    }
+    settings = replace(settings, **said)  # type: ignore[arg-type]  # checked against the table
+    return replace(settings, level="auto") if settings.level == "layer" else settings
+
+
+def _given(config: pytest.Config, name: str) -> Value | None:
+    """What the command line says, or else the ini file; None: neither says anything."""
+    option = BY_NAME[name]
+    flag, key = f"--detaudit-{name}", f"detaudit_{name}"
+    value = config.getoption(key)
+    if value is not None:
+        return _read(name, value, flag)
+    value = config.getini(key)
+    if not value:
+        return None
+    if isinstance(value, str) and not isinstance(value, option.type):
+        return parse(option, value, f"{key} in {config.inipath}")
+    return _read(name, value, f"{key} in {config.inipath}")
+
+
+def _read(name: str, value: object, source: str) -> Value:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return value
+    return parse(BY_NAME[name], str(value), source)
+
+
+def usage_error(error: DetauditError) -> pytest.UsageError:
+    """The same error as pytest shows it."""
+    return pytest.UsageError(f"detaudit: {error.message} [{error.slug}]; hint: {error.hint}")

@@ -1,0 +1,143 @@
+"""`pytest --detaudit`: every test that trains is run again in fresh processes, and held against itself."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detaudit.errors import DetauditError
+from detaudit.model.plan import RunPlan, Target, TargetKind
+from detaudit.model.result import AuditResult, TargetSummary, Verdict
+from detaudit.model.trace import Level
+from detaudit.options import Settings
+from detaudit.run.progress import Progress, Silence
+from detaudit.run.workspace import workspace
+from pytest_detaudit.answer import Finished
+from pytest_detaudit.collected import collected
+from pytest_detaudit.marked import MARK
+from pytest_detaudit.order import Order, command_for
+from pytest_detaudit.settings import adjusted, settings_for, usage_error
+from pytest_detaudit.training import TrainingWatch
+
+TRAINED = "detaudit_trained"
+"""Under which a worker of xdist tells the controlling process which of its tests train."""
+
+SUFFIX = " [detaudit]"
+"""Behind the name of a test whose audit failed, in reports."""
+
+
+class Suite:
+    """Finds out which tests train while they run, and audits those at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._watch = TrainingWatch()
+        self._trained: dict[str, int] = {}
+        """Node ids and their places among all tests."""
+        try:
+            self._settings: Settings = adjusted(settings_for(config), {})
+        except DetauditError as error:
+            raise usage_error(error) from None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note a test that trains and passes. Those that audit themselves are left to that."""
+        self._watch.seen = False
+        result = yield
+        audits_itself = any(True for _ in item.iter_markers(MARK)) or "detaudit" in _fixtures(item)
+        if self._watch.seen and not audits_itself:
+            self._trained[item.nodeid] = item.session.items.index(item)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Audit when all tests are done."""
+        outcome = yield
+        output = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output[TRAINED] = self._trained
+        elif self._trained and not session.config.option.collectonly:
+            self._audit()
+        return outcome
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a worker of xdist's
+        """Take over what a worker found."""
+        self._trained |= getattr(node, "workeroutput", {}).get(TRAINED, {})
+
+    def _audit(self) -> None:
+        tests = sorted(self._trained, key=self._trained.__getitem__)
+        progress = _Told(self._config, len(tests))
+        for test, result in zip(tests, self._results(tests, progress), strict=True):
+            collected(self._config).results.append(result)
+            if not result.reproducible:
+                self._config.hook.pytest_runtest_logreport(report=_report(test, result))
+
+    def _results(self, tests: Sequence[str], progress: Progress) -> Iterator[AuditResult]:
+        from detaudit.diagnose.several_tests import audit_tests
+
+        with workspace(None) as folder:
+            settings, level = self._settings, self._settings.level
+            plan = RunPlan(
+                self._target(tests, folder / "order.json"),
+                settings.runs,
+                Level.LAYER if level == "auto" else Level(level),
+                settings.seed,
+                settings.steps,
+                settings.timeout,
+            )
+            yield from audit_tests(plan, tests, self._alone, progress)
+
+    def _alone(self, test: str) -> AuditResult:
+        from detaudit.diagnose.audit import audit_target
+
+        with workspace(None) as folder:
+            try:
+                return audit_target(self._target([test], folder / "order.json"), self._settings, Silence())
+            except DetauditError as error:
+                reason = f"{error.message} [{error.slug}]"
+                return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("test", test), (), None, ())
+
+    def _target(self, tests: Sequence[str], order: Path) -> Target:
+        Order(tuple(tests)).save(order)
+        files = dict.fromkeys(self._config.rootpath / test.partition("::")[0] for test in tests)
+        name = tests[0] if len(tests) == 1 else f"{len(tests)} tests"
+        command = command_for(self._config, list(files), order)
+        return Target(TargetKind.TEST, name, path=next(iter(files)), command=command)
+
+
+class _Told(Silence):
+    """Says in the terminal what the end of a session waits for."""
+
+    def __init__(self, config: pytest.Config, count: int) -> None:
+        self._terminal = config.pluginmanager.get_plugin("terminalreporter")
+        self._count = count
+
+    def run_started(self, run: str, total: int, level: str) -> None:
+        """Say which run begins."""
+        if self._terminal is not None:
+            self._terminal.ensure_newline()
+            tests = "1 test that trains" if self._count == 1 else f"{self._count} tests that train"
+            self._terminal.write_line(f"detaudit: run {run} of {total} of {tests}, level {level}")
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
+
+
+def _report(test: str, result: AuditResult) -> pytest.TestReport:
+    """The report of an audit that failed, as of a test that stands beside the one that was audited."""
+    unverified = result.verdict is Verdict.UNVERIFIED
+    file = test.partition("::")[0]
+    return pytest.TestReport(
+        nodeid=test + SUFFIX,
+        location=(file, None, test.partition("::")[2] + SUFFIX),
+        keywords={},
+        outcome="failed",
+        longrepr=Finished(result),
+        # What has no answer is an error, not a failure.
+        when="setup" if unverified else "call",
+    )

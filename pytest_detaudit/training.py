@@ -1,0 +1,38 @@
+"""Whether a test trains: a backward pass or an optimizer step while it ran."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from detaudit.sources.imports import ImportWatch
+
+
+class TrainingWatch:
+    """Notices backward passes and optimizer steps from the first import of torch on; changes nothing else."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        """Whether there was one since this was last set to False."""
+        ImportWatch().when_imported("torch", self._watch)
+
+    def _watch(self, torch: ModuleType) -> None:
+        for owner in (torch.autograd, torch.autograd.graph):
+            # What `backward` and `grad` both end in, under the name that each module has for it.
+            owner._engine_run_backward = self._noticing(owner._engine_run_backward)  # noqa: SLF001 - no public name
+        from torch.optim.optimizer import register_optimizer_step_post_hook
+
+        register_optimizer_step_post_hook(self._stepped)
+
+    def _noticing(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(run)
+        def running(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function itself
+            self.seen = True
+            return run(*args, **kwargs)
+
+        return running
+
+    def _stepped(self, *_: object) -> None:
+        self.seen = True
