@@ -72,7 +72,7 @@ def in_brief(result: AuditResult) -> str:
     if not result.findings:
         return result.verdict.value.replace("-", " ")
     first = result.findings[0]
-    what = first.cause or first.message
+    what = first.cause or f"the {first.origin.event} differs in step {first.origin.step}"
     place = "" if first.site is None else f" at {first.site.file}:{first.site.line}"
     return f"{result.verdict.value.replace('-', ' ')}: {what}{place}"
 
@@ -83,7 +83,7 @@ def verified(result: AuditResult) -> AuditResult:
     if result.verdict is not Verdict.UNVERIFIED:
         return result
     told = "".join(f"\n{notice.message}" for notice in result.notices if notice.id == "target-stderr")
-    raise Unverified(f"{result.target.name}: {result.reason}{told}")
+    raise Unverified(f"unverified: {result.reason}{told}")
 
 
 class Finished(TerminalRepr):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from detaudit.diagnose.axes import check_axes
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.result import AuditResult, Verdict
 from pytest_detaudit.answer import Answer, Unverified, in_brief, in_lines, verified
@@ -16,31 +17,67 @@ from pytest_detaudit.collected import collected
 from pytest_detaudit.order import Order
 from pytest_detaudit.settings import adjusted, settings_for
 
+if TYPE_CHECKING:
+    from detaudit.options import Settings
+    from pytest_detaudit.audit import Vary
+
 MARK = "reproducible"
 KEYS = ("runs", "seed", "level", "vary", "expect")
 
 
-def audit_marked(item: pytest.Item) -> None:
-    """Audit a test that has passed; fail it unless the answer is the expected one.
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the marks of a test say."""
 
-    Raises Unverified where there is no answer.
-    """
+    settings: Settings
+    vary: Vary | None
+    expect: str
+    """A verdict, or the label of a cause."""
+
+
+def is_marked(item: pytest.Item) -> bool:
+    """Whether a test has the mark, itself or by its class or module."""
+    return item.get_closest_marker(MARK) is not None
+
+
+def mark_of(item: pytest.Item) -> Mark:
+    """Read the marks of a test, the nearest one first. Fails the test for what they cannot say."""
     __tracebackhide__ = True
-    if item.config.getoption("detaudit_order") is not None:
-        return
-    given = _arguments(item)
-    expected = _expected(given.pop("expect", Verdict.REPRODUCIBLE.value))
-    vary = given.pop("vary", None)
     try:
+        given = _arguments(item)
+        expect = _expected(given.pop("expect", Verdict.REPRODUCIBLE.value))
+        vary = given.pop("vary", None)
+        check_axes({} if vary is None else vary)
         settings = adjusted(settings_for(item.config), given)
-        if expected == Verdict.NOT_REPRODUCIBLE.value:
-            # That runs differ is all that is asked; why they do would take many more.
-            settings = replace(settings, diagnose=False)
-        result = audit_test(item, Order((item.nodeid,), seed=settings.seed), settings, vary)
-    except DetauditError as error:
-        raise Unverified(f"{error.message} [{error.slug}]; {error.hint}") from None
-    collected(item.config).results.append(result)
-    _judge(verified(result), expected)
+    except UsageError as error:
+        raise _failure(item, error) from None
+    if expect == Verdict.NOT_REPRODUCIBLE.value:
+        # That runs differ is all that is asked; why they do would take many more.
+        settings = replace(settings, diagnose=False)
+    return Mark(settings, vary, expect)
+
+
+def audit_marked(item: pytest.Item) -> None:
+    """Audit a test that has passed; fail it unless the answer is the expected one."""
+    __tracebackhide__ = True
+    mark = mark_of(item)
+    try:
+        result = audit_test(item, Order((item.nodeid,), seed=mark.settings.seed), mark.settings, mark.vary)
+        collected(item.config).results.append(result)
+        verified(result)
+    except (DetauditError, Unverified) as error:
+        raise _failure(item, error) from None
+    _judge(result, mark.expect)
+
+
+def _failure(item: pytest.Item, error: Exception) -> BaseException:
+    """A message with the line of the test: there is no traceback that would show it."""
+    file, line, _ = item.location
+    place = file if line is None else f"{file}:{line + 1}"
+    text = str(error)
+    if isinstance(error, DetauditError):
+        text = f"{error.message} [{error.slug}]; {error.hint}"
+    return pytest.fail.Exception(f"{text}\n{place}", pytrace=False)
 
 
 def _judge(result: AuditResult, expected: str) -> None:

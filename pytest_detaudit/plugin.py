@@ -79,11 +79,21 @@ def detaudit(request: pytest.FixtureRequest) -> Detaudit:
     return Detaudit(request.node)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say at once what a mark cannot say."""
+    if item.get_closest_marker("reproducible") is not None:
+        from pytest_detaudit.marked import mark_of
+
+        mark_of(item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """After a marked test has passed: run it again, and hold the runs against each other."""
     result = yield
-    if any(True for _ in item.iter_markers("reproducible")):
+    ordered = item.config.getoption("detaudit_order") is not None
+    if not ordered and item.get_closest_marker("reproducible") is not None:
         from pytest_detaudit.marked import audit_marked
 
         audit_marked(item)

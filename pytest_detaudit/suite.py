@@ -17,7 +17,7 @@ from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
 from pytest_detaudit.answer import Finished
 from pytest_detaudit.collected import collected
-from pytest_detaudit.marked import MARK
+from pytest_detaudit.marked import is_marked
 from pytest_detaudit.order import Order, command_for
 from pytest_detaudit.settings import adjusted, settings_for, usage_error
 from pytest_detaudit.training import TrainingWatch
@@ -47,7 +47,7 @@ class Suite:
         """Note a test that trains and passes. Those that audit themselves are left to that."""
         self._watch.seen = False
         result = yield
-        audits_itself = any(True for _ in item.iter_markers(MARK)) or "detaudit" in _fixtures(item)
+        audits_itself = is_marked(item) or "detaudit" in _fixtures(item)
         if self._watch.seen and not audits_itself:
             self._trained[item.nodeid] = item.session.items.index(item)
         return result
