@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 from _pytest._code.code import ReprFileLocation, TerminalRepr
 from _pytest._io import TerminalWriter
 
 from detaudit.model.result import AuditResult, Finding, Verdict
-
-WIDTH = 100
 
 
 class Unverified(Exception):  # noqa: N818 - the verdict's name
@@ -58,11 +54,9 @@ class Answer:
 
 def in_lines(result: AuditResult) -> str:
     """The ten lines that the command line prints."""
-    from detaudit.report.terminal import print_result
+    from detaudit.report.terminal import text_of
 
-    file = io.StringIO()
-    print_result(result, file, width=WIDTH)
-    return file.getvalue().rstrip()
+    return text_of(result).rstrip()
 
 
 def in_brief(result: AuditResult) -> str:
