@@ -9,6 +9,8 @@ from detaudit.model.result import (
     Finding,
     Notice,
     Origin,
+    ReferenceComparison,
+    ReferenceState,
     RunSummary,
     TargetSummary,
     Verdict,
@@ -78,3 +80,50 @@ def differing(*notices, **changes):
 
 def unverified():
     return AuditResult(Verdict.UNVERIFIED, "run 2 ended with exit code 5", TARGET, runs(), None, ())
+
+
+def reference(state=ReferenceState.DIFFERS, **changes):
+    differs = state is ReferenceState.DIFFERS
+    values = {
+        "kind": "lock",
+        "name": "detaudit.lock",
+        "state": state,
+        "commit": None,
+        "difference": "numeric" if differs else None,
+        "first": Origin(("lock", "1"), 0, "forward", "fc1", None, "output of module fc1", root="Net"),
+        "differing": 12 if differs else 0,
+        "compared": 40,
+        "relative": 3e-7 if differs else None,
+        "tolerance": None,
+    }
+    return ReferenceComparison(**{**values, **changes})
+
+
+def held(*references):
+    """A run that is what its references have, or near enough."""
+    return AuditResult(
+        Verdict.REPRODUCIBLE, None, TARGET, runs(1), compared(), (), references=tuple(references)
+    )
+
+
+def changed(*references, **changes):
+    """A run that is not what its reference has."""
+    values = {
+        "id": f"differs-from-{references[0].kind}",
+        "confirmed": True,
+        "origin": references[0].first,
+        "site": Site("train.py", 7, "forward", "x = self.fc1(x)"),
+        "other_sites": (),
+        "message": "the output of module fc1 differs although its inputs agree",
+        "fix": "if the change is meant: `detaudit lock train.py`, and commit the lock",
+        "affects": None,
+    }
+    return AuditResult(
+        Verdict.NOT_REPRODUCIBLE,
+        None,
+        TARGET,
+        runs(1),
+        compared(),
+        (finding(**{**values, **changes}),),
+        references=tuple(references),
+    )

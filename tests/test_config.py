@@ -88,7 +88,7 @@ def test_an_unknown_key_names_file_key_and_nearest(tmp_path):
 
 
 def test_an_unknown_key_that_resembles_none_lists_all(tmp_path):
-    assert "jobs, json, keep" in refused(tmp_path, table("zzzzzz = 3")).hint
+    assert "jobs, json, junit, keep" in refused(tmp_path, table("zzzzzz = 3")).hint
 
 
 def test_an_unknown_variable_names_the_nearest(tmp_path):

@@ -1,17 +1,61 @@
-"""The whole answer as JSON, to the contract `detaudit.result/1`."""
+"""The whole answer as JSON, to the contract `detaudit.result/1`; those of a session as one list of them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from detaudit import __version__
-from detaudit.model.codec import result_to_json
+from detaudit.errors import TraceError
+from detaudit.model.codec import result_from_json, result_to_dict, result_to_json
 from detaudit.report.output import write
 
 if TYPE_CHECKING:
     from detaudit.model.result import AuditResult
 
+NAME = "detaudit.results"
+SESSION = f"{NAME}/1"
+"""The schema of a session: an object with `schema`, `detaudit` and `results`, whose entries are each to the
+contract `detaudit.result/1`. It has this form however many there are."""
+
+
+def render_json(results: Sequence[AuditResult]) -> str:
+    """The answers of a session."""
+    entries = [result_to_dict(result, __version__) for result in results]
+    document = {"schema": SESSION, "detaudit": __version__, "results": entries}
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def is_session(content: bytes) -> bool:
+    """Whether these are the answers of a session, of whatever version."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and str(document.get("schema")).startswith(f"{NAME}/")
+
+
+def read_session(content: bytes, source: str) -> list[AuditResult]:
+    """Read a session's answers back; `source` is what messages call them. Raises TraceError."""
+    document = json.loads(content)
+    if document["schema"] != SESSION:
+        message = f"{source} has schema {document['schema']}; this detaudit reads {SESSION}"
+        raise TraceError("result-version", message, "use the detaudit version that wrote it")
+    entries = document.get("results")
+    if not isinstance(entries, list) or not entries:
+        raise TraceError("result-damaged", f"{source} holds no results", "run the tests again")
+    return [
+        result_from_json(json.dumps(entry), f"{source}, result {number}")
+        for number, entry in enumerate(entries, 1)
+    ]
+
+
+def render_one(result: AuditResult) -> str:
+    """One answer, to the contract."""
+    return result_to_json(result, __version__)
+
 
 def write_json(result: AuditResult, destination: str) -> None:
     """Write the answer to a file, or to standard output for `-`."""
-    write(result_to_json(result, __version__), destination)
+    write(render_one(result), destination)

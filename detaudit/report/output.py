@@ -19,9 +19,11 @@ def check_destinations(destinations: list[str | None]) -> None:
     if given.count(STANDARD_OUTPUT) > 1:
         hint = "give a file for all but one of them"
         raise UsageError("output-twice", "more than one report goes to standard output", hint)
-    for destination in given:
-        if destination != STANDARD_OUTPUT:
-            check_file(Path(destination))
+    files = [Path(destination) for destination in given if destination != STANDARD_OUTPUT]
+    for number, path in enumerate(files):
+        check_file(path)
+        if path.resolve() in {other.resolve() for other in files[:number]} and not _is_special(path):
+            raise UsageError("output-twice", f"more than one report goes to {path}", "give each its own file")
 
 
 def check_file(path: Path) -> None:
@@ -53,19 +55,24 @@ def write(text: str, destination: str) -> None:
     Raises OutputError if that fails; a file that was there before is then as it was.
     """
     if destination == STANDARD_OUTPUT:
-        sys.stdout.write(text)
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
     path = Path(destination)
     check_file(path)
     try:
-        if path.exists() and not path.is_file():
-            # A pipe or a device cannot be replaced.
+        if _is_special(path):
             path.write_text(text, encoding="utf-8")
         else:
             _replace(path, text)
     except OSError as error:
         message = f"{path} could not be written: {error.strerror or error}"
         raise OutputError("output-unwritable", message, ELSEWHERE) from error
+
+
+def _is_special(path: Path) -> bool:
+    """A pipe or a device, which cannot be replaced."""
+    return path.exists() and not path.is_file()
 
 
 def _replace(path: Path, text: str) -> None:

@@ -5,9 +5,11 @@ Every colour stands beside a word that says the same. Where the output is not a 
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
-from detaudit.report.summary import Line, Tone, summarize
+from detaudit.report.lines import Line, Tone
+from detaudit.report.summary import summarize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +39,16 @@ def print_result(result: AuditResult, file: TextIO, *, width: int | None = None)
     is_terminal = file.isatty()
     console = Console(file=file, width=width or (None if is_terminal else LOG_WIDTH), highlight=False)
     print_lines(summarize(result), console)
+
+
+def text_of(result: AuditResult) -> str:
+    """The first answer as a log has it, without colour whatever the environment asks for."""
+    from rich.console import Console
+
+    file = StringIO()
+    console = Console(file=file, width=LOG_WIDTH, highlight=False, force_terminal=False, color_system=None)
+    print_lines(summarize(result), console)
+    return file.getvalue()
 
 
 def print_lines(lines: list[Line], console: Console) -> None:

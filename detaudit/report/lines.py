@@ -1,0 +1,62 @@
+"""The lines of an answer, and words that several of them use, before any format decides how they look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from detaudit.model.result import Origin
+from detaudit.model.trace import Site
+
+
+class Tone(StrEnum):
+    """What a line is, for a format that can show it."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNSURE = "unsure"
+    PLAIN = "plain"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the answer; the label is empty where it goes on from the line before."""
+
+    label: str
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+def within_run(origin: Origin) -> str:
+    """Where in a run: step, phase, module, operator."""
+    parts = [f"step {origin.step}", origin.phase]
+    # Where a whole step or pass is there in one run only, the module that it is told by says nothing.
+    if origin.root and not (origin.kind == "structure" and origin.phase in {"optimizer", "eval"}):
+        parts.append(f"module {origin.module} of {origin.root}" if origin.module else f"module {origin.root}")
+    if origin.op is not None:
+        parts.append(f"operator {origin.op}")
+    if origin.stream != "main":
+        parts.append(f"in {origin.stream}")
+    return ", ".join(parts)
+
+
+def place(site: Site) -> str:
+    """Where a line of source stands: file, number, function."""
+    through = f" (through {site.through})" if site.through else ""
+    inside = f" in {site.function}" if site.function else ""
+    return f"{shortened(site.file)}:{site.line}{inside}{through}"
+
+
+def shortened(file: str) -> str:
+    """The path as seen from the current folder, if the file is in it."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
+
+
+def count(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,22 @@
+"""Files as a report names them that is read elsewhere: below the repository's root, with forward slashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def root() -> Path:
+    """The repository that the current folder is in; where there is none, the current folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+def below_root(file: str) -> str | None:
+    """The path from the root to a file; None where it lies elsewhere, or is none (`<string>`)."""
+    if file.startswith("<"):
+        return None
+    top, path = root(), Path(file).absolute()
+    for folder, inside in ((top, path), (top.resolve(), path.resolve())):
+        if inside.is_relative_to(folder):
+            return inside.relative_to(folder).as_posix()
+    return None

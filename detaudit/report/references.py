@@ -1,0 +1,132 @@
+"""What an answer says of a lock, or of another commit, that a run was held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from detaudit.model.result import AuditResult, Finding, ReferenceComparison, ReferenceState, Verdict
+from detaudit.report.lines import Line, Tone, count, within_run
+
+KINDS = {"lock": "lock", "commit": "against"}
+"""How the line about a reference of each kind is labelled."""
+
+FINDINGS = frozenset(f"differs-from-{kind}" for kind in KINDS)
+"""What findings are called that say: the runs repeat themselves, and are not what the reference has."""
+
+DIFFERENCE = "difference"
+
+TOLD = frozenset({"within-tolerance"})
+"""Notices that say what the line about the reference says."""
+
+SAME = {
+    ReferenceState.EQUAL: "UNCHANGED",
+    ReferenceState.WITHIN_TOLERANCE: "UNCHANGED WITHIN TOLERANCE",
+}
+"""What a run is called that is as its reference, the best first."""
+
+SHORT_HASH = 7
+MOST_LAYERS = 5
+
+
+def is_from_reference(finding: Finding) -> bool:
+    """Whether a finding says that a run is not what a reference has."""
+    return finding.cause is None and finding.id in FINDINGS
+
+
+def has_changed(result: AuditResult) -> bool:
+    """Whether all that was found is that the run is not what a reference has."""
+    states = {reference.state for reference in result.references}
+    if result.verdict is not Verdict.NOT_REPRODUCIBLE or ReferenceState.DIFFERS not in states:
+        return False
+    return all(is_from_reference(finding) for finding in result.findings)
+
+
+def rule_of(result: AuditResult, finding: Finding | None) -> str:
+    """What a fault counts as: its cause, or the reference that was not met; `difference` for neither."""
+    if finding is not None and finding.cause is not None:
+        return finding.cause
+    if finding is None:
+        unmet = [one.kind for one in result.references if one.state is ReferenceState.DIFFERS]
+        return f"differs-from-{unmet[0]}" if unmet else DIFFERENCE
+    return finding.id if is_from_reference(finding) else DIFFERENCE
+
+
+def headline(result: AuditResult) -> tuple[str, Tone] | None:
+    """The verdict in words that fit a comparison with a reference; None where there was none to speak of."""
+    if has_changed(result):
+        return "CHANGED", Tone.BAD
+    states = {reference.state for reference in result.references}
+    if result.verdict is not Verdict.REPRODUCIBLE or not states or not states <= SAME.keys():
+        return None
+    # Not the same bits in one of several is not the same bits.
+    return SAME[max(states, key=list(SAME).index)], Tone.GOOD
+
+
+def reference_lines(result: AuditResult) -> Iterator[Line]:
+    """How the run stands to each reference, and what has changed since."""
+    for reference in result.references:
+        if reference.state is ReferenceState.NOT_COMPARABLE and result.reason is not None:
+            # The reason has said it.
+            continue
+        yield Line(KINDS[reference.kind], f"{_named(reference)}: {_standing(reference)}")
+        if reference.state is ReferenceState.DIFFERS:
+            yield from _difference(reference, told=bool(result.findings))
+
+
+def _difference(reference: ReferenceComparison, *, told: bool) -> Iterator[Line]:
+    """What has changed since, and where it differs first unless a finding tells that."""
+    if reference.changed:
+        yield Line("changed since", ", ".join(reference.changed))
+    if reference.first is not None and not told:
+        yield Line("first difference", f"{within_run(reference.first)}: the {reference.first.event}")
+
+
+def _named(reference: ReferenceComparison) -> str:
+    if reference.kind == "commit" and reference.commit and not reference.commit.startswith(reference.name):
+        return f"{reference.name} ({reference.commit[:SHORT_HASH]})"
+    return reference.name
+
+
+def _standing(reference: ReferenceComparison) -> str:
+    match reference.state:
+        case ReferenceState.EQUAL:
+            return f"the same bits in {_all_things(reference.compared)}"
+        case ReferenceState.WITHIN_TOLERANCE:
+            extent = _extent(reference) + _environments(reference)
+            return f"the same within the tolerance of {reference.tolerance or 0.0:.2g}: {extent}"
+        case ReferenceState.DIFFERS:
+            return f"{_kind_of_difference(reference)}; {_extent(reference)}"
+        case ReferenceState.NOT_COMPARABLE:
+            return "not comparable" + _environments(reference)
+
+
+def _all_things(number: int) -> str:
+    return f"all {number} things that were compared" if number > 1 else count(number, "thing")
+
+
+def _kind_of_difference(reference: ReferenceComparison) -> str:
+    if reference.difference != "structural":
+        return "numeric difference"
+    sides = (("only here", reference.only_here), ("only there", reference.only_there))
+    named = "; ".join(f"{side}: {_listed(layers)}" for side, layers in sides if layers)
+    return f"structural difference; {named}" if named else "structural difference"
+
+
+def _listed(layers: tuple[str, ...]) -> str:
+    left = len(layers) - MOST_LAYERS
+    return ", ".join(layers[:MOST_LAYERS]) + (f" and {left} more" if left > 0 else "")
+
+
+def _extent(reference: ReferenceComparison) -> str:
+    verb = "differs" if reference.differing == 1 else "differ"
+    things = f"{reference.differing} of {count(reference.compared, 'thing')} {verb}"
+    if reference.relative is None:
+        return things
+    return f"{things}, by about {reference.relative:.2g} at most (relative)"
+
+
+def _environments(reference: ReferenceComparison) -> str:
+    parts = [
+        f"; {name} {ours} here, {theirs} there" for name, (theirs, ours) in reference.environment.items()
+    ]
+    return "".join(parts)
