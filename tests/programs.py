@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HEADER = re.compile(
-    r"^# (expect|also|exit|args|flaky|hangs|requires|suspicious|alone|slow|shared): (.+)$", re.MULTILINE
+    r"^# (expect|also|exit|args|flaky|hangs|requires|suspicious|alone|shared): (.+)$", re.MULTILINE
 )
 ROOT = "<root>"
 IN_ONE_FOLDER = "plain-shared-cwd"
@@ -53,8 +53,6 @@ class Program:
     requires: tuple[str, ...] = ()
     alone: bool = False
     """True if it must have a process to itself: for what it starts, or for what it leaves behind in it."""
-    slow: bool = False
-    """True if a run takes several times as long as others."""
     suspicious: bool = False
     """True if it is reproducible and two runs differ all the same, in what reaches no number."""
     shared: bool = False
@@ -129,7 +127,6 @@ def _from_header(path: Path) -> Program | None:
         flaky=fields.get("flaky") == "true",
         hangs=fields.get("hangs") == "true",
         alone=fields.get("alone") == "true",
-        slow=fields.get("slow") == "true",
         suspicious=fields.get("suspicious") == "true",
         shared=fields.get("shared") == "true",
         requires=tuple(fields.get("requires", "").split()),

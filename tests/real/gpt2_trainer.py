@@ -2,7 +2,6 @@
 
 # expect: reproducible
 # alone: true
-# slow: true
 # requires: transformers accelerate
 import os
 import tempfile

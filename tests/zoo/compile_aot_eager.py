@@ -2,7 +2,6 @@
 
 # expect: reproducible
 # alone: true
-# slow: true
 import torch
 from torch import nn
 

@@ -2,7 +2,6 @@
 
 # expect: reproducible
 # alone: true
-# slow: true
 import random
 
 import numpy as np

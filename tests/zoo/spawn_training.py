@@ -2,7 +2,6 @@
 
 # expect: reproducible
 # alone: true
-# slow: true
 import sys
 import tempfile
 from pathlib import Path
