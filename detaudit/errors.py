@@ -43,5 +43,13 @@ class RunError(DetauditError):
     """A run of the target could not be started or did not end as it should."""
 
 
+class GitError(DetauditError):
+    """git is missing, or a repository is not as it would have to be."""
+
+
+class LockError(DetauditError):
+    """A lock is missing, damaged, of another version, or has nothing for what is asked."""
+
+
 class OutputError(DetauditError):
     """A result could not be written where it was asked for."""

@@ -60,7 +60,7 @@ class Settings:
     link: str | None = None
     """Folders that git ignores and the other commit needs as well, with commas between them."""
     update: bool = False
-    """In pytest: whether locks are written anew."""
+    """In pytest, and where CI is set: whether locks are written anew."""
     report: str | None = None
     """In pytest: FORMAT:PATH, with commas between several."""
 
@@ -162,7 +162,7 @@ OPTIONS = (
         "PATH,...",
         "with --against and bisect: files and folders that git ignores and the other commit needs as well",
     ),
-    Option("update", bool, "", "in pytest: write locks anew (default: do not)"),
+    Option("update", bool, "", "in pytest, and where CI is set: write locks anew (default: do not)"),
     Option("report", str, "FORMAT:PATH,...", "in pytest: write the results of all audits there"),
 )
 

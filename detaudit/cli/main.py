@@ -11,13 +11,15 @@ from types import ModuleType
 from typing import Never, NoReturn
 
 from detaudit import __version__
-from detaudit.cli import check, diff, env, explain, record, report
+from detaudit.cli import bisect, check, diff, env, explain, lock, record, report
 from detaudit.errors import EXIT_INTERRUPTED, EXIT_UNVERIFIED, DetauditError, UsageError
 
 VERBS: dict[str, ModuleType] = {
     "check": check,
+    "lock": lock,
     "record": record,
     "diff": diff,
+    "bisect": bisect,
     "report": report,
     "explain": explain,
     "env": env,

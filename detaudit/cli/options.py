@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from detaudit.config import parse
@@ -11,7 +12,7 @@ from detaudit.model.plan import TargetRef
 from detaudit.options import BY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from detaudit.options import Option
 
@@ -49,10 +50,16 @@ class Switch(Once):
         setattr(namespace, self.dest, not str(option_string).startswith("--no-"))
 
 
-def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
-    """Add options of the table. Each is None if not given, so that configuration can set it."""
+def add_settings(
+    parser: argparse.ArgumentParser, names: Iterable[str], words: Mapping[str, str] | None = None
+) -> None:
+    """Add options of the table. Each is None if not given, so that configuration can set it.
+
+    `words` says what some of them mean to this verb, where that is not what they mean to `check`.
+    """
     for name in names:
-        _add(parser, BY_NAME[name])
+        option = BY_NAME[name]
+        _add(parser, replace(option, help=(words or {}).get(name, option.help)))
 
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:

@@ -36,14 +36,16 @@ class Sketch:
 def relative_difference(one: Sketch, other: Sketch) -> float:
     """Estimate `norm(a - b) / max(norm(a), norm(b))` of the two values, at least as far as their norms part.
 
-    0 where both are zero; NaN where nothing can be said: a value has numbers that are not finite, or the
-    values do not have the same number of them.
+    0 where both are zero; NaN where nothing can be said: a value has numbers that are not finite, or too
+    large ones, or the values do not have the same number of them.
     """
     if one.not_finite or other.not_finite or one.count != other.count:
         return math.nan
     scale = max(one.norm, other.norm)
     if not scale:
         return 0.0
+    if not math.isfinite(scale):
+        return math.nan
     squares = ((a - b) ** 2 for a, b in zip(one.projection, other.projection, strict=True))
     return max(math.sqrt(math.fsum(squares)), abs(one.norm - other.norm)) / scale
 
@@ -51,7 +53,8 @@ def relative_difference(one: Sketch, other: Sketch) -> float:
 def combined(sketches: Mapping[str, Sketch]) -> Sketch | None:
     """The sketch of several named values together; None if there are none.
 
-    The signs of each value's sums depend on its name, so that equal changes of two values do not cancel.
+    The order and the signs of each value's sums depend on its name, so that equal changes of two values, or
+    opposite ones, do not cancel.
     """
     if not sketches:
         return None
@@ -67,5 +70,8 @@ def combined(sketches: Mapping[str, Sketch]) -> Sketch | None:
 
 def _signed(named: tuple[str, Sketch]) -> Iterable[float]:
     name, sketch = named
-    signs = xxh3_64_intdigest(name.encode("utf-8", "surrogatepass"))
-    return (-value if signs >> position & 1 else value for position, value in enumerate(sketch.projection))
+    bits = xxh3_64_intdigest(name.encode("utf-8", "surrogatepass"))
+    # Single numbers are all in the same sum: signs alone would let every second pair of them cancel.
+    shift = (bits >> BUCKETS) % BUCKETS
+    turned = (*sketch.projection[shift:], *sketch.projection[:shift])
+    return (-value if bits >> position & 1 else value for position, value in enumerate(turned))

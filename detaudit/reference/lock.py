@@ -1,0 +1,164 @@
+"""A run held against a lock: equal, near enough, different from it, or not to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import shortcomings
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.failure import why_failed
+from detaudit.errors import LockError
+from detaudit.model.lock import Block, Lock, LockedTarget
+from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetRef
+from detaudit.model.result import AuditResult, ReferenceState
+from detaudit.model.trace import Level
+from detaudit.options import Settings
+from detaudit.reference.blocks import Standing, blocks_for, locked_target, stand
+from detaudit.reference.entries import entries_of
+from detaudit.reference.environments import held_for
+from detaudit.reference.lock_answer import Answer, relock
+from detaudit.reference.lock_file import NAME, read_lock
+from detaudit.reference.wording import shown
+from detaudit.run.progress import Progress
+from detaudit.run.workspace import workspace
+from detaudit.target.find import find_target
+from detaudit.trace.reader import TraceReader
+
+
+def audit_against_lock(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
+    """Run the target for as many steps as `settings.lock` has of it, and hold it against them.
+
+    The lock's run counts as one of `settings.runs`. Where a run differs from the lock, it is run once more,
+    so that a program that does not repeat itself is not taken for one that was changed. Raises LockError,
+    TargetError, RunError or OutputError where nothing could be held.
+    """
+    path = settings.lock or Path(NAME)
+    lock, target = read_lock(path), find_target(ref)
+    locked, command = locked_target(target, settings.seed, path), relock(ref, settings, path)
+    return audit_target_against_lock(target, locked, lock, path, settings, command=command, progress=progress)
+
+
+def audit_target_against_lock(
+    target: Target,
+    locked: LockedTarget,
+    lock: Lock,
+    path: Path,
+    settings: Settings,
+    *,
+    command: str,
+    progress: Progress,
+) -> AuditResult:
+    """Hold a target that was found already against what a lock has under the name `locked`.
+
+    `path` is where the lock was read from, `command` what writes it anew; see `audit_against_lock`.
+    """
+    blocks = _blocks(lock, locked, settings, path, command)
+    plan = _plan(target, settings, blocks)
+    with workspace(settings.keep) as folder, ExitStack() as stack:
+        case = Case(plan, folder, progress)
+        reference = Lock(lock.digest, blocks)
+        answer = Answer(case, settings, path, command, blocks)
+        return _Audit(case, answer, reference, locked, stack).result()
+
+
+def _blocks(
+    lock: Lock, target: LockedTarget, settings: Settings, path: Path, command: str
+) -> tuple[Block, ...]:
+    """What the lock has for a target, at the level that is asked for. Raises LockError if that is nothing."""
+    found = blocks_for(lock, target)
+    if not found:
+        alike = dict.fromkeys(block.target for block in lock.blocks if block.target.name == target.name)
+        others = alike or dict.fromkeys(block.target for block in lock.blocks)
+        has = "; ".join(shown(one) for one in others) or "nothing"
+        message = f"{path} has nothing for {shown(target)}; it has {has}"
+        raise LockError("lock-without-target", message, f"`{command}` adds it")
+    levels = {block.level for block in found}
+    wanted = Level(settings.level) if settings.level != "auto" else max(levels, key=list(Level).index)
+    if wanted not in levels:
+        has = " and ".join(level.value for level in levels)
+        message = f"{path} has {shown(target)} at level {has}, not at level {wanted.value}"
+        raise LockError("lock-level", message, "leave out --level")
+    return tuple(block for block in found if block.level is wanted)
+
+
+def _plan(target: Target, settings: Settings, blocks: Sequence[Block]) -> RunPlan:
+    steps = max(block.steps for block in blocks)
+    return RunPlan(
+        target,
+        max(1, settings.runs - 1),
+        blocks[0].level,
+        settings.seed,
+        steps if settings.steps is None else min(steps, settings.steps),
+        settings.timeout,
+        settings.jobs,
+        sketches=True,
+    )
+
+
+@dataclass
+class _Audit:
+    """One audit against a lock, under way."""
+
+    case: Case
+    answer: Answer
+    lock: Lock
+    target: LockedTarget
+    stack: ExitStack
+
+    def result(self) -> AuditResult:
+        """Run, hold, and answer."""
+        outcomes = self.case.run()
+        reason = why_failed(self.case.plan, outcomes)
+        readers = self._readers(outcomes)
+        reason = reason or _useless(readers)
+        if reason is not None:
+            return self.answer.failed(reason, outcomes, readers)
+        for reader in readers:
+            standing = self._standing(reader)
+            if standing.reference.state is ReferenceState.DIFFERS:
+                return self._differs(standing, reader, readers)
+        return self.answer.as_held(standing.reference, readers)
+
+    def _readers(self, outcomes: Sequence[RunOutcome]) -> list[TraceReader]:
+        traces = [outcome.trace for outcome in outcomes if outcome.trace is not None]
+        return [self.stack.enter_context(TraceReader(trace)) for trace in traces]
+
+    def _standing(self, reader: TraceReader) -> Standing:
+        steps = self.case.plan.steps
+        return stand(
+            self.lock,
+            self.target,
+            held_for(reader.info.environment),
+            entries_of(reader, steps),
+            name=str(self.answer.path),
+            steps=steps,
+            tolerance=self.answer.settings.tolerance,
+        )
+
+    def _differs(self, standing: Standing, run: TraceReader, readers: list[TraceReader]) -> AuditResult:
+        """Run once more: the answer is another one if the target does not repeat itself."""
+        self.case.progress.note(
+            "it differs from the lock; running once more, to see whether it repeats itself"
+        )
+        again = self.case.run_again("again", runs=1, level=self.case.plan.level)
+        reason = why_failed(self.case.plan, again)
+        if reason is not None:
+            return self.answer.failed(reason, again, readers)
+        first, *others = [*readers, *self._readers(again)]
+        pairs = (compare(first, other, ("1", str(number))) for number, other in enumerate(others, 2))
+        unequal = next((pair for pair in pairs if not pair.equal), None)
+        if unequal is not None:
+            return self.answer.irreproducible(standing.reference, unequal)
+        return self.answer.changed(standing, readers, run)
+
+
+def _useless(readers: Sequence[TraceReader]) -> str | None:
+    """Why runs that ended well give nothing to hold; None if they do."""
+    reasons = [why for at, reader in enumerate(readers, 1) for why in shortcomings(str(at), reader)]
+    if not reasons and not all(entries_of(reader, 1) for reader in readers):
+        reasons.append("nothing trains in the main thread, which is what a lock holds")
+    return "; ".join(reasons) or None

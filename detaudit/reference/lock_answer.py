@@ -1,0 +1,224 @@
+"""What holding a run against a lock comes to: the verdict, the finding, what is worth knowing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detaudit.compare.result import (
+    bound,
+    conditions_notices,
+    finding_from,
+    not_varied,
+    steps_completed,
+    summarize_run,
+)
+from detaudit.diagnose.audit import audit_target
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.failure import failure_notices
+from detaudit.model.lock import Block
+from detaudit.model.plan import RunOutcome, TargetKind, TargetRef
+from detaudit.model.result import (
+    AuditResult,
+    Compared,
+    Comparison,
+    Finding,
+    Notice,
+    ReferenceComparison,
+    ReferenceState,
+    TargetSummary,
+    Verdict,
+)
+from detaudit.model.trace import Phase
+from detaudit.options import Settings
+from detaudit.reference.blocks import Standing, nearest
+from detaudit.reference.changes import changed_lines, is_shallow, last_commit
+from detaudit.reference.entries import site_of
+from detaudit.reference.environments import differing, held_for, in_words, noted_of
+from detaudit.reference.git import repository_of
+from detaudit.reference.hold import Pair
+from detaudit.reference.lock_file import NAME
+from detaudit.reference.wording import told
+from detaudit.trace.reader import TraceReader
+
+ONLY_THE_UPDATE = (
+    "its gradients are the same within the tolerance: the learning rate or the optimizer changed, or Adam "
+    "makes full steps of a gradient that is nothing but rounding (that of a bias in front of a batch "
+    "normalization, say)"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The words for one audit against a lock."""
+
+    case: Case
+    settings: Settings
+    path: Path
+    command: str
+    """What writes the lock for this target anew."""
+    blocks: Sequence[Block]
+
+    def failed(
+        self, reason: str, outcomes: Sequence[RunOutcome], readers: Sequence[TraceReader]
+    ) -> AuditResult:
+        """The answer where there is no run to hold."""
+        result = self._result(Verdict.UNVERIFIED, readers, None)
+        return replace(result, reason=reason, notices=failure_notices(list(outcomes)))
+
+    def as_held(self, reference: ReferenceComparison, readers: Sequence[TraceReader]) -> AuditResult:
+        """The answer where nothing differs, or where the lock is for another environment."""
+        verdict, reason = Verdict.REPRODUCIBLE, None
+        if reference.state is ReferenceState.NOT_COMPARABLE:
+            verdict, reason = Verdict.UNVERIFIED, self._elsewhere(reference)
+        result = self._result(verdict, readers, reference)
+        notices = (*self._allowed(reference), *result.notices)
+        return replace(result, reason=reason, notices=notices)
+
+    def changed(self, standing: Standing, readers: Sequence[TraceReader], run: TraceReader) -> AuditResult:
+        """The answer where the target repeats itself and is not what was locked; `run` differs from it."""
+        commit = last_commit(self.path)
+        changed = () if commit is None else changed_lines(repository_of(self.path.absolute().parent), commit)
+        reference = replace(standing.reference, commit=commit, changed=changed)
+        finding = finding_against(standing, run, self.command, len(readers))
+        result = self._result(Verdict.NOT_REPRODUCIBLE, readers, reference)
+        notices = (*self._hints(reference, standing, run), *result.notices)
+        return replace(result, findings=(finding,), notices=notices)
+
+    def irreproducible(self, reference: ReferenceComparison, unequal: Comparison) -> AuditResult:
+        """The answer where the target does not repeat itself: that of an audit of its own."""
+        self.case.progress.note("two runs of it differ, so it is audited by itself")
+        keep = None if self.settings.keep is None else self.settings.keep / "audit"
+        plan = self.case.plan
+        audited = audit_target(
+            plan.target, replace(self.settings, keep=keep, steps=plan.steps), self.case.progress
+        )
+        text = f"not held against {self.path}: two runs of the target differ from each other"
+        reference = replace(reference, state=ReferenceState.NOT_COMPARABLE, difference=None, first=None)
+        result = replace(
+            audited,
+            references=(reference,),
+            notices=(Notice("reference-not-comparable", text), *audited.notices),
+        )
+        if audited.verdict is not Verdict.REPRODUCIBLE:
+            return result
+        # A rare fault: the runs of the audit agreed by chance, those before them did not.
+        finding = finding_from(unequal, differs=1, pairs=2)
+        return replace(result, verdict=Verdict.NOT_REPRODUCIBLE, findings=(finding,))
+
+    def _result(
+        self, verdict: Verdict, readers: Sequence[TraceReader], reference: ReferenceComparison | None
+    ) -> AuditResult:
+        target = self.case.plan.target
+        kind = TargetKind.SCRIPT if target.kind is TargetKind.MODULE else target.kind
+        runs = tuple(summarize_run(str(number), reader) for number, reader in enumerate(readers, 1))
+        extent = None
+        if reference is not None and reference.state is not ReferenceState.NOT_COMPARABLE:
+            # The run of the lock is the other half of each pair.
+            conditions = not_varied([run.conditions for run in runs])
+            steps = min(run.steps for run in runs)
+            level, pairs = self.case.plan.level.value, len(runs)
+            extent = Compared(pairs, steps, reference.compared, level, conditions, bound(pairs))
+        return AuditResult(
+            verdict=verdict,
+            reason=None,
+            target=TargetSummary(kind.value, target.name, target.args),
+            runs=runs,
+            compared=extent,
+            findings=(),
+            extra_runs=self.case.extra_runs,
+            references=() if reference is None else (reference,),
+            notices=conditions_notices(runs),
+        )
+
+    def _elsewhere(self, reference: ReferenceComparison) -> str:
+        """Why the lock says nothing here, and what to do about it."""
+        others = len(self.blocks) - 1
+        nearest_one = (
+            "another environment" if not others else f"{others + 1} other environments; the nearest has"
+        )
+        equal = ""
+        if not reference.differing and not reference.only_there and not reference.only_here:
+            equal = f" (all {reference.compared} things have the same bits here, as it happens)"
+        return (
+            f"{self.path} holds for {nearest_one}: {in_words(reference.environment)}{equal}. "
+            f"`{self.command}` here adds this environment beside it; --tolerance 1e-5 compares the numbers"
+        )
+
+    def _allowed(self, reference: ReferenceComparison) -> Iterator[Notice]:
+        where = f" ({in_words(reference.environment)})" if reference.environment else ""
+        if reference.state is ReferenceState.WITHIN_TOLERANCE:
+            text = (
+                f"same to {reference.relative or 0.0:.1g} (estimated from sketches), not held bit for bit: "
+                f"{reference.differing} of {reference.compared} things have other bits than the lock{where}"
+            )
+            yield Notice("within-tolerance", text)
+        elif reference.state is ReferenceState.EQUAL and where:
+            yield Notice("other-environment", f"the same bits as in another environment{where}")
+        if self.settings.perturb is not None:
+            yield Notice("not-perturbed", "not perturbed: a lock holds under plain conditions")
+
+    def _hints(
+        self, reference: ReferenceComparison, standing: Standing, run: TraceReader
+    ) -> Iterator[Notice]:
+        """What else may have made the difference."""
+        if reference.environment:
+            text = f"the lock is for another environment: {in_words(reference.environment)}"
+            yield Notice("other-environment", text)
+        if reference.tolerance is not None and _is_update(standing):
+            yield Notice("only-the-update-differs", ONLY_THE_UPDATE)
+        environment = run.info.environment
+        block = nearest(self.blocks, held_for(environment))
+        noted = differing(block.noted, noted_of(environment))
+        if noted:
+            yield Notice("noted-differs", f"the lock was written with something else: {in_words(noted)}")
+        if reference.commit is not None and is_shallow(self.path):
+            text = "which lines changed since the lock is not known: this clone is shallow"
+            yield Notice("clone-shallow", f"{text} (fetch-depth: 0 in a workflow brings the rest)")
+        elif reference.commit is not None and not reference.changed and not reference.environment:
+            text = "no line has changed since the lock was committed: data that git does not hold may have"
+            yield Notice("nothing-changed", text)
+
+
+def _is_update(standing: Standing) -> bool:
+    """Whether a step's new weights differ first, behind all of its gradients."""
+    entry = None if standing.first is None else standing.first.entry
+    return entry is not None and entry.phase is Phase.OPTIMIZER and entry.what == "weights"
+
+
+def finding_against(standing: Standing, run: TraceReader, command: str, runs: int) -> Finding:
+    """The difference from a lock as a finding: `runs` runs agree on it, `command` writes the lock anew."""
+    pair, reference = standing.first, standing.reference
+    if pair is None or reference.first is None:
+        raise ValueError("the run does not differ from the lock")
+    return Finding(
+        id="differs-from-lock",
+        cause=None,
+        confirmed=True,
+        evidence=({"repeated": "run", "equal_pairs": runs, "pairs": runs},),
+        origin=reference.first,
+        site=None if pair.here is None else site_of(run, pair.here),
+        other_sites=(),
+        symbol=None,
+        message=_ends_early(pair, reference.name, steps_completed(run)) or told(pair, reference.name),
+        fix=f"if the change is meant: `{command}`, and commit the lock",
+        rate={"differs": runs, "pairs": runs},
+        affects=None,
+    )
+
+
+def _ends_early(pair: Pair, name: str, steps: int) -> str | None:
+    """Say that a run ends where the lock has more; None if it does not."""
+    if pair.here is not None or pair.entry.step < steps:
+        return None
+    return f"the run ends after {'1 step' if steps == 1 else f'{steps} steps'}, {name} has more of them"
+
+
+def relock(ref: TargetRef, settings: Settings, path: Path) -> str:
+    """The command that writes the lock for a target anew."""
+    words = ["detaudit", "lock", *(["-m"] if ref.module else []), ref.text]
+    words += [] if str(path) == NAME else ["-o", str(path)]
+    words += ["--seed", str(settings.seed)] if settings.seed else []
+    return shlex.join([*words, *(["--", *ref.args] if ref.args else [])])

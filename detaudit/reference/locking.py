@@ -1,0 +1,181 @@
+"""A target put into a lock: run twice, since what does not repeat itself cannot be held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import finding_from, shortcomings
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.failure import failure_notices, why_failed
+from detaudit.errors import UsageError
+from detaudit.model.lock import VARIES, Block, Entry, Lock, LockedTarget
+from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetRef
+from detaudit.model.trace import Level
+from detaudit.options import Settings
+from detaudit.reference.blocks import blocks_for, locked_target, with_block
+from detaudit.reference.entries import entries_of
+from detaudit.reference.environments import held_for, noted_of
+from detaudit.reference.hold import Held, hold
+from detaudit.run.progress import Progress
+from detaudit.run.workspace import workspace
+from detaudit.target.find import find_target
+from detaudit.trace.reader import TraceReader
+
+STEPS = 3
+"""How many steps are locked at first: the later ones rest on all that a step leaves behind."""
+
+
+class LockState(StrEnum):
+    """What became of a target that was to be locked."""
+
+    NEW = "new"
+    ADDED = "added"
+    """The lock had the target, but not in this environment."""
+    UNCHANGED = "unchanged"
+    UPDATED = "updated"
+    DIFFERS = "differs"
+    """Its two runs differ: nothing was locked."""
+    FAILED = "failed"
+    """It did not run as it should: nothing was locked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """One target, and what became of it."""
+
+    target: LockedTarget
+    state: LockState
+    block: Block | None = None
+    """What the lock has for it now; None if nothing was locked."""
+    before: Held | None = None
+    """How it stands to what the lock had, where that was updated."""
+    reason: str = ""
+    """Why nothing was locked."""
+    place: str = ""
+    """Where its two runs part."""
+
+
+def make_lock(
+    ref: TargetRef, settings: Settings, lock: Lock, path: Path, progress: Progress
+) -> tuple[Lock, Locked]:
+    """Run a target twice and put it into a lock, which belongs at `path`; nothing is written.
+
+    Returns the lock as it was where the runs fail or differ. Raises UsageError, TargetError, RunError or
+    OutputError where nothing could be run.
+    """
+    target = find_target(ref)
+    return lock_target(target, locked_target(target, settings.seed, path), lock, settings, progress)
+
+
+def lock_target(
+    target: Target, locked: LockedTarget, lock: Lock, settings: Settings, progress: Progress
+) -> tuple[Lock, Locked]:
+    """The same for a target that was found already, under the name `locked`."""
+    plan = _plan(target, settings, blocks_for(lock, locked))
+    with workspace(settings.keep) as folder, ExitStack() as stack:
+        outcomes = Case(plan, folder, progress).run()
+        failed = why_failed(plan, outcomes)
+        if failed is not None:
+            told = "\n".join(notice.message for notice in failure_notices(outcomes))
+            return lock, Locked(locked, LockState.FAILED, reason=failed, place=told)
+        readers = _readers(outcomes, stack)
+        return _locked(lock, locked, readers, plan.steps)
+
+
+def _plan(target: Target, settings: Settings, known: Sequence[Block]) -> RunPlan:
+    """Two runs, with the steps and the level that the lock has of the target unless others are asked for."""
+    if settings.level == "op":
+        hint = "leave out --level, or give --level step"
+        raise UsageError("lock-level", "a lock holds layers, not operators", hint)
+    level = known[0].level if known else Level.LAYER
+    steps = max((block.steps for block in known), default=STEPS)
+    return RunPlan(
+        target,
+        2,
+        level if settings.level == "auto" else Level(settings.level),
+        settings.seed,
+        steps if settings.steps is None else settings.steps,
+        settings.timeout,
+        settings.jobs,
+        sketches=True,
+    )
+
+
+def _readers(outcomes: Sequence[RunOutcome], stack: ExitStack) -> list[TraceReader]:
+    traces = [outcome.trace for outcome in outcomes if outcome.trace is not None]
+    return [stack.enter_context(TraceReader(trace)) for trace in traces]
+
+
+def _locked(
+    lock: Lock, target: LockedTarget, readers: Sequence[TraceReader], steps: int | None
+) -> tuple[Lock, Locked]:
+    """Put two runs of a target that ended well into the lock, if they are the same."""
+    reasons = [why for at, reader in enumerate(readers, 1) for why in shortcomings(str(at), reader)]
+    first, second = readers
+    entries = steady(entries_of(first, steps), entries_of(second, steps))
+    if not reasons and not entries:
+        reasons.append("nothing trains in the main thread, which is what a lock holds")
+    if reasons:
+        return lock, Locked(target, LockState.FAILED, reason="; ".join(reasons))
+    comparison = compare(first, second)
+    if not comparison.equal:
+        finding = finding_from(comparison, differs=1, pairs=1)
+        site = "" if finding.site is None else f"{finding.site.file}:{finding.site.line}"
+        return lock, Locked(target, LockState.DIFFERS, reason=finding.message, place=site)
+    return with_run(lock, target, first, entries)
+
+
+def with_run(
+    lock: Lock, target: LockedTarget, reader: TraceReader, entries: Sequence[Entry]
+) -> tuple[Lock, Locked]:
+    """Put what one run left into a lock, in the place of what the lock had for its environment."""
+    environment = held_for(reader.info.environment)
+    others = blocks_for(lock, target)
+    old = next((one for one in others if one.environment == environment), None)
+    entries = entries if old is None else _still_varying(entries, old.entries)
+    steps = len({entry.step for entry in entries if entry.step >= 0})
+    noted = noted_of(reader.info.environment)
+    block = Block(target, environment, noted, reader.info.level, steps, tuple(entries))
+    if old is None:
+        state = LockState.ADDED if others else LockState.NEW
+        return with_block(lock, block), Locked(target, state, block)
+    if _bits(old) == _bits(block):
+        # As it was, with what was noted then: a lock changes only where something did.
+        return lock, Locked(target, LockState.UNCHANGED, old)
+    before = hold(old.entries, entries, None)
+    return with_block(lock, block), Locked(target, LockState.UPDATED, block, before)
+
+
+def _bits(block: Block) -> tuple[Level, int, list[tuple[object, bytes]]]:
+    return block.level, block.steps, [(entry.identity, entry.digest) for entry in block.entries]
+
+
+def _still_varying(entries: Sequence[Entry], old: Sequence[Entry]) -> list[Entry]:
+    """The entries; what was seen to vary before does so now, even if two runs agree on it."""
+    varying = {entry.identity for entry in old if entry.digest == VARIES}
+    return [
+        replace(entry, digest=VARIES, sketch=None) if entry.identity in varying else entry
+        for entry in entries
+    ]
+
+
+def steady(first: Sequence[Entry], second: Sequence[Entry]) -> list[Entry]:
+    """The entries of one of two runs that are the same where it matters; what differs all the same varies.
+
+    The time of day in a batch, say, if nothing is computed from it.
+    """
+    there = {entry.identity: entry for entry in second}
+    known = {entry.identity for entry in first}
+    kept = [
+        entry
+        if (other := there.get(entry.identity)) is not None and other.digest == entry.digest
+        else replace(entry, digest=VARIES, sketch=None)
+        for entry in first
+    ]
+    alone = (entry for entry in second if entry.identity not in known)
+    return [*kept, *(replace(entry, digest=VARIES, sketch=None) for entry in alone)]
