@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detaudit.cli.answer import answer
+from detaudit.cli.answer import REPORTS, answer, check_reports
 from detaudit.cli.options import add_settings, add_target, target_of
 from detaudit.cli.progress import progress_on_stderr
 from detaudit.config import resolve
 from detaudit.errors import UsageError
-from detaudit.report.output import check_destinations, check_folder
+from detaudit.report.output import check_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -35,11 +35,7 @@ SETTINGS = (
     "tolerance",
     "against",
     "link",
-    "json",
-    "markdown",
-    "junit",
-    "sarif",
-    "github",
+    *REPORTS,
 )
 
 
@@ -53,11 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Audit the target and give the answer."""
     target = target_of(arguments)
     settings = resolve(vars(arguments))
-    check_destinations([settings.json])
+    check_reports(settings)
     _check_folders(settings)
     with progress_on_stderr() as progress:
         result = _audit(target, settings, progress)
-    return answer(result, settings.json)
+    return answer(result, settings)
 
 
 def _audit(target: TargetRef, settings: Settings, progress: Progress) -> AuditResult:

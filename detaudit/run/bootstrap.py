@@ -49,13 +49,15 @@ def _is_first(session: str) -> bool:
 
 
 def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
-    from detaudit.record.install import install
     from detaudit.record.session import load_session
-    from detaudit.record.sites import Sites
 
     session = load_session(path, is_main=is_main)
     if session.on_request:
+        # It is the recorder itself that may be importing torch here.
         return
+    from detaudit.record.install import install
+    from detaudit.record.sites import Sites
+
     sites = taps.lines if taps is not None and isinstance(taps.lines, Sites) else Sites()
     install(session, sites, taps)
     show = sys.excepthook

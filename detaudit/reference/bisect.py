@@ -1,0 +1,195 @@
+"""The commit that broke reproducibility, or changed the numbers: found by `git bisect run`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from detaudit.errors import RunError, UsageError
+from detaudit.model.plan import TargetRef
+from detaudit.options import Settings
+from detaudit.reference.changes import changed_lines
+from detaudit.reference.ends import End, Ends, Property, look_at_ends
+from detaudit.reference.git import SHORT, Commit, asked, commit_of, environment, git, repository_of, resolve
+from detaudit.reference.trial import Outcome, Trial, Tried
+from detaudit.reference.worktree import bare_worktree, checked_out, links_of, remove, worktrees
+from detaudit.run.launch import end_group
+from detaudit.run.progress import Progress
+from detaudit.run.workspace import workspace
+
+_PACKAGES = Path(__file__).parent.parent.parent
+_STEP = (
+    "import sys; sys.path.append(sys.argv[2])\n"
+    "from detaudit.cli.bisect_step import main_exit\n"
+    "main_exit(sys.argv[1])"
+)
+"""What git runs for each commit. On PYTHONPATH, detaudit would be found by the audited program as well."""
+
+_NAMED = re.compile(r"^# (first bad|possible first bad) commit: \[([0-9a-f]+)\]", re.MULTILINE)
+"""What git adds to its log at the end of a search."""
+
+_PATIENCE_SECONDS = 15.0
+"""How long a step that is ended may take to end its run and to tidy up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asks for."""
+
+    ref: TargetRef
+    good: str
+    bad: str
+    wanted: Property
+    runs: int | None
+    """Runs of each commit; None: as many as the fault needs."""
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer."""
+
+    candidates: tuple[Commit, ...]
+    """The first bad commit; several if those between them could not be run."""
+    changed: tuple[str, ...]
+    """Lines that it changed, if it is one."""
+    ends: Ends
+    tried: tuple[Tried, ...]
+    """The commits between the ends that were put to the test."""
+
+    @property
+    def tried_good(self) -> int:
+        """How many commits passed, the good end included."""
+        return 1 + sum(one.outcome is Outcome.GOOD for one in self.tried)
+
+
+def bisect(request: Request, progress: Progress) -> Found:
+    """Find the first commit that is bad.
+
+    Raises UsageError or GitError where there is nothing to search, RunError where an end is not what it is
+    said to be, or the search does not come to its end.
+    """
+    folder = Path.cwd()
+    repository = repository_of(folder)
+    good = End(request.good, resolve(repository, request.good))
+    bad = End(request.bad, resolve(repository, request.bad))
+    _refuse_unrelated(repository, good, bad)
+    with ExitStack() as stack:
+        place = stack.enter_context(workspace(None)).resolve()
+        stack.callback(_remove_left, repository, place)
+        trial = _trial(request, repository, folder, place)
+        ends = look_at_ends(trial, request.wanted, good, bad, progress)
+        runs = ends.trial.runs
+        progress.note(f"searching between {good} and {bad}, with {runs} run{'s'[: runs > 1]} of each commit")
+        notes = stack.enter_context(bare_worktree(repository, bad.commit, place))
+        log = _search(ends.trial, notes, good, bad)
+        return _found(repository, place, ends, log)
+
+
+def _refuse_unrelated(repository: Path, good: End, bad: End) -> None:
+    if good.commit == bad.commit:
+        raise UsageError("bisect-nothing", f"{good} and {bad} are the same commit", "give two commits")
+    if asked(repository, "merge-base", "--is-ancestor", good.commit, bad.commit) is not None:
+        return
+    base = asked(repository, "merge-base", good.commit, bad.commit)
+    raise UsageError(
+        "bisect-unrelated",
+        f"{good} is not among the commits that led to {bad}, so none of those can have broken it",
+        "give an ancestor with --good" + (f"; the last common one is {base[:SHORT]}" if base else ""),
+    )
+
+
+def _trial(request: Request, repository: Path, folder: Path, place: Path) -> Trial:
+    settings = request.settings
+    return Trial(
+        repository=str(repository),
+        folder=str(folder),
+        place=str(place),
+        target=request.ref.text,
+        is_module=request.ref.module,
+        args=request.ref.args,
+        links=tuple(map(str, links_of(repository, folder, settings.link))),
+        level=settings.level,
+        seed=settings.seed,
+        steps=settings.steps,
+        timeout=settings.timeout,
+        runs=request.runs or 0,
+    )
+
+
+def _search(trial: Trial, notes: Path, good: End, bad: End) -> str:
+    """Let git search; its log."""
+    git(notes, "bisect", "start", "--no-checkout", bad.commit, good.commit)
+    # Where nothing lies between the ends, git has found it already.
+    if not _NAMED.search(git(notes, "bisect", "log")):
+        step = [sys.executable, "-c", _STEP, str(trial.save()), str(_PACKAGES)]
+        with _running(["git", "bisect", "run", *step], notes) as process:
+            process.wait()
+    log = git(notes, "bisect", "log")
+    if not _NAMED.search(log):
+        raise RunError(
+            "bisect-not-ended", "git bisect run did not come to its end", "what it said last is above"
+        )
+    return log
+
+
+@contextmanager
+def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended, with all that it started, if the block is left before."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            _end_gently(process)
+        end_group(process)
+
+
+def _end_gently(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process and all that it started to end, and give them time to leave nothing behind."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+
+
+def _remove_left(repository: Path, place: Path) -> None:
+    """Remove the work trees of a step that had no time to."""
+    for root in worktrees(repository):
+        if root.is_relative_to(place):
+            remove(repository, root)
+
+
+def _found(repository: Path, place: Path, ends: Ends, log: str) -> Found:
+    tried = ends.trial.tried()
+    named = [match[2] for match in _NAMED.finditer(log)]
+    judged_bad = {ends.tried[1].commit, *(one.commit for one in tried if one.outcome is Outcome.BAD)}
+    if len(named) == 1 and named[0] not in judged_bad:
+        # To git every exit code that it does not know is a bad commit: that of a step that broke, too.
+        raise RunError(
+            "bisect-step-failed", f"the test of {named[0][:SHORT]} failed", "what it said is above"
+        )
+    candidates = tuple(commit_of(repository, one) for one in named)
+    changed: tuple[str, ...] = ()
+    if len(candidates) == 1:
+        with checked_out(repository, named[0], place) as checkout:
+            changed = changed_lines(checkout.root, f"{named[0]}^")
+    return Found(candidates, changed, ends, tried)

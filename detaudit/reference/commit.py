@@ -1,0 +1,112 @@
+"""The work tree held against another commit: the same numbers, or where and by how much they differ."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import finding_from, why_unverified
+from detaudit.compare.wording import message
+from detaudit.diagnose.audit import audit_target
+from detaudit.model.plan import TargetRef
+from detaudit.model.result import AuditResult, Comparison, Notice, Verdict
+from detaudit.options import Settings
+from detaudit.reference.change import Change
+from detaudit.reference.git import SHORT, repository_of, resolve
+from detaudit.reference.side import Side
+from detaudit.reference.transplant import at_commit, code_of_ours, plan_of
+from detaudit.reference.worktree import checked_out, links_of
+from detaudit.run.progress import Progress
+from detaudit.run.workspace import workspace
+from detaudit.target.find import find_target
+
+HERE = "work tree"
+"""What the user's side is called."""
+
+
+def audit_against_commit(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
+    """Run the target as it is in the work tree and as it was at `settings.against`, and compare.
+
+    Where the runs differ, both are run again, so that what differs by itself is not blamed on the change.
+    Raises GitError, UsageError, TargetError, RunError or OutputError where nothing could be run.
+    """
+    folder, reference = Path.cwd(), settings.against or "HEAD"
+    repository = repository_of(folder)
+    commit = resolve(repository, reference)
+    links = links_of(repository, folder, settings.link)
+    target = find_target(ref)
+    with ExitStack() as stack:
+        kept = stack.enter_context(workspace(settings.keep))
+        place = stack.enter_context(workspace(None))
+        progress.note(f"checking out {reference} ({commit[:SHORT]}) in a folder of its own")
+        checkout = stack.enter_context(checked_out(repository, commit, place, links))
+        there = Side(reference, at_commit(ref, settings, checkout, folder), kept / "there", progress)
+        here = Side(HERE, plan_of(target, settings), kept / "here", progress)
+        stack.callback(there.close)
+        stack.callback(here.close)
+        return _result(Change(settings, checkout, there, here))
+
+
+def _result(change: Change) -> AuditResult:
+    """Run both sides as often as it takes, and answer."""
+    there, here = change.there, change.here
+    reason = here.run() or there.run()
+    if reason is not None:
+        return change.unverified(reason)
+    comparison = compare(there.first, here.first, (there.name, here.name))
+    reason = why_unverified({there.name: there.first, here.name: here.first}, [comparison])
+    reason = reason or _mixed_up(change)
+    if reason is not None:
+        return change.unverified(reason, comparison)
+    if comparison.equal:
+        return change.answer(comparison)
+    reason = here.run() or there.run()
+    if reason is not None:
+        return change.unverified(reason, comparison)
+    return _by_itself(change, comparison) or change.answer(comparison)
+
+
+def _mixed_up(change: Change) -> str | None:
+    """Why the run of the commit was not one of the commit's code; None if nothing speaks for that."""
+    file = code_of_ours(change.there.first, change.checkout)
+    if file is None:
+        return None
+    return (
+        f"the run of {change.there.name} used {file} of the work tree: it was found by its full path, or "
+        "by an installation in place that does not fit the folders of that commit"
+    )
+
+
+def _by_itself(change: Change, comparison: Comparison) -> AuditResult | None:
+    """The answer where a side does not repeat its own numbers; None if both do."""
+    ours = change.here.repeated()
+    if not ours.equal:
+        return _audited(change, comparison, ours)
+    theirs = change.there.repeated()
+    if theirs.first is None:
+        return None
+    name = change.there.name
+    told = message(theirs.first, theirs)
+    reason = f"two runs of {name} differ, so that nothing can be held against it: {told}"
+    return change.unverified(reason, comparison)
+
+
+def _audited(change: Change, comparison: Comparison, ours: Comparison) -> AuditResult:
+    """The answer where the work tree is not reproducible: that of an audit of it."""
+    here, settings = change.here, change.settings
+    here.progress.note("two runs of the work tree differ, so it is audited by itself")
+    keep = None if settings.keep is None else settings.keep / "audit"
+    audited = audit_target(here.plan.target, replace(settings, keep=keep), here.progress)
+    text = f"not compared with {change.there.name}: two runs of the work tree differ already"
+    result = replace(
+        audited,
+        references=(change.not_comparable(comparison),),
+        notices=(Notice("reference-not-comparable", text), *audited.notices),
+    )
+    if audited.verdict is not Verdict.REPRODUCIBLE:
+        return result
+    # A rare fault: the runs of the audit agreed by chance, the two before them did not.
+    finding = finding_from(ours, differs=1, pairs=2)
+    return replace(result, verdict=Verdict.NOT_REPRODUCIBLE, findings=(finding,))

@@ -1,0 +1,66 @@
+"""One of the two sides of a comparison: the target at a commit or in the work tree, and the runs of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import summarize_run
+from detaudit.diagnose.failure import failure_notices, why_failed
+from detaudit.model.plan import RunOutcome, RunPlan
+from detaudit.model.result import Comparison, Notice, RunSummary
+from detaudit.run.progress import Progress
+from detaudit.run.runner import execute
+from detaudit.trace.reader import TraceReader
+
+
+@dataclass
+class Side:
+    """The target of one side."""
+
+    name: str
+    plan: RunPlan
+    folder: Path
+    progress: Progress
+    outcomes: list[RunOutcome] = field(default_factory=list)
+    readers: list[TraceReader] = field(default_factory=list)
+
+    def run(self) -> str | None:
+        """Run the target once more; why it failed, or None."""
+        number = len(self.outcomes) + 1
+        self.progress.note(f"running the target of {self.name}{', again' if number > 1 else ''}")
+        (outcome,) = execute(self.plan, self.folder / str(number), self.progress)
+        self.outcomes.append(outcome)
+        if outcome.trace is not None:
+            self.readers.append(TraceReader(outcome.trace))
+        reason = why_failed(self.plan, [outcome])
+        return None if reason is None else f"{self.name}: {reason}"
+
+    @property
+    def first(self) -> TraceReader:
+        """The trace of the first run, which must have left one."""
+        return self.readers[0]
+
+    def summary(self) -> tuple[RunSummary, ...]:
+        """The first run. That it had a folder of its own goes without saying; none if it left no trace."""
+        if not self.readers:
+            return ()
+        run = summarize_run(self.name, self.first)
+        rest = {key: value for key, value in run.conditions.items() if key != "working_directory"}
+        return (replace(run, conditions=rest),)
+
+    def repeated(self) -> Comparison:
+        """The first two runs held against each other."""
+        first, second = self.readers[:2]
+        return compare(first, second, (f"{self.name}, 1", f"{self.name}, 2"))
+
+    def failures(self) -> tuple[Notice, ...]:
+        """What the runs that failed wrote."""
+        told = failure_notices(self.outcomes)
+        return tuple(replace(one, message=f"{self.name}: {one.message}") for one in told)
+
+    def close(self) -> None:
+        """Close the traces."""
+        for reader in self.readers:
+            reader.close()
