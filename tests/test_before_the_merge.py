@@ -1,4 +1,4 @@
-"""The README's section "Before the merge", and the example repository that shows it: its commands do what it says."""
+"""The README's section "Before the merge", and the example repository that shows it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shell(command, folder):
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory):
-    """A copy of the example as a repository with a history: `v1.0`, `main`, and `nightly`, which is broken."""
+    """A copy of the example as a repository with a history: `v1.0`, `main`, and a broken `nightly`."""
     folder = tmp_path_factory.mktemp("repositories") / "team"
     shutil.copytree(TEAM, folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     train = folder / "train.py"

@@ -10,6 +10,8 @@ from detaudit.report.lines import Line, Tone, count, place, within_run
 from detaudit.report.references import is_from_reference, reference_lines
 
 MOST_NOTICES = 3
+MOST_OUTPUT = 8
+"""Lines of what a failed run has written: the end of a traceback, and its message."""
 RUNS_SUGGESTED = 11
 """Ten pairs: enough to see, with 95 % confidence, what shows in a quarter of the pairs."""
 
@@ -180,7 +182,9 @@ def excluded(compared: Compared) -> str:
 def _notices(result: AuditResult) -> Iterator[Line]:
     notices = [notice for notice in result.notices if notice.id not in references.TOLD]
     for notice in notices[:MOST_NOTICES]:
-        yield Line("notice", notice.message)
+        first, *rest = notice.message.splitlines()
+        yield Line("notice", first)
+        yield from (Line("", line, Tone.CODE) for line in rest[-MOST_OUTPUT:])
     left = len(notices) - MOST_NOTICES
     if left > 0:
         yield Line("", f"and {count(left, 'more notice')}, in the JSON result")

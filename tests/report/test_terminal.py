@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from detaudit.model.result import Origin
+from detaudit.model.result import Notice, Origin
 from detaudit.model.trace import Site
 from detaudit.report.summary import bound_in_words, summarize
 from detaudit.report.terminal import LOG_WIDTH, print_result, printable
@@ -101,6 +101,16 @@ def test_a_structural_difference_without_reach_says_so():
     assert "nothing that both runs have" in shown(
         differing(affects=type(differing().findings[0].affects)(0, 0, 3))
     )
+
+
+def test_what_a_failed_run_has_written_keeps_its_lines():
+    written = "run 1 wrote:\nTraceback\n  File \"train.py\", line 3\nValueError: no data"
+
+    text = shown(unverified(Notice("target-stderr", written)))
+
+    assert "notice            run 1 wrote:\n" in text
+    assert "\\x0a" not in text
+    assert [line.strip() for line in text.splitlines()].count("ValueError: no data") == 1
 
 
 def test_only_the_first_notices_are_shown():
