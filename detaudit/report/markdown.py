@@ -102,7 +102,9 @@ def _list(facts: Iterable[Fact]) -> str:
 
 
 def _item(fact: Fact) -> str:
-    blocks = [f"  {_fenced(line.text)}" for line in fact.lines if line.tone is Tone.CODE]
+    quoted = [printable(line.text, "utf-8") for line in fact.lines if line.tone is Tone.CODE]
+    language = "python" if fact.label == "at" else ""
+    blocks = [_fenced(quoted, language)] if quoted else []
     texts = [line.text for line in fact.lines if line.tone is not Tone.CODE]
     text = code(texts[0]) if fact.label == "at" else prose("; ".join(texts))
     return "\n".join([f"- **{escaped(fact.label)}:** {text}", *blocks])
@@ -129,10 +131,10 @@ def code(text: str) -> str:
     return f"{fence}{space}{shown}{space}{fence}"
 
 
-def _fenced(text: str) -> str:
-    shown = printable(text, "utf-8")
-    fence = "`" * max(3, _longest(shown) + 1)
-    return f"{fence}python\n  {shown}\n  {fence}"
+def _fenced(lines: Sequence[str], language: str) -> str:
+    """Lines as a block of code in an item of a list."""
+    fence = "`" * max(3, *(_longest(line) + 1 for line in lines))
+    return "\n".join(f"  {line}" for line in (fence + language, *lines, fence))
 
 
 def _longest(text: str) -> int:

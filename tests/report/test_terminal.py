@@ -104,7 +104,7 @@ def test_a_structural_difference_without_reach_says_so():
 
 
 def test_what_a_failed_run_has_written_keeps_its_lines():
-    written = "run 1 wrote:\nTraceback\n  File \"train.py\", line 3\nValueError: no data"
+    written = 'run 1 wrote:\nTraceback\n  File "train.py", line 3\nValueError: no data'
 
     text = shown(unverified(Notice("target-stderr", written)))
 
