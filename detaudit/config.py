@@ -172,3 +172,8 @@ def _expected(option: Option) -> str:
 def defaults() -> dict[str, object]:
     """Every option's default."""
     return {field.name: field.default for field in fields(Settings)}
+
+
+def in_ci() -> bool:
+    """Whether this is a continuous integration job: the variable CI says so, as all of them set it."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from _pytest._code.code import ReprFileLocation, TerminalRepr
 from _pytest._io import TerminalWriter
 
-from detaudit.model.result import AuditResult, Finding, Verdict
+from detaudit.errors import DetauditError
+from detaudit.model.result import AuditResult, Finding, TargetSummary, Verdict
 
 
 class Unverified(Exception):  # noqa: N818 - the verdict's name
@@ -66,9 +67,18 @@ def in_brief(result: AuditResult) -> str:
     if not result.findings:
         return result.verdict.value.replace("-", " ")
     first = result.findings[0]
+    from detaudit.report.lines import shortened
+
     what = first.cause or f"the {first.origin.event} differs in step {first.origin.step}"
-    place = "" if first.site is None else f" at {first.site.file}:{first.site.line}"
+    place = "" if first.site is None else f" at {shortened(first.site.file)}:{first.site.line}"
     return f"{result.verdict.value.replace('-', ' ')}: {what}{place}"
+
+
+def not_audited(name: str, error: DetauditError) -> AuditResult:
+    """The answer about what could not be run at all."""
+    hint = f"; {error.hint}" if error.hint else ""
+    reason = f"{error.message} [{error.slug}]{hint}"
+    return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("test", name), (), None, ())
 
 
 def verified(result: AuditResult) -> AuditResult:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from detaudit.model.plan import Target, TargetKind
 from detaudit.run.progress import Silence
 from detaudit.run.workspace import workspace
-from pytest_detaudit.order import Order, command_for
+from pytest_detaudit.order import Order, command_for, id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,8 @@ def as_target(item: pytest.Item, order: Order) -> Iterator[Target]:
 
 def name_of(item: pytest.Item, order: Order) -> str:
     """What an answer calls it."""
-    return item.nodeid if not order.call else f"{item.nodeid}, call {order.call + 1} of detaudit"
+    test = id_of(item)
+    return test if not order.call else f"{test}, call {order.call + 1} of detaudit"
 
 
 def audit_test(item: pytest.Item, order: Order, settings: Settings, vary: Vary | None) -> AuditResult:

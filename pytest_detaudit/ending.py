@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from detaudit.options import Settings
 
 _CHANGE = pytest.StashKey[LockChange]()
+_PROBLEM = pytest.StashKey[str]()
 COUNTED = {
     Verdict.REPRODUCIBLE: "reproducible",
     Verdict.NOT_REPRODUCIBLE: "not reproducible",
@@ -29,7 +30,7 @@ COUNTED = {
 def end(session: pytest.Session) -> None:
     """Write what is to be written. The session fails where the lock has entries that nothing uses.
 
-    Raises pytest.UsageError where a report or the lock cannot be written.
+    Where a report or the lock cannot be written, it ends with pytest's exit status for wrong usage.
     """
     config = session.config
     try:
@@ -41,11 +42,18 @@ def end(session: pytest.Session) -> None:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         _write_reports(found, settings, config.rootpath)
     except DetauditError as error:
-        raise usage_error(error) from None
+        if not config.pluginmanager.hasplugin("terminalreporter"):
+            raise usage_error(error) from None
+        # Raised here, it would take away pytest's own summary.
+        config.stash[_PROBLEM] = str(usage_error(error))
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 
-def check_reports(config: pytest.Config) -> None:
-    """Raise pytest.UsageError, before any work is done, for reports that could not be written after it."""
+def check_settings(config: pytest.Config) -> None:
+    """Raise pytest.UsageError, before any work is done, for settings that are not possible.
+
+    So for reports that could not be written after it.
+    """
     from detaudit.report.output import check_destinations
 
     try:
@@ -78,12 +86,15 @@ def summarize(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was audited, and what became of the lock."""
     found = collected(config)
     change = config.stash.get(_CHANGE, None)
+    problem = config.stash.get(_PROBLEM, None)
     lines = [*_tally(found.results), *([] if change is None else change.lines())]
-    if not lines:
+    if not lines and problem is None:
         return
     terminal.section("detaudit")
     for line in lines:
         terminal.line(line)
+    if problem is not None:
+        terminal.line(f"ERROR: {problem}", red=True)
 
 
 def _tally(results: Sequence[AuditResult]) -> Iterator[str]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 
 from detaudit import __version__
+from detaudit.diagnose.axes import check_axes
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.codec import result_from_json, result_to_json
 from detaudit.model.result import AuditResult
 from detaudit.options import Settings, Value
-from pytest_detaudit.answer import Answer, Unverified, in_lines, verified
-from pytest_detaudit.audit import Vary, audit_test
+from pytest_detaudit.answer import Answer, in_brief, in_lines, not_audited, verified
+from pytest_detaudit.audit import Vary, audit_test, name_of
 from pytest_detaudit.collected import collected
-from pytest_detaudit.order import Order
+from pytest_detaudit.order import Order, id_of
 from pytest_detaudit.ordered import OrderedTests
-from pytest_detaudit.settings import adjusted, settings_for
+from pytest_detaudit.settings import adjusted, settings_for, usage_error
 
 Isolation = Literal["process", "same"]
 Said = Mapping[str, Value | None]
@@ -75,7 +76,9 @@ class Detaudit:
         """
         __tracebackhide__ = True
         said: Said = {"runs": runs, "seed": seed, "level": level}
-        return self._audited(lambda: function(*args, **kwargs), said, isolation, (function, args, kwargs))
+        answer = Answer(self._audited(said, isolation, (function, args, kwargs)))
+        self._item.stash[ANSWERS].append(answer)
+        return answer
 
     def assert_reproducible(
         self,
@@ -90,10 +93,7 @@ class Detaudit:
         """Fail unless the calls are the same; arguments as for calling `detaudit` itself."""
         __tracebackhide__ = True
         said: Said = {"runs": runs, "seed": seed, "level": level}
-        call = (function, args, kwargs)
-        answer = self._audited(lambda: function(*args, **kwargs), said, isolation, call)
-        if not answer.reproducible:
-            pytest.fail(str(answer), pytrace=False)
+        _pass_if_reproducible(self._audited(said, isolation, (function, args, kwargs)))
 
     def assert_same(
         self,
@@ -109,21 +109,19 @@ class Detaudit:
         The axes are those of `detaudit.diagnose.vary`; the values of several are combined.
         """
         __tracebackhide__ = True
-        settings = self._settings({"seed": seed, "level": level})
+        settings = self._settings({"seed": seed, "level": level}, vary)
         result = self._next_call(
             lambda: function(*args, **kwargs),
             lambda order: audit_test(self._item, order, settings, vary),
             settings,
         )
-        if not result.reproducible:
-            pytest.fail(in_lines(result), pytrace=False)
+        _pass_if_reproducible(result)
 
     def assert_matches_lock(
         self,
         function: Function,
         *args: object,
         name: str | None = None,
-        steps: int | None = None,
         seed: int | None = None,
         tolerance: float | None = None,
         **kwargs: object,
@@ -133,7 +131,6 @@ class Detaudit:
         Args:
             function: trains; so with `args` and `kwargs`.
             name: tells apart several calls in one test.
-            steps: how many steps are locked (default: 3).
             seed: as for calling `detaudit` itself.
             tolerance: relative difference up to which numbers count as the same, where bits differ or the
                 lock is of another environment (default: none; bits must agree).
@@ -144,41 +141,42 @@ class Detaudit:
         __tracebackhide__ = True
         from pytest_detaudit.locked import hold_call
 
-        settings = self._settings({"seed": seed, "tolerance": tolerance, "steps": steps})
-        self._next_call(
+        settings = self._settings({"seed": seed, "tolerance": tolerance})
+        result = self._next_call(
             lambda: function(*args, **kwargs),
             lambda order: hold_call(self._item, order, name, settings),
             settings,
         )
+        _pass_if_reproducible(result)
 
     def _audited(
-        self,
-        call: Callable[[], object],
-        said: Said,
-        isolation: str,
-        parts: tuple[Function, tuple[object, ...], dict[str, object]],
-    ) -> Answer:
+        self, said: Said, isolation: str, parts: tuple[Function, tuple[object, ...], dict[str, object]]
+    ) -> AuditResult:
         __tracebackhide__ = True
+        function, args, kwargs = parts
         settings = self._settings(said)
-        if isolation == "process":
-            result = self._next_call(
-                call, lambda order: audit_test(self._item, order, settings, None), settings
-            )
-        elif isolation == "same":
+
+        def audit(order: Order) -> AuditResult:
+            __tracebackhide__ = True
+            if isolation == "process":
+                return audit_test(self._item, order, settings, None)
             from pytest_detaudit.same import audit_in_same_process
 
-            result = self._next_call(
-                call, lambda order: audit_in_same_process(self._item, order, settings, parts), settings
-            )
-        else:
-            hint = "give 'process' or 'same'"
-            raise UsageError("isolation-unknown", f"isolation={isolation!r} is not possible", hint)
-        answer = Answer(result)
-        self._item.stash[ANSWERS].append(answer)
-        return answer
+            return audit_in_same_process(self._item, order, settings, parts)
 
-    def _settings(self, said: Said) -> Settings:
-        return adjusted(settings_for(self._item.config), said)
+        if isolation not in get_args(Isolation):
+            hint = "give 'process' or 'same'"
+            message = f"isolation={isolation!r} is not possible"
+            raise usage_error(UsageError("isolation-unknown", message, hint))
+        return self._next_call(lambda: function(*args, **kwargs), audit, settings)
+
+    def _settings(self, said: Said, vary: Vary | None = None) -> Settings:
+        __tracebackhide__ = True
+        try:
+            check_axes({} if vary is None else vary)
+            return adjusted(settings_for(self._item.config), said)
+        except DetauditError as error:
+            raise usage_error(error) from None
 
     def _next_call(
         self,
@@ -192,14 +190,20 @@ class Detaudit:
         ordered = self._item.config.pluginmanager.get_plugin("detaudit-ordered")
         if isinstance(ordered, OrderedTests):
             return _as_ordered(ordered, number, call)
-        order = Order((self._item.nodeid,), settings.seed, number, tuple(self._earlier))
+        order = Order((id_of(self._item),), settings.seed, number, tuple(self._earlier))
         try:
             result = audit(order)
         except DetauditError as error:
-            raise Unverified(f"{error.message} [{error.slug}]; {error.hint}") from None
+            result = not_audited(name_of(self._item, order), error)
         self._earlier.append(result_to_json(result, __version__))
         collected(self._item.config).results.append(result)
         return verified(result)
+
+
+def _pass_if_reproducible(result: AuditResult) -> None:
+    __tracebackhide__ = True
+    if not result.reproducible:
+        pytest.fail(f"{in_brief(result)}\n{in_lines(result)}", pytrace=False)
 
 
 def _as_ordered(ordered: OrderedTests, number: int, call: Callable[[], object]) -> AuditResult:
@@ -211,7 +215,7 @@ def _as_ordered(ordered: OrderedTests, number: int, call: Callable[[], object]) 
         call()
         return _nothing(order)
     if number < order.call:
-        return result_from_json(order.earlier[number], "an earlier answer")
+        return verified(result_from_json(order.earlier[number], "an earlier answer"))
     ordered.seed()
     call()
     return ordered.finish()

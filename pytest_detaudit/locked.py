@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from detaudit.config import in_ci
 from detaudit.errors import LockError
 from detaudit.model.lock import Lock, LockedTarget
 from detaudit.model.result import AuditResult, TargetSummary, Verdict
@@ -21,7 +21,7 @@ from detaudit.report.output import write
 from detaudit.run.progress import Silence
 from pytest_detaudit.audit import as_target, in_folder_of
 from pytest_detaudit.collected import Collected, collected
-from pytest_detaudit.order import Order
+from pytest_detaudit.order import Order, id_of
 
 if TYPE_CHECKING:
     from detaudit.options import Settings
@@ -60,18 +60,20 @@ def hold_call(item: pytest.Item, order: Order, name: str | None, settings: Setti
 
     Raises LockError for a lock that cannot be read, or that lacks the call where CI is set.
     """
-    path = lock_path(settings, item.config)
+    path, test = lock_path(settings, item.config), id_of(item)
     lock = read_lock(path) if path.exists() else EMPTY
-    target = LockedTarget(item.nodeid if name is None else f"{item.nodeid}{PARTS}{name}", (), order.seed)
+    target = LockedTarget(test if name is None else f"{test}{PARTS}{name}", (), order.seed)
     known = bool(blocks_for(lock, target))
-    if not known and not settings.update and _in_ci():
+    if not known and not settings.update and in_ci():
         message = f"{path} has nothing for {target.name}, and CI is set: nothing is added"
         raise LockError("lock-without-target", message, "run the test elsewhere, and commit the lock")
     collected(item.config).used.append(target)
-    command = UPDATE.format(test=item.nodeid)
+    command = UPDATE.format(test=test)
     with as_target(item, order) as runs, in_folder_of(item.config):
         if known and not settings.update:
-            return audit_target_against_lock(runs, target, lock, path, settings, command, Silence())
+            return audit_target_against_lock(
+                runs, target, lock, path, settings, command=command, progress=Silence()
+            )
         locked = lock_target(runs, target, lock, settings, Silence())[1]
     return _as_locked(item, locked)
 
@@ -127,8 +129,10 @@ class Scope:
         ]
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         stats = {} if terminal is None else terminal.stats
-        self._passed = {report.nodeid for report in stats.get("passed", ())}
-        self._others = {report.nodeid for kind in NOT_PASSED for report in stats.get(kind, ())}
+        # Without a terminal nobody keeps count of what passed.
+        self._unknown = terminal is None
+        self._passed = set(_names(stats.get("passed", ())))
+        self._others = set(_names(report for kind in NOT_PASSED for report in stats.get(kind, ())))
 
     def should_have_used(self, name: str) -> bool:
         """Whether what is locked under this name would have been used by now, if it is used at all."""
@@ -137,10 +141,17 @@ class Scope:
         if owners:
             owner = max(owners, key=len)
             return owner in self._passed and owner not in self._others
-        if self._chosen or any(PARTS in str(path) for path in self._paths):
+        if self._chosen or self._unknown or any(PARTS in str(path) for path in self._paths):
             return False
         file = (self._folder / name.partition(PARTS)[0]).resolve()
         return not self._paths or any(file.is_relative_to(path) for path in self._paths)
+
+
+def _names(reports: Iterable[pytest.TestReport]) -> Iterator[str]:
+    for report in reports:
+        yield report.nodeid
+        # With `--dist loadgroup`, xdist appends the group.
+        yield report.nodeid.rpartition("@")[0] or report.nodeid
 
 
 NOT_PASSED = ("failed", "error", "skipped", "xfailed", "xpassed")
@@ -150,10 +161,6 @@ CHOOSING = (
     "keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "ignore_glob", "maxfail", "collectonly",
 )  # fmt: skip
 """Options by which a session runs a part of its tests."""
-
-
-def _in_ci() -> bool:
-    return os.environ.get("CI", "") not in {"", "0", "false"}
 
 
 def _entries(number: int) -> str:

@@ -14,7 +14,7 @@ from detaudit.model.result import AuditResult, Verdict
 from pytest_detaudit.answer import Answer, Unverified, in_brief, in_lines, verified
 from pytest_detaudit.audit import audit_test
 from pytest_detaudit.collected import collected
-from pytest_detaudit.order import Order
+from pytest_detaudit.order import Order, id_of
 from pytest_detaudit.settings import adjusted, settings_for
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def mark_of(item: pytest.Item) -> Mark:
         raise _failure(item, error) from None
     if expect == Verdict.NOT_REPRODUCIBLE.value:
         # That runs differ is all that is asked; why they do would take many more.
-        settings = replace(settings, diagnose=False)
+        level = "layer" if settings.level == "auto" else settings.level
+        settings = replace(settings, diagnose=False, level=level)
     return Mark(settings, vary, expect)
 
 
@@ -62,7 +63,7 @@ def audit_marked(item: pytest.Item) -> None:
     __tracebackhide__ = True
     mark = mark_of(item)
     try:
-        result = audit_test(item, Order((item.nodeid,), seed=mark.settings.seed), mark.settings, mark.vary)
+        result = audit_test(item, Order((id_of(item),), seed=mark.settings.seed), mark.settings, mark.vary)
         collected(item.config).results.append(result)
         verified(result)
     except (DetauditError, Unverified) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,12 @@ VALUED = frozenset(
     }
 )  # fmt: skip
 """The same for options with a value: these also write files, or start processes."""
+
+
+SWITCHES = {"numprocesses": "-n0", "reruns": "--reruns=0", "no_cov": "--no-cov"}
+"""Options of other plugins (xdist, rerunfailures, cov), and what switches those off if they are there.
+
+They may be asked for in files as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,19 @@ def command_for(config: pytest.Config, files: Sequence[Path], order: Path) -> tu
     # With -m, Python itself adds the current folder to sys.path; `pytest` by itself does not.
     folder = str(config.invocation_params.dir)
     alone = () if {"", folder} & set(sys.path) else ("-P",)
-    return (*alone, "-m", "pytest", *_options(config), *map(str, files), OPTION, str(order))
+    # The files first: behind options that only their conftest knows, they would be taken for values of those.
+    return (*alone, "-m", "pytest", *map(str, files), *_options(config), OPTION, str(order))
+
+
+def id_of(item: pytest.Item) -> str:
+    """The node id of a test, without the group that xdist appends for `--dist loadgroup`."""
+    if not item.config.getoption("loadgroup", default=False):
+        return item.nodeid
+    groups = {
+        str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
+        for mark in item.iter_markers("xdist_group")
+    }
+    return item.nodeid.removesuffix(f"@{'_'.join(sorted(groups))}")
 
 
 def _options(config: pytest.Config) -> Iterator[str]:
@@ -76,31 +95,26 @@ def _options(config: pytest.Config) -> Iterator[str]:
         yield f"--config-file={config.inipath}"
     if config.getoption("log_file", None) or config.getini("log_file"):
         yield f"--log-file={os.devnull}"
-    plugins = config.pluginmanager
-    # Under xdist, a worker does not have the plugin's own part for the process that started it.
-    if plugins.hasplugin("xdist") or plugins.hasplugin("xdist.plugin"):
-        yield "-n0"
-    if plugins.hasplugin("rerunfailures"):
-        yield "--reruns=0"
-    if plugins.hasplugin("pytest_cov") or plugins.hasplugin("_cov"):
-        yield "--no-cov"
+    yield from (switch for name, switch in SWITCHES.items() if hasattr(config.option, name))
     seed = config.getoption("randomly_seed", None)
     if isinstance(seed, int):
         yield f"--randomly-seed={seed}"
 
 
 def _passed_on(arguments: list[str], positional: set[str]) -> Iterator[str]:
-    rest = iter(arguments)
-    for argument in rest:
+    rest = deque(arguments)
+    while rest:
+        argument = rest.popleft()
         name, equals, _ = argument.partition("=")
         if name in VALUED:
-            if not equals:
-                next(rest, None)
+            # The value may be left out: `--cov --cov-append`.
+            if rest and not equals and not rest[0].startswith("-"):
+                rest.popleft()
         elif _is_short_count(argument) or argument in FLAGS or argument in positional:
             continue
         elif argument in {"-p", "-k", "-m", "-o", "-W", "-r"}:
             yield argument
-            yield next(rest, "")
+            yield rest.popleft() if rest else ""
         else:
             yield argument
 

@@ -57,10 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the part of the plugin that this session needs."""
     config.addinivalue_line("markers", MARKER)
     order = config.getoption("detaudit_order")
-    if config.getoption("detaudit_report"):
-        from pytest_detaudit.ending import check_reports
+    if any(config.getoption(f"detaudit_{name}") is not None for name in ("runs", "level", "report")):
+        from pytest_detaudit.ending import check_settings
 
-        check_reports(config)
+        check_settings(config)
     if order is not None:
         from pytest_detaudit.ordered import OrderedTests
 

@@ -26,11 +26,13 @@ def settings_for(config: pytest.Config) -> Settings:
 def adjusted(settings: Settings, explicit: Mapping[str, Value | None]) -> Settings:
     """The same with what a test says itself; None says nothing. Raises UsageError as above.
 
-    A test is audited at level `layer`; operators are looked at where runs differ, as with `auto`.
+    A test is audited at level `layer`; operators are looked at where runs differ, as with `auto`. What files
+    say for one audit on the command line (folders for its output, perturbations) is left out.
     """
     said = {
         name: checked(BY_NAME[name], value, name) for name, value in explicit.items() if value is not None
     }
+    settings = replace(settings, keep=None, repro=None, fix=None, perturb=None)
     settings = replace(settings, **said)  # type: ignore[arg-type]  # checked against the table
     return replace(settings, level="auto") if settings.level == "layer" else settings
 
@@ -41,13 +43,23 @@ def _given(config: pytest.Config, name: str) -> Value | None:
     flag, key = f"--detaudit-{name}", f"detaudit_{name}"
     value = config.getoption(key)
     if value is not None:
-        return _read(name, value, flag)
+        return _read(name, _from_here(value, config) if name == "report" else value, flag)
     value = config.getini(key)
     if not value:
         return None
     if isinstance(value, str) and not isinstance(value, option.type):
         return parse(option, value, f"{key} in {config.inipath}")
     return _read(name, value, f"{key} in {config.inipath}")
+
+
+def _from_here(reports: list[str], config: pytest.Config) -> list[str]:
+    """What the command line names is relative to where pytest was started; what files name, to the root."""
+    parts = [report.partition(":") for report in ",".join(reports).split(",")]
+    here = config.invocation_params.dir
+    return [
+        f"{name}:{here / path}" if path not in {"", "-"} else name + colon + path
+        for name, colon, path in parts
+    ]
 
 
 def _read(name: str, value: object, source: str) -> Value:

@@ -10,15 +10,15 @@ import pytest
 
 from detaudit.errors import DetauditError
 from detaudit.model.plan import RunPlan, Target, TargetKind
-from detaudit.model.result import AuditResult, TargetSummary, Verdict
+from detaudit.model.result import AuditResult, Verdict
 from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
-from pytest_detaudit.answer import Finished
+from pytest_detaudit.answer import Finished, not_audited
 from pytest_detaudit.collected import collected
 from pytest_detaudit.marked import is_marked
-from pytest_detaudit.order import Order, command_for
+from pytest_detaudit.order import Order, command_for, id_of
 from pytest_detaudit.settings import adjusted, settings_for, usage_error
 from pytest_detaudit.training import TrainingWatch
 
@@ -42,14 +42,18 @@ class Suite:
         except DetauditError as error:
             raise usage_error(error) from None
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Begin to look: a fixture that trains counts for the test that it is first made for."""
+        self._watch.seen = False
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Note a test that trains and passes. Those that audit themselves are left to that."""
-        self._watch.seen = False
         result = yield
         audits_itself = is_marked(item) or "detaudit" in _fixtures(item)
         if self._watch.seen and not audits_itself:
-            self._trained[item.nodeid] = item.session.items.index(item)
+            self._trained[id_of(item)] = item.session.items.index(item)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -98,8 +102,7 @@ class Suite:
             try:
                 return audit_target(self._target([test], folder / "order.json"), self._settings, Silence())
             except DetauditError as error:
-                reason = f"{error.message} [{error.slug}]"
-                return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("test", test), (), None, ())
+                return not_audited(test, error)
 
     def _target(self, tests: Sequence[str], order: Path) -> Target:
         Order(tuple(tests)).save(order)

@@ -18,6 +18,8 @@ from detaudit.trace.reader import TraceReader
 # Tests run side by side: OpenMP threads that spin while they wait would take each other's cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+pytest_plugins = ["pytester"]
+
 ZOO = Path(__file__).parent / "zoo"
 
 

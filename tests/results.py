@@ -79,7 +79,9 @@ def differing(*notices, **changes):
 
 
 def unverified(*notices):
-    return AuditResult(Verdict.UNVERIFIED, "run 2 ended with exit code 5", TARGET, runs(), None, (), notices=notices)
+    return AuditResult(
+        Verdict.UNVERIFIED, "run 2 ended with exit code 5", TARGET, runs(), None, (), notices=notices
+    )
 
 
 def reference(state=ReferenceState.DIFFERS, **changes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detaudit.cli.answer import REPORTS, answer, check_reports
@@ -48,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Audit the target and give the answer."""
     target = target_of(arguments)
-    settings = resolve(vars(arguments))
+    settings = _one_reference(arguments, resolve(vars(arguments)))
     check_reports(settings)
     _check_folders(settings)
     with progress_on_stderr() as progress:
@@ -56,10 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
     return answer(result, settings)
 
 
+def _one_reference(arguments: argparse.Namespace, settings: Settings) -> Settings:
+    """Hold against what the command line names, whatever a file says. Raises UsageError for two of a kind."""
+    if settings.lock is None or settings.against is None:
+        return settings
+    if (arguments.lock is None) == (arguments.against is None):
+        hint = "hold against one of them at a time"
+        raise UsageError("usage", "both a lock and another commit are given", hint)
+    return replace(settings, **{"lock" if arguments.lock is None else "against": None})
+
+
 def _audit(target: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
     """Repeat the target, or hold it against what was recorded before."""
-    if settings.lock is not None and settings.against is not None:
-        raise UsageError("usage", "both --lock and --against are given", "hold against one of them at a time")
     # Imported late: everything that is wrong with the command line is told at once.
     if settings.lock is not None:
         from detaudit.reference.lock import audit_against_lock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from detaudit.cli.options import Once, add_settings
 from detaudit.cli.progress import progress_on_stderr
-from detaudit.config import resolve
+from detaudit.config import in_ci, resolve
 from detaudit.errors import (
     EXIT_NOT_REPRODUCIBLE,
     EXIT_REPRODUCIBLE,
@@ -92,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _refuse_in_ci(settings: Settings) -> None:
     """Raise where the lock would be made by the check that it is there for."""
-    if os.environ.get("CI", "") in {"", "0", "false"} or settings.update:
+    if not in_ci() or settings.update:
         return
     hint = "run `detaudit check TARGET --lock FILE` here; --update writes the lock of this machine on purpose"
     raise UsageError("lock-in-ci", "CI is set: a lock that CI writes for itself would hold nothing", hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import product
@@ -14,6 +15,13 @@ AXES: Mapping[str, tuple[str, ...]] = {
     "cpu-capability": ("ATEN_CPU_CAPABILITY",),
 }
 """The axes that have a name, and the environment variables that are set for them."""
+
+POSSIBLE: Mapping[str, tuple[str, str]] = {
+    "threads": ("[1-9][0-9]*", "whole numbers from 1 on"),
+    "hash-seed": ("random|[0-9]{1,10}", "whole numbers from 0 on"),
+    "cpu-capability": ("default|avx2|avx512|vsx|zvector|sve|sve256", "default, avx2, avx512, ..."),
+}
+"""What their values look like. torch and OpenMP pass over any other, and nothing would vary."""
 
 VARIABLE = "env:"
 """What the name of an axis begins with that is an environment variable."""
@@ -32,7 +40,10 @@ def combinations(vary: Mapping[str, Sequence[object]]) -> Iterator[tuple[str, Va
 
 
 def check_axes(vary: Mapping[str, Sequence[object]]) -> None:
-    """Raise UsageError for an axis that is not known, or that has fewer than two values."""
+    """Raise UsageError for an axis that is not known, has fewer than two values, or one it cannot have."""
+    if not isinstance(vary, Mapping):
+        hint = "give axes and their values: {'threads': [1, 2]}"
+        raise UsageError("vary-invalid", f"vary={vary!r} is no table of axes", hint)
     for axis, values in vary.items():
         _check_axis(axis, values)
 
@@ -47,6 +58,11 @@ def _check_axis(axis: str, values: Sequence[object]) -> None:
         known = f"known are {', '.join(AXES)} and {VARIABLE}NAME for an environment variable"
         hint = f"did you mean {nearest[0]}? {known}" if nearest else known
         raise UsageError("vary-unknown", f"nothing is known that varies {axis!r}", hint)
-    if isinstance(values, str) or len({str(value) for value in values}) < 2:  # noqa: PLR2004 - a pair
+    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    if not listed or len({str(value) for value in values}) < 2:  # noqa: PLR2004 - a pair
         hint = f"give a list of at least two: {{{axis!r}: [1, 2]}}"
         raise UsageError("vary-single", f"{axis} is to vary, but has fewer than two values", hint)
+    possible, expected = POSSIBLE.get(axis, (".*", "text"))
+    for value in values:
+        if not re.fullmatch(possible, str(value)):
+            raise UsageError("vary-value", f"{axis} cannot be {value!r}", f"give {expected}")
