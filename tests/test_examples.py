@@ -77,4 +77,4 @@ def test_a_racing_operator_is_found_out_and_shown_by_itself(tmp_path: Path):
 
 def test_every_example_is_tested():
     names = {path.stem for path in EXAMPLES.glob("[a-z]*.py")}
-    assert names == {*REPRODUCIBLE, "unseeded_augmentation", "nondeterministic_scatter"}
+    assert names == {*REPRODUCIBLE, "blobs", "unseeded_augmentation", "nondeterministic_scatter"}

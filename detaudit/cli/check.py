@@ -64,7 +64,7 @@ def _one_reference(arguments: argparse.Namespace, settings: Settings) -> Setting
     if (arguments.lock is None) == (arguments.against is None):
         hint = "hold against one of them at a time"
         raise UsageError("usage", "both a lock and another commit are given", hint)
-    return replace(settings, **{"lock" if arguments.lock is None else "against": None})
+    return replace(settings, lock=None) if arguments.lock is None else replace(settings, against=None)
 
 
 def _audit(target: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
