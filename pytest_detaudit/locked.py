@@ -11,7 +11,7 @@ import pytest
 
 from detaudit.config import in_ci
 from detaudit.errors import LockError
-from detaudit.model.lock import Lock, LockedTarget
+from detaudit.model.lock import TEST, Lock, LockedTarget
 from detaudit.model.result import AuditResult, TargetSummary, Verdict
 from detaudit.reference.blocks import blocks_for, with_block, without
 from detaudit.reference.lock import audit_target_against_lock
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from detaudit.options import Settings
 
 UPDATE = "pytest {test} --detaudit-update"
-PARTS = "::"
-"""What the name of a test has in a lock, and that of no other target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def hold_call(item: pytest.Item, order: Order, name: str | None, settings: Setti
     """
     path, test = lock_path(settings, item.config), id_of(item)
     lock = read_lock(path) if path.exists() else EMPTY
-    target = LockedTarget(test if name is None else f"{test}{PARTS}{name}", (), order.seed)
+    target = LockedTarget(test if name is None else f"{test}{TEST}{name}", (), order.seed)
     known = bool(blocks_for(lock, target))
     if not known and not settings.update and in_ci():
         message = f"{path} has nothing for {target.name}, and CI is set: nothing is added"
@@ -112,7 +110,7 @@ def _unused(lock: Lock, session: pytest.Session, used: Iterable[LockedTarget]) -
     return [
         target
         for target in targets
-        if PARTS in target.name and target not in known and scope.should_have_used(target.name)
+        if target.is_test and target not in known and scope.should_have_used(target.name)
     ]
 
 
@@ -137,13 +135,13 @@ class Scope:
     def should_have_used(self, name: str) -> bool:
         """Whether what is locked under this name would have been used by now, if it is used at all."""
         ran = self._passed | self._others
-        owners = [test for test in ran if name == test or name.startswith(test + PARTS)]
+        owners = [test for test in ran if name == test or name.startswith(test + TEST)]
         if owners:
             owner = max(owners, key=len)
             return owner in self._passed and owner not in self._others
-        if self._chosen or self._unknown or any(PARTS in str(path) for path in self._paths):
+        if self._chosen or self._unknown or any(TEST in str(path) for path in self._paths):
             return False
-        file = (self._folder / name.partition(PARTS)[0]).resolve()
+        file = (self._folder / name.partition(TEST)[0]).resolve()
         return not self._paths or any(file.is_relative_to(path) for path in self._paths)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from detaudit.cli.answer import REPORTS, answer, check_reports
+from detaudit.cli.answer import REPORTS, answer, answer_session, check_reports
 from detaudit.cli.options import add_settings, add_target, target_of
 from detaudit.cli.progress import progress_on_stderr
 from detaudit.config import resolve
@@ -48,13 +48,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit the target and give the answer."""
-    target = target_of(arguments)
     settings = _one_reference(arguments, resolve(vars(arguments)))
     check_reports(settings)
     _check_folders(settings)
+    if settings.lock is not None and arguments.target is arguments.module is None:
+        return _whole_lock(arguments, settings)
+    target = target_of(arguments)
     with progress_on_stderr() as progress:
         result = _audit(target, settings, progress)
     return answer(result, settings)
+
+
+def _whole_lock(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Hold all that the lock has against it."""
+    if arguments.passed_on:
+        raise UsageError("usage", "no target is given that arguments behind -- could go to", "name it")
+    if settings.keep is not None:
+        raise UsageError("usage", "--keep is for one target, and none is given", "name it")
+    from detaudit.reference.whole_lock import audit_whole_lock
+
+    with progress_on_stderr() as progress:
+        results = audit_whole_lock(settings, progress)
+    return answer(results[0], settings) if len(results) == 1 else answer_session(results, settings)
 
 
 def _one_reference(arguments: argparse.Namespace, settings: Settings) -> Settings:

@@ -20,6 +20,10 @@ VARIES = bytes(16)
 """In the place of a digest: differs between runs and reaches no number (the time of day in a batch, say)."""
 
 
+TEST = "::"
+"""Between the parts of a test's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that a layer, a loader or the training as a whole had in one step."""
@@ -51,6 +55,11 @@ class LockedTarget:
     args: tuple[str, ...] = ()
     seed: int | None = None
     """None for what seeds itself."""
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a test of pytest, or a call in one: no other target has such a name."""
+        return TEST in self.name
 
 
 @dataclass(frozen=True, slots=True)
