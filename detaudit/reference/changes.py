@@ -18,7 +18,8 @@ PATTERNS = tuple(
 )
 """Files that programs are made of, and what configures them."""
 
-_PLAIN = ("-c", "core.quotePath=false")
+# By itself, `git diff` renews the index where a file has another date and the same content.
+_PLAIN = ("-c", "core.quotePath=false", "-c", "diff.autoRefreshIndex=false")
 _DIFF = (
     "-U0",
     "--no-color",

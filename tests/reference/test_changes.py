@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from detaudit.errors import GitError
@@ -36,6 +38,20 @@ def test_only_programs_and_their_configuration_count(repository):
     for name in ("README.md", "data.csv", "ignored.py", "conf/run.yaml", "requirements.txt"):
         repository.write(name, "changed\n")
     assert changed_lines(repository.root, commit) == ("conf/run.yaml (new)", "requirements.txt (new)")
+
+
+def test_asking_leaves_the_index_as_it_is(repository):
+    """Also where a file has another date and the same content, which `git diff` would note there."""
+    commit = repository.commit("one", {"train.py": TEXT})
+    os.utime(repository.root / "train.py", (1.0, 1.0))
+    before = (repository.root / ".git/index").read_bytes()
+
+    assert changed_lines(repository.root, commit) == ()
+    assert (repository.root / ".git/index").read_bytes() == before
+
+    # git by itself does note it, so that the check above can fail.
+    repository.git("diff", commit)
+    assert (repository.root / ".git/index").read_bytes() != before
 
 
 def test_many_places_are_counted(repository):
