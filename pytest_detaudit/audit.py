@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,17 +50,6 @@ def audit_test(item: pytest.Item, order: Order, settings: Settings, vary: Vary |
         return audit_target(target, settings, Silence())
 
 
-@contextmanager
-def in_folder_of(config: pytest.Config) -> Iterator[None]:
+def in_folder_of(config: pytest.Config) -> AbstractContextManager[None]:
     """Be in the folder in which pytest was started: a test may have left it."""
-    import os
-
-    before = Path.cwd()
-    os.chdir(config.invocation_params.dir)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
-Audit = Callable[[], "AuditResult"]
+    return chdir(config.invocation_params.dir)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import copy
 import inspect
 import linecache
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
-
-import numpy as np
-import torch
 
 from detaudit.diagnose.same_process import audit_same_process
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunPlan, Target, TargetKind
 from detaudit.model.trace import Level, Site
+from detaudit.seeding import seed_everything
 from pytest_detaudit.audit import audit_test, name_of
 from pytest_detaudit.order import Order
 from pytest_detaudit.state import put_back
@@ -45,7 +42,7 @@ def audit_in_same_process(item: pytest.Item, order: Order, settings: Settings, p
         def call() -> None:
             state.restore()
             function, args, kwargs = _copied(parts)
-            _seed(settings.seed)
+            seed_everything(settings.seed)
             function(*args, **kwargs)
 
         fresh = partial(audit_test, item, order, settings, None)
@@ -69,9 +66,3 @@ def _copied(parts: Parts) -> Parts:
         hint = "make them inside the function, or leave out isolation='same'"
         message = f"the arguments cannot be copied for each call: {error}"
         raise TargetError("arguments-not-copyable", message, hint) from error
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the global generator is meant
-    torch.manual_seed(seed)

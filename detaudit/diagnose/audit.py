@@ -30,7 +30,7 @@ from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
-from detaudit.model.result import AuditResult, Comparison, Notice, TargetSummary, Verdict
+from detaudit.model.result import AuditResult, Comparison, Notice, Verdict
 from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.run.progress import Progress, Silence
@@ -174,7 +174,7 @@ def _answer(
     return AuditResult(
         verdict=Verdict.NOT_REPRODUCIBLE if found else Verdict.REPRODUCIBLE,
         reason=None,
-        target=_summary(plan.target),
+        target=plan.target.summary,
         runs=runs,
         compared=compared(comparisons, not_varied([run.conditions for run in runs])),
         findings=diagnosis.findings,
@@ -200,7 +200,7 @@ def _unverified(
     return AuditResult(
         verdict=Verdict.UNVERIFIED,
         reason=why_failed(plan, outcomes) or why_unverified(readers, comparisons),
-        target=_summary(plan.target),
+        target=plan.target.summary,
         runs=runs,
         compared=compared(comparisons, not_varied([run.conditions for run in runs])) if comparisons else None,
         findings=(),
@@ -213,11 +213,6 @@ def _seed_notice(plan: RunPlan) -> tuple[Notice, ...]:
         return ()
     text = "--seed has no effect on a script, which seeds itself; it is for model files and callables"
     return (Notice("seed-unused", text),)
-
-
-def _summary(target: Target) -> TargetSummary:
-    kind = TargetKind.SCRIPT if target.kind is TargetKind.MODULE else target.kind
-    return TargetSummary(kind.value, target.name, target.args)
 
 
 def _first_step(comparison: Comparison) -> int:

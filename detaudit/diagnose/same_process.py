@@ -9,7 +9,7 @@ from dataclasses import replace
 from detaudit.compare.compare import compare
 from detaudit.compare.result import plain_result
 from detaudit.model.plan import RunPlan
-from detaudit.model.result import AuditResult, Finding, Notice, TargetSummary, Verdict
+from detaudit.model.result import AuditResult, Finding, Notice, Verdict
 from detaudit.model.trace import Site
 from detaudit.run.in_process import call_recorded
 from detaudit.run.workspace import workspace
@@ -32,7 +32,7 @@ def audit_same_process(
     differs here was left behind by the call before. `defined_at` is shown where no line is known that shows
     the difference. What the function raises goes through.
     """
-    target = TargetSummary(plan.target.kind.value, plan.target.name)
+    target = plan.target.summary
     with workspace(None) as folder, ExitStack() as stack:
         readers: dict[str, TraceReader] = {}
         for number in range(1, plan.runs + 1):

@@ -11,7 +11,7 @@ from detaudit.compare.result import finding_from, plain_result
 from detaudit.diagnose.axes import combinations
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.model.plan import RunOutcome, RunPlan, Target
-from detaudit.model.result import AuditResult, TargetSummary, Verdict
+from detaudit.model.result import AuditResult, Verdict
 from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.run.progress import Progress
@@ -44,7 +44,7 @@ def audit_varied(
 def _answer(plan: RunPlan, readers: Mapping[str, TraceReader]) -> AuditResult:
     (first, ours), *others = readers.items()
     comparisons = [compare(ours, theirs, (first, name)) for name, theirs in others]
-    result = plain_result(_summary(plan), readers, comparisons)
+    result = plain_result(plan.target.summary, readers, comparisons)
     if result.verdict is not Verdict.NOT_REPRODUCIBLE:
         return result
     different = [comparison for comparison in comparisons if not comparison.equal]
@@ -63,13 +63,9 @@ def _failed(plan: RunPlan, name: str, outcome: RunOutcome) -> AuditResult:
     return AuditResult(
         verdict=Verdict.UNVERIFIED,
         reason=f"with {name}: {reason}",
-        target=_summary(plan),
+        target=plan.target.summary,
         runs=(),
         compared=None,
         findings=(),
         notices=failure_notices([outcome]),
     )
-
-
-def _summary(plan: RunPlan) -> TargetSummary:
-    return TargetSummary(plan.target.kind.value, plan.target.name, plan.target.args)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from detaudit.model.result import TargetSummary
 from detaudit.model.trace import Level
 
 
@@ -54,6 +55,12 @@ class Target:
     """The callable's name within the file or module."""
     command: tuple[str, ...] = ()
     """What a test is run with: the arguments of the Python interpreter."""
+
+    @property
+    def summary(self) -> TargetSummary:
+        """The target as an answer shows it; to a reader, a module is a script."""
+        kind = TargetKind.SCRIPT if self.kind is TargetKind.MODULE else self.kind
+        return TargetSummary(kind.value, self.name, self.args)
 
 
 @dataclass(frozen=True, slots=True)

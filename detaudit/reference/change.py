@@ -15,7 +15,6 @@ from detaudit.compare.result import (
     origin_from,
     steps_completed,
 )
-from detaudit.model.plan import TargetKind
 from detaudit.model.result import (
     AuditResult,
     Comparison,
@@ -24,7 +23,6 @@ from detaudit.model.result import (
     Notice,
     ReferenceComparison,
     ReferenceState,
-    TargetSummary,
     Verdict,
 )
 from detaudit.model.trace import Site
@@ -64,7 +62,7 @@ class Change:
         return AuditResult(
             verdict=Verdict.NOT_REPRODUCIBLE if differs else Verdict.REPRODUCIBLE,
             reason=None,
-            target=self.target(),
+            target=self.here.plan.target.summary,
             runs=runs,
             compared=compared([comparison], not_varied([run.conditions for run in runs])),
             findings=(self._finding(comparison),) if differs else (),
@@ -80,7 +78,7 @@ class Change:
         return AuditResult(
             verdict=Verdict.UNVERIFIED,
             reason=reason,
-            target=self.target(),
+            target=self.here.plan.target.summary,
             runs=runs,
             compared=None if comparison is None else compared([comparison], not_varied(conditions)),
             findings=(),
@@ -105,12 +103,6 @@ class Change:
             environment=_environments(self.there.first, self.here.first),
             changed=changed_lines(self.checkout.repository, self.checkout.commit),
         )
-
-    def target(self) -> TargetSummary:
-        """What was run, as the answer names it."""
-        target = self.here.plan.target
-        kind = TargetKind.SCRIPT if target.kind is TargetKind.MODULE else target.kind
-        return TargetSummary(kind.value, target.name, target.args)
 
     def _steps(self) -> int | None:
         """As many steps are held in memory; None: all that there are."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from detaudit.compare.compare import compare
-from detaudit.compare.result import finding_from, why_unverified
+from detaudit.compare.result import why_unverified
 from detaudit.compare.wording import message
-from detaudit.diagnose.audit import audit_target
 from detaudit.model.plan import TargetRef
-from detaudit.model.result import AuditResult, Comparison, Notice, Verdict
+from detaudit.model.result import AuditResult, Comparison
 from detaudit.options import Settings
+from detaudit.reference.by_itself import audited_by_itself
 from detaudit.reference.change import Change
 from detaudit.reference.git import SHORT, repository_of, resolve
 from detaudit.reference.side import Side
@@ -97,16 +96,11 @@ def _audited(change: Change, comparison: Comparison, ours: Comparison) -> AuditR
     """The answer where the work tree is not reproducible: that of an audit of it."""
     here, settings = change.here, change.settings
     here.progress.note("two runs of the work tree differ, so it is audited by itself")
-    keep = None if settings.keep is None else settings.keep / "audit"
-    audited = audit_target(here.plan.target, replace(settings, keep=keep), here.progress)
-    text = f"not compared with {change.there.name}: two runs of the work tree differ already"
-    result = replace(
-        audited,
-        references=(change.not_comparable(comparison),),
-        notices=(Notice("reference-not-comparable", text), *audited.notices),
+    return audited_by_itself(
+        here.plan.target,
+        settings,
+        here.progress,
+        reference=change.not_comparable(comparison),
+        unequal=ours,
+        told=f"not compared with {change.there.name}: two runs of the work tree differ already",
     )
-    if audited.verdict is not Verdict.REPRODUCIBLE:
-        return result
-    # A rare fault: the runs of the audit agreed by chance, the two before them did not.
-    finding = finding_from(ours, differs=1, pairs=2)
-    return replace(result, verdict=Verdict.NOT_REPRODUCIBLE, findings=(finding,))

@@ -10,16 +10,14 @@ from pathlib import Path
 from detaudit.compare.result import (
     bound,
     conditions_notices,
-    finding_from,
     not_varied,
     steps_completed,
     summarize_run,
 )
-from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import failure_notices
 from detaudit.model.lock import Block
-from detaudit.model.plan import RunOutcome, TargetKind, TargetRef
+from detaudit.model.plan import RunOutcome, TargetRef
 from detaudit.model.result import (
     AuditResult,
     Compared,
@@ -28,12 +26,12 @@ from detaudit.model.result import (
     Notice,
     ReferenceComparison,
     ReferenceState,
-    TargetSummary,
     Verdict,
 )
 from detaudit.model.trace import Phase
 from detaudit.options import Settings
 from detaudit.reference.blocks import Standing, nearest
+from detaudit.reference.by_itself import audited_by_itself
 from detaudit.reference.changes import changed_lines, is_shallow, last_commit
 from detaudit.reference.entries import site_of
 from detaudit.reference.environments import differing, held_for, in_words, noted_of
@@ -90,29 +88,20 @@ class Answer:
     def irreproducible(self, reference: ReferenceComparison, unequal: Comparison) -> AuditResult:
         """The answer where the target does not repeat itself: that of an audit of its own."""
         self.case.progress.note("two runs of it differ, so it is audited by itself")
-        keep = None if self.settings.keep is None else self.settings.keep / "audit"
         plan = self.case.plan
-        audited = audit_target(
-            plan.target, replace(self.settings, keep=keep, steps=plan.steps), self.case.progress
+        return audited_by_itself(
+            plan.target,
+            replace(self.settings, steps=plan.steps),
+            self.case.progress,
+            reference=replace(reference, state=ReferenceState.NOT_COMPARABLE, difference=None, first=None),
+            unequal=unequal,
+            told=f"not held against {self.path}: two runs of the target differ from each other",
         )
-        text = f"not held against {self.path}: two runs of the target differ from each other"
-        reference = replace(reference, state=ReferenceState.NOT_COMPARABLE, difference=None, first=None)
-        result = replace(
-            audited,
-            references=(reference,),
-            notices=(Notice("reference-not-comparable", text), *audited.notices),
-        )
-        if audited.verdict is not Verdict.REPRODUCIBLE:
-            return result
-        # A rare fault: the runs of the audit agreed by chance, those before them did not.
-        finding = finding_from(unequal, differs=1, pairs=2)
-        return replace(result, verdict=Verdict.NOT_REPRODUCIBLE, findings=(finding,))
 
     def _result(
         self, verdict: Verdict, readers: Sequence[TraceReader], reference: ReferenceComparison | None
     ) -> AuditResult:
         target = self.case.plan.target
-        kind = TargetKind.SCRIPT if target.kind is TargetKind.MODULE else target.kind
         runs = tuple(summarize_run(str(number), reader) for number, reader in enumerate(readers, 1))
         extent = None
         if reference is not None and reference.state is not ReferenceState.NOT_COMPARABLE:
@@ -124,7 +113,7 @@ class Answer:
         return AuditResult(
             verdict=verdict,
             reason=None,
-            target=TargetSummary(kind.value, target.name, target.args),
+            target=target.summary,
             runs=runs,
             compared=extent,
             findings=(),

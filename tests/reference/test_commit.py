@@ -14,7 +14,7 @@ from detaudit.errors import TargetError
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import ReferenceState, Verdict
 from detaudit.options import Settings
-from detaudit.reference import change, commit, side
+from detaudit.reference import by_itself, change, side
 from detaudit.reference.commit import audit_against_commit
 from detaudit.reference.worktree import worktrees
 from detaudit.run.progress import Silence
@@ -111,7 +111,7 @@ def test_a_tolerance_allows_nothing_else(check, here):
 @pytest.mark.parametrize("audited", [results.differing(), results.equal()])
 def test_a_work_tree_that_is_not_reproducible_is_audited_instead(check, monkeypatch, audited):
     asked = []
-    monkeypatch.setattr(commit, "audit_target", lambda *given: asked.append(given) or audited)
+    monkeypatch.setattr(by_itself, "audit_target", lambda *given: asked.append(given) or audited)
     result = check(target(), target(noise=True))
     assert len(asked) == 1
     # Also where the runs of the audit agree by chance.

@@ -14,7 +14,7 @@ from detaudit.model.plan import TargetRef
 from detaudit.model.result import ReferenceState, Verdict
 from detaudit.model.trace import Level
 from detaudit.options import Settings
-from detaudit.reference import lock_answer
+from detaudit.reference import by_itself
 from detaudit.reference.lock import audit_against_lock
 from detaudit.reference.lock_file import EMPTY, parse, read_lock, text_of
 from detaudit.reference.locking import LockState, make_lock
@@ -127,9 +127,7 @@ def test_another_library_is_told_where_the_bits_differ_and_only_there(lock, chec
 def test_a_target_that_does_not_repeat_itself_is_audited_as_ever(lock, check, monkeypatch):
     lock()
     asked = []
-    monkeypatch.setattr(
-        lock_answer, "audit_target", lambda *given: asked.append(given) or results.differing()
-    )
+    monkeypatch.setattr(by_itself, "audit_target", lambda *given: asked.append(given) or results.differing())
     result = check({"weight": 0.02}, {"weight": 0.03})
     (reference,) = result.references
     assert (result.verdict, reference.state) == (Verdict.NOT_REPRODUCIBLE, ReferenceState.NOT_COMPARABLE)
@@ -143,7 +141,7 @@ def test_a_target_that_does_not_repeat_itself_is_audited_as_ever(lock, check, mo
 
 def test_a_rare_fault_that_the_audit_misses_is_a_fault_all_the_same(lock, check, monkeypatch):
     lock()
-    monkeypatch.setattr(lock_answer, "audit_target", lambda *_: results.equal())
+    monkeypatch.setattr(by_itself, "audit_target", lambda *_: results.equal())
     result = check({"weight": 0.02}, {"weight": 0.03})
     assert (result.verdict, result.findings[0].rate) == (Verdict.NOT_REPRODUCIBLE, {"differs": 1, "pairs": 2})
 

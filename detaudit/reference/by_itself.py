@@ -1,0 +1,36 @@
+"""A target that does not repeat itself cannot be held against anything: it is audited by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from detaudit.compare.result import finding_from
+from detaudit.diagnose.audit import audit_target
+from detaudit.model.plan import Target
+from detaudit.model.result import AuditResult, Comparison, Notice, ReferenceComparison, Verdict
+from detaudit.options import Settings
+from detaudit.run.progress import Progress
+
+
+def audited_by_itself(
+    target: Target,
+    settings: Settings,
+    progress: Progress,
+    *,
+    reference: ReferenceComparison,
+    unequal: Comparison,
+    told: str,
+) -> AuditResult:
+    """The answer of an audit of its own, with the reference that it was not held against.
+
+    `unequal` are the two runs that showed it: where those of the audit agree, the fault is a rare one, and
+    the verdict is `not-reproducible` all the same. `told` says what was not held against what.
+    """
+    keep = None if settings.keep is None else settings.keep / "audit"
+    audited = audit_target(target, replace(settings, keep=keep), progress)
+    notice = Notice("reference-not-comparable", told)
+    result = replace(audited, references=(reference,), notices=(notice, *audited.notices))
+    if audited.verdict is not Verdict.REPRODUCIBLE:
+        return result
+    finding = finding_from(unequal, differs=1, pairs=2)
+    return replace(result, verdict=Verdict.NOT_REPRODUCIBLE, findings=(finding,))
