@@ -1,6 +1,6 @@
 """The digest algorithm itself, over plain memory. Knows neither torch nor numpy.
 
-The row-major bytes of a value are cut into leaves of 64 KiB. A value of one leaf is
+The row-major bytes of a value are cut into leaves of 256 KiB. A value of one leaf is
 XXH3-128(bytes, seed); a longer one is XXH3-128(leaf digests, seed), where each leaf's digest is
 XXH3-128(leaf, 0). The seed is the XXH3-64 of a header that names this algorithm, the dtype and the
 shape, so equal bytes under another dtype or shape have another digest. Leaves are independent of each
@@ -16,10 +16,10 @@ from collections.abc import Iterable
 
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
-ALGORITHM = "xxh3-128-tree64k-1"
+ALGORITHM = "xxh3-128-tree256k-1"
 """Name and version; changed whenever any digest would change."""
 
-LEAF_BYTES = 1 << 16
+LEAF_BYTES = 1 << 18
 
 
 def header_seed(dtype: str, shape: Iterable[int]) -> int:

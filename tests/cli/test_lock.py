@@ -151,7 +151,7 @@ def test_ci_that_is_off_is_no_ci(command, runs, monkeypatch, value):
         b"\xff\xfe",
         b"something else\n",
         b"detaudit-lock\t9\tnewer\n",
-        b"<<<<<<< HEAD\ndetaudit-lock\t1\txxh3-128-tree64k-1\n",
+        b"<<<<<<< HEAD\ndetaudit-lock\t1\txxh3-128-tree256k-1\n",
     ],
 )
 def test_a_lock_that_is_not_whole_is_told_and_left_as_it_is(command, runs, damage):

@@ -1,0 +1,1 @@
+"""What detaudit costs, as ratios measured in one run, each beside its bar."""
