@@ -6,16 +6,19 @@ Reads the tensor; never changes it, records nothing in the autograd graph, draws
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch, _functorch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+from xxhash import xxh3_128_digest
 
-from detaudit.digest.algorithm import combine, digest_address, header_seed
+from detaudit.digest.algorithm import LEAF_BYTES, combine, digest_address, header_seed, memory_of
+from detaudit.digest.parallel import LEAST_BYTES, digest_in_threads
+from detaudit.digest.strided import digest_strided
 
-_SEED_CACHE_ENTRIES = 4096
-
-_seeds: dict[tuple[torch.dtype, torch.Size], int] = {}
+_FORM_CACHE_ENTRIES = 4096
 
 _STRIDED = torch.strided
 
@@ -27,24 +30,41 @@ class UndigestableError(TypeError):
     """The tensor's values cannot be reached (an opaque layout or a foreign tensor subclass)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What all tensors of one dtype and shape have in common."""
+
+    seed: int
+    size: int
+    """Bytes."""
+    is_plain: bool
+    """Whether the bytes are the values: neither complex, and maybe lazily conjugated, nor quantized."""
+    leaf: Callable[[int], Any] | None
+    """Gives the memory at an address to xxhash; None for empty values and those of more than one leaf."""
+
+
+_forms: dict[tuple[torch.dtype, torch.Size], _Form] = {}
+
+
 def tensor_digest(tensor: torch.Tensor) -> bytes:
     """Return the 16-byte digest of a tensor's bits, dtype and shape; strides and device do not enter.
 
     Any shape, dtype and device; a tensor on an accelerator is copied to the host first, which waits for
-    it. Meta and fake tensors and those whose storage was freed (as sharded training does between uses),
-    which have no values, are digested by dtype and shape. Raises UndigestableError where the values
-    cannot be reached.
+    it. Large tensors are digested on as many threads as torch uses. Meta and fake tensors and those whose
+    storage was freed (as sharded training does between uses), which have no values, are digested by dtype
+    and shape. Raises UndigestableError where the values cannot be reached.
     """
-    if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and tensor.layout is _STRIDED:
+    if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and tensor.layout is _STRIDED and not tensor.is_neg():
         try:
-            if (
-                tensor.is_contiguous()
-                and not tensor.is_neg()
-                and not (tensor.is_complex() and tensor.is_conj())
-            ):
-                address = tensor.data_ptr()
-                if address or not tensor.nbytes:
-                    return digest_address(address, tensor.nbytes, _seed(tensor))
+            form = _forms.get((tensor.dtype, tensor.shape)) or _form(tensor)
+            address = tensor.data_ptr()
+            if not address or not (form.is_plain or _is_resolved(tensor)):
+                return _unusual(tensor)
+            if not tensor.is_contiguous():
+                return _reordered_digest(tensor, form)
+            if form.leaf is not None:
+                return xxh3_128_digest(form.leaf(address), form.seed)
+            return _digest_memory(address, form)
         except RuntimeError:
             # Tensors without a storage of their own: functorch wrappers, nested tensors.
             return _unusual(tensor)
@@ -56,19 +76,45 @@ def form_digest(tensor: torch.Tensor) -> bytes:
     return combine(f"meta|{tensor.dtype}|{tuple(tensor.shape)}", ())
 
 
-def _seed(tensor: torch.Tensor) -> int:
+def _form(tensor: torch.Tensor) -> _Form:
     key = (tensor.dtype, tensor.shape)
-    seed = _seeds.get(key)
-    if seed is None:
-        if len(_seeds) >= _SEED_CACHE_ENTRIES:
-            _seeds.clear()
-        seed = _seeds[key] = header_seed(str(tensor.dtype), tensor.shape)
-    return seed
+    form = _forms.get(key)
+    if form is None:
+        if len(_forms) >= _FORM_CACHE_ENTRIES:
+            _forms.clear()
+        size = tensor.nbytes
+        leaf = memory_of(size) if 0 < size <= LEAF_BYTES else None
+        seed = header_seed(str(tensor.dtype), tensor.shape)
+        is_plain = not (tensor.is_complex() or tensor.is_quantized)
+        form = _forms[key] = _Form(seed, size, is_plain, leaf)
+    return form
+
+
+def _is_resolved(tensor: torch.Tensor) -> bool:
+    return not tensor.is_conj() and not tensor.is_quantized
+
+
+def _reordered_digest(tensor: torch.Tensor, form: _Form) -> bytes:
+    """Digest a plain tensor on the CPU that is not contiguous, nor lazily conjugated or negated."""
+    # Below autograd and without dispatch modes: what is done here is nobody's business but ours.
+    with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
+        if form.leaf is None:
+            return digest_strided(tensor, form.seed)
+        row_major = tensor.contiguous()
+        return xxh3_128_digest(form.leaf(row_major.data_ptr()), form.seed)
+
+
+def _digest_memory(address: int, form: _Form) -> bytes:
+    if form.size >= LEAST_BYTES:
+        # A value of this size was not made without torch's threads: asking for their number settles nothing.
+        threads = torch.get_num_threads()
+        if threads > 1:
+            return digest_in_threads(address, form.size, form.seed, threads)
+    return digest_address(address, form.size, form.seed)
 
 
 def _unusual(tensor: torch.Tensor) -> bytes:
     """Bring any other tensor into the usual form and digest that."""
-    # Below autograd and without dispatch modes: what is done here is nobody's business but ours.
     with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
         if _functorch.is_functorch_wrapped_tensor(tensor):
             return tensor_digest(_functorch.get_unwrapped(tensor))
@@ -96,15 +142,26 @@ def _strided_digest(tensor: torch.Tensor) -> bytes:
     if tensor.nbytes and not tensor.untyped_storage().nbytes():
         return form_digest(tensor)
     if tensor.is_quantized:
-        return combine(f"quantized|{tensor.dtype}|{tensor.qscheme()}", [tensor_digest(tensor.int_repr())])
-    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+        return _quantized_digest(tensor)
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu()
     try:
         address = plain.data_ptr()
     except RuntimeError as error:
         raise UndigestableError(f"{type(tensor).__name__} has no storage to read") from error
     if not address and plain.nbytes:
         raise UndigestableError(f"{type(tensor).__name__} has no storage to read")
-    return digest_address(address, plain.nbytes, _seed(plain))
+    form = _form(plain)
+    return _digest_memory(address, form) if plain.is_contiguous() else _reordered_digest(plain, form)
+
+
+def _quantized_digest(tensor: torch.Tensor) -> bytes:
+    scheme = tensor.qscheme()
+    tag = f"quantized|{tensor.dtype}|{scheme}"
+    if scheme in {torch.per_tensor_affine, torch.per_tensor_symmetric}:
+        scales = f"|{tensor.q_scale()!r}|{tensor.q_zero_point()}"
+        return combine(tag + scales, [tensor_digest(tensor.int_repr())])
+    parts = (tensor.int_repr(), tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points())
+    return combine(f"{tag}|{tensor.q_per_channel_axis()}", [tensor_digest(part) for part in parts])
 
 
 def _wrapper_digest(tensor: torch.Tensor) -> bytes:

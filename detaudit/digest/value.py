@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from xxhash import xxh3_128_digest
 
-from detaudit.digest.algorithm import combine, digest_buffer, header_seed
+from detaudit.digest.algorithm import combine, digest_bytes, header_seed
 from detaudit.digest.tensor import tensor_digest
 
 _MAX_DEPTH = 8
@@ -102,7 +102,7 @@ class _Walk:
                 self.visit(item, depth + 1)
             return
         seed = header_seed(f"numpy {array.dtype.str}", array.shape)
-        self.numbers.append(digest_buffer(array.tobytes(), seed))
+        self.numbers.append(digest_bytes(array.tobytes(), seed))
 
     def _object(self, value: object, depth: int) -> None:
         # Plain numbers in an object's attributes may be times or addresses: only its tensors count.

@@ -1,13 +1,18 @@
 """What two tensors must have in common to have the same digest: every bit, the dtype and the shape."""
 
+import ctypes
+import os
+import random
 import struct
+import threading
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detaudit.digest.algorithm import LEAF_BYTES
+from detaudit.digest.algorithm import LEAF_BYTES, digest_address, digest_bytes
+from detaudit.digest.parallel import LEAST_BYTES, digest_in_threads
 from detaudit.digest.tensor import UndigestableError, form_digest, tensor_digest
 
 BASE = torch.arange(1.0, 17.0).reshape(4, 4)
@@ -84,6 +89,72 @@ def test_strides_do_not_enter(order, step, expanded):
     tensor = tensor[:1].expand(7, -1, -1, -1) if expanded else tensor
 
     assert tensor_digest(tensor) == tensor_digest(tensor.contiguous().clone())
+
+
+@pytest.mark.parametrize("channels", [False, True])
+@pytest.mark.filterwarnings("ignore")
+def test_scales_of_quantized_tensors_count(channels):
+    """The same integers with another scale are other values."""
+
+    def quantized(scale):
+        integers = torch.ones(2, 3)
+        if channels:
+            scales, zeros = torch.tensor([0.5, scale]), torch.zeros(2)
+            return torch.quantize_per_channel(integers * scales[:, None], scales, zeros, 0, torch.qint8)
+        return torch.quantize_per_tensor(integers * scale, scale, 0, torch.qint8)
+
+    assert tensor_digest(quantized(0.5)) == tensor_digest(quantized(0.5))
+    assert tensor_digest(quantized(0.5)) != tensor_digest(quantized(0.25))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.complex64], ids=str)
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1), (2, 1, 0)], ids=str)
+def test_strides_of_large_tensors_do_not_enter(dtype, order):
+    """A tensor of several leaves has the digest of its row-major copy, however it lies in memory."""
+    tensor = torch.randint(255, (3, 301, 1003)).to(dtype).permute(order)
+    stepped = tensor[:, ::2]
+
+    assert tensor_digest(tensor) == tensor_digest(tensor.contiguous())
+    assert tensor_digest(stepped) == tensor_digest(stepped.contiguous())
+    assert tensor_digest(tensor) != tensor_digest(tensor.flip(0))
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("leaves", [1.5, 2, 7, 20.25])
+def test_the_number_of_threads_does_not_enter(threads, leaves):
+    """Shared among any number of threads, a value has the digest that one thread gives."""
+    data = bytes(random.Random(0).randbytes(int(leaves * LEAF_BYTES)))
+    memory = (ctypes.c_char * len(data)).from_buffer_copy(data)
+    place = ctypes.addressof(memory), len(data), 7
+
+    assert digest_in_threads(*place, threads) == digest_address(*place) == digest_bytes(data, 7)
+
+
+@pytest.fixture
+def two_threads():
+    """Torch on two threads for one test."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_for_digests_stay_unseen():
+    """A program sees no thread of ours, and a forked child can digest large values as its parent does."""
+    values = torch.ones(LEAST_BYTES, dtype=torch.uint8)
+    before = threading.active_count()
+    digest = tensor_digest(values)
+    assert threading.active_count() == before
+
+    child = os.fork()
+    if not child:
+        os._exit(0 if digest_in_threads(values.data_ptr(), values.nbytes, 7, 2) else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert status == 0
+    torch.set_num_threads(1)
+    assert tensor_digest(values) == digest
 
 
 def test_lazy_conjugate_and_negative_are_their_values():
