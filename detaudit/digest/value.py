@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from xxhash import xxh3_128_digest
 
 from detaudit.digest.algorithm import combine, digest_bytes, header_seed
+from detaudit.digest.later import Digest, joined, now
 from detaudit.digest.tensor import tensor_digest
 
 _MAX_DEPTH = 8
@@ -19,23 +21,34 @@ _MAX_DEPTH = 8
 _PLAIN = (bool, int, float, complex, type(None))
 
 
+TensorDigest: TypeAlias = Callable[[torch.Tensor], Digest]
+"""How the tensors in a value are digested: at once, or on their device and fetched later."""
+
+
 def value_digest(value: object) -> bytes:
     """Return the 16-byte digest of a value, numbers and text alike.
 
     Objects of unknown classes enter by their class and by the tensors and arrays in their attributes.
     Raises UndigestableError for a tensor whose values cannot be reached.
     """
+    return now(deferred_value_digest(value, tensor_digest))
+
+
+def deferred_value_digest(value: object, digest: TensorDigest) -> Digest:
+    """The same digest, made of what `digest` gives for each tensor in the value."""
     if isinstance(value, torch.Tensor):
-        return tensor_digest(value)
-    numbers, text = split_digest(value)
-    return numbers if text is None else combine("value", (numbers, text))
+        return digest(value)
+    walk = _Walk(digest)
+    walk.visit(value, 0)
+    numbers = _deferred("numbers", walk.numbers)
+    return _deferred("value", [numbers, combine("text", walk.text)]) if walk.text else numbers
 
 
-def call_digest(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
-    """Digest the arguments of a call; one lone tensor, the usual case, is digested as itself."""
+def call_value(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+    """The arguments of a call as one value; one lone tensor, the usual case, stands for itself."""
     if len(args) == 1 and not kwargs and isinstance(args[0], torch.Tensor):
-        return tensor_digest(args[0])
-    return value_digest((args, dict(kwargs)))
+        return args[0]
+    return args, dict(kwargs)
 
 
 def split_digest(value: object) -> tuple[bytes, bytes | None]:
@@ -43,23 +56,28 @@ def split_digest(value: object) -> tuple[bytes, bytes | None]:
 
     In a batch, text (an identifier, a file name) is not a number yet: it may differ harmlessly.
     """
-    walk = _Walk()
+    walk = _Walk(tensor_digest)
     walk.visit(value, 0)
     text = combine("text", walk.text) if walk.text else None
-    return combine("numbers", walk.numbers), text
+    return now(_deferred("numbers", walk.numbers)), text
+
+
+def _deferred(tag: str, digests: list[Digest]) -> Digest:
+    return joined(digests, partial(xxh3_128_digest, seed=header_seed(tag, ())))
 
 
 class _Walk:
     """Goes through a value once and collects digests of its leaves, in a fixed order."""
 
-    def __init__(self) -> None:
-        self.numbers: list[bytes] = []
+    def __init__(self, digest: TensorDigest) -> None:
+        self._digest = digest
+        self.numbers: list[Digest] = []
         self.text: list[bytes] = []
 
     def visit(self, value: object, depth: int) -> None:
         """Add the digests of `value` and of all that it holds."""
         if isinstance(value, torch.Tensor):
-            self.numbers.append(tensor_digest(value))
+            self.numbers.append(self._digest(value))
         elif isinstance(value, str | bytes):
             self.text.append(
                 _tagged(type(value).__name__, value if isinstance(value, bytes) else _utf8(value))
@@ -112,28 +130,31 @@ class _Walk:
             return
         for name, item in list(attributes.items()):
             if isinstance(item, torch.Tensor | list | tuple | dict) or hasattr(item, "__array_interface__"):
-                self.numbers.extend(_tensors_of(item, depth + 1))
+                self.numbers.extend(self._tensors_of(item, depth + 1))
                 self.numbers.append(_tagged("attribute", _utf8(str(name))))
+
+    def _tensors_of(self, value: object, depth: int) -> list[Digest]:
+        if depth >= _MAX_DEPTH:
+            return []
+        if isinstance(value, torch.Tensor):
+            return [self._digest(value)]
+        if isinstance(value, Mapping):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            return [digest for item in value for digest in self._tensors_of(item, depth + 1)]
+        if hasattr(value, "__array_interface__"):
+            return [value_digest(value)]
+        attributes = getattr(value, "__dict__", None)
+        if (
+            isinstance(attributes, dict)
+            and not callable(value)
+            and not isinstance(value, type | torch.nn.Module)
+        ):
+            return self._tensors_of(attributes, depth + 1)
+        return []
 
     def _mark(self, value: object, length: int) -> None:
         self.numbers.append(_tagged(type(value).__name__, str(length).encode()))
-
-
-def _tensors_of(value: object, depth: int) -> list[bytes]:
-    if depth >= _MAX_DEPTH:
-        return []
-    if isinstance(value, torch.Tensor):
-        return [tensor_digest(value)]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [digest for item in value for digest in _tensors_of(item, depth + 1)]
-    if hasattr(value, "__array_interface__"):
-        return [value_digest(value)]
-    attributes = getattr(value, "__dict__", None)
-    if isinstance(attributes, dict) and not callable(value) and not isinstance(value, type | torch.nn.Module):
-        return _tensors_of(attributes, depth + 1)
-    return []
 
 
 def _tagged(tag: str, data: bytes) -> bytes:

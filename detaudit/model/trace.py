@@ -20,6 +20,9 @@ class Level(StrEnum):
 class Phase(StrEnum):
     """Where in the training an event belongs."""
 
+    # That of an enumeration is computed in Python, each time anew; recording asks for it at every event.
+    __hash__ = str.__hash__
+
     INIT = "init"
     DATA = "data"
     FORWARD = "forward"
@@ -31,6 +34,8 @@ class Phase(StrEnum):
 
 class Kind(StrEnum):
     """What an event's digests are digests of."""
+
+    __hash__ = str.__hash__  # as above
 
     WEIGHT = "weight"
     """A parameter: before the first step (phase init) or after a step (phase optimizer)."""

@@ -9,10 +9,8 @@ from typing import Any
 import torch
 from torch.jit._builtins import _find_builtin, _register_builtin
 
-from detaudit.digest.tensor import tensor_digest
-from detaudit.digest.value import value_digest
 from detaudit.model.trace import Kind, Phase
-from detaudit.record.observing import digest_or_none, observing
+from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.updates import Updates
@@ -63,7 +61,7 @@ class Backward:
         phase = Phase.FORWARD if outermost else Phase.BACKWARD
         key = recorder.key(phase, Kind.LOSS, "", None, name)
         value = tensors[0] if len(tensors) == 1 else tensors
-        recorder.add(stream, key, digest_or_none(recorder, value_digest, value), site=recorder.sites.here())
+        recorder.add(stream, key, recorder.digests.value(value), site=recorder.sites.here())
         stream.gradients_seen = 0
         recorder.enter_backward(stream)
         return stream
@@ -75,7 +73,7 @@ class Backward:
         for position, gradient in enumerate(gradients if isinstance(gradients, tuple) else ()):
             if isinstance(gradient, torch.Tensor):
                 key = recorder.key(Phase.BACKWARD, Kind.GRAD, "", None, f"autograd.grad[{position}]")
-                digest = digest_or_none(recorder, tensor_digest, gradient)
+                digest = recorder.digests.tensor(gradient)
                 recorder.add(stream, key, digest, site=recorder.sites.here())
         if not stream.backward_depth and not stream.calls:
             stream.backwards_since_step += 1

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch._C import _functorch
+from torch.autograd.graph import Node
 from torch.nn.modules import module as torch_module
 
-from detaudit.digest.tensor import tensor_digest
-from detaudit.digest.value import call_digest, value_digest
+from detaudit.digest.later import Digest
 from detaudit.model.trace import Kind, Level, Phase
-from detaudit.record.gradients import Gradients
+from detaudit.record.gradients import GradientOfOutput, Gradients
 from detaudit.record.names import ModuleName, Names
-from detaudit.record.observing import digest_or_none, observing
+from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
-from detaudit.trace.layout import NO_SITE
 
 _GLOBAL_HOOKS = (
     torch_module._global_backward_pre_hooks,
@@ -32,14 +31,17 @@ _GLOBAL_HOOKS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+_is_tracing = torch._C._get_tracing_state
+
+
+@dataclass(slots=True)
 class Call:
     """A module call under way."""
 
     module: nn.Module
     name: ModuleName
     phase: Phase
-    inputs: bytes | None
+    inputs: Digest | None
     site: bytes
 
 
@@ -55,26 +57,15 @@ class Modules:
         self._gradients = gradients
         self._updates = updates
         self._everything = recorder.level is not Level.STEP
+        self._before, self._after = observing(recorder, self._begins), observing(recorder, self._ends)
         handles = [
             torch_module.register_module_module_registration_hook(names.module_registered),
             torch_module.register_module_parameter_registration_hook(names.parameter_registered),
             torch_module.register_module_buffer_registration_hook(names.buffer_registered),
         ]
-        before, after = observing(recorder, self._before), observing(recorder, self._after)
-
-        # torch.compile traces through these two: it takes `is_compiling()` as true and sees nothing else.
-        # torch.jit.trace would write what is done here into its graph.
-        def entering(module: nn.Module, args: tuple[Any, ...]) -> None:
-            if not torch.compiler.is_compiling() and torch._C._get_tracing_state() is None:
-                before(module, args, sys._getframe(1).f_locals.get("kwargs"))
-
-        def leaving(module: nn.Module, _args: tuple[Any, ...], output: object) -> None:
-            if not torch.compiler.is_compiling() and torch._C._get_tracing_state() is None:
-                after(module, output)
-
         calls = (
-            torch_module.register_module_forward_pre_hook(entering),
-            torch_module.register_module_forward_hook(leaving, always_call=True),
+            torch_module.register_module_forward_pre_hook(self._entering()),
+            torch_module.register_module_forward_hook(self._leaving(), always_call=True),
         )
         for handle in (*handles, *calls):
             recorder.scope.on_end(handle.remove)
@@ -82,20 +73,51 @@ class Modules:
         # Compiled modules ask this to warn of hooks; the user is to be warned of their own only.
         recorder.scope.replace(torch_module, "_has_any_global_hook", lambda: _any_hook_but(ours))
 
-    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> None:
-        stream = self._recorder.stream()
+    # torch.compile traces through the two functions below: it takes `is_compiling()` as true and sees nothing
+    # else. torch.jit.trace would write what is done here into its graph.
+
+    def _entering(self) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        before, recorder, everything = self._before, self._recorder, self._everything
+
+        def entering(module: nn.Module, args: tuple[Any, ...]) -> None:
+            if torch.compiler.is_compiling() or _is_tracing() is not None:
+                return
+            stream = recorder.known_stream()
+            if stream is not None and stream.calls and not everything:
+                stream.inner.append(module)
+            else:
+                before(module, args, sys._getframe(1).f_locals.get("kwargs"))
+
+        return entering
+
+    def _leaving(self) -> Callable[[nn.Module, tuple[Any, ...], object], None]:
+        after, recorder, weights = self._after, self._recorder, self._weights
+
+        def leaving(module: nn.Module, _args: tuple[Any, ...], output: object) -> None:
+            if torch.compiler.is_compiling() or _is_tracing() is not None:
+                return
+            stream = recorder.known_stream()
+            inner = None if stream is None else stream.inner
+            if inner and inner[-1] is module and not weights.awaits_lazy:
+                inner.pop()
+            else:
+                after(module, output)
+
+        return leaving
+
+    def _begins(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> None:
+        recorder, stream = self._recorder, self._recorder.stream()
         outermost = not stream.calls
+        if not outermost and not self._everything:
+            stream.inner.append(module)
+            return
         phase = _phase(stream) if outermost else stream.calls[-1].phase
         if outermost and phase is Phase.FORWARD:
             self._updates.forward_begins(stream)
         if outermost and phase is not Phase.BACKWARD:
             self._weights.module_called(stream, module)
-        inputs, site = None, NO_SITE
-        if self._everything or outermost:
-            inputs = digest_or_none(self._recorder, _call_digest, (args, kwargs))
-            site = self._recorder.sites.here()
-        name = self._names.module(module)
-        call = Call(module, name, phase, inputs, site)
+        inputs = recorder.digests.call(args, kwargs)
+        call = Call(module, self._names.module(module), phase, inputs, recorder.sites.here())
         if outermost and phase is not Phase.BACKWARD:
             self._input(stream, call, _input_phase(call, (args, kwargs)))
         stream.calls.append(call)
@@ -104,53 +126,40 @@ class Modules:
         key = self._recorder.key(phase, Kind.INPUT, call.name.root, call.name.path, "")
         self._recorder.add(stream, key, call.inputs, site=call.site)
 
-    def _after(self, module: nn.Module, output: object) -> None:
+    def _ends(self, module: nn.Module, output: object) -> None:
         stream = self._recorder.stream()
+        if self._weights.awaits_lazy:
+            self._weights.lazy_made(stream, module)
+        # What an error has left behind lies above the call that ends.
+        while stream.inner:
+            if stream.inner.pop() is module:
+                return
         while stream.calls:
             call = stream.calls.pop()
             if call.module is module:
-                break
-        else:
-            # The call began before recording did.
-            return
-        if self._weights.awaits_lazy:
-            self._weights.lazy_made(stream, module)
-        if self._everything or not stream.calls:
-            self._output(stream, call, output)
+                self._output(stream, call, output)
+                return
 
     def _output(self, stream: StreamState, call: Call, output: object) -> None:
         recorder, name = self._recorder, call.name
-        outputs = digest_or_none(recorder, value_digest, output)
+        outputs = recorder.digests.value(output)
         key = recorder.key(call.phase, Kind.MODULE, name.root, name.path, "")
         recorder.add(stream, key, outputs, call.inputs, call.site)
         if self._everything and torch.is_grad_enabled():
             self._gradients.called_at[name.root, name.path] = call.site
             for position, tensor in enumerate(_tensors(output)):
                 if tensor.grad_fn is not None and not _functorch.is_functorch_wrapped_tensor(tensor):
-                    self._watch_output(call, str(position) if position else "", tensor)
+                    self._watch_output(call, str(position) if position else "", tensor, tensor.grad_fn)
 
-    def _watch_output(self, call: Call, position: str, tensor: torch.Tensor) -> None:
-        recorder = self._recorder
-        key = recorder.key(Phase.BACKWARD, Kind.GRAD_OUTPUT, call.name.root, call.name.path, position)
-        number, site = tensor.output_nr, call.site
-
-        def arriving(gradients: tuple[torch.Tensor | None, ...]) -> None:
-            gradient = gradients[number]
-            if gradient is not None and not torch.compiler.is_compiling():
-                digest = digest_or_none(recorder, tensor_digest, gradient)
-                recorder.add(recorder.stream(), key, digest, site=site)
-
+    def _watch_output(self, call: Call, position: str, tensor: torch.Tensor, node: Node) -> None:
+        name, recorder = call.name, self._recorder
+        key = recorder.key(Phase.BACKWARD, Kind.GRAD_OUTPUT, name.root, name.path, position)
         # On the graph's node, not on the tensor: the tensor stays as the program expects it.
-        if tensor.grad_fn is not None:
-            tensor.grad_fn.register_prehook(observing(recorder, arriving))
+        node.register_prehook(GradientOfOutput(recorder, key, call.site, tensor.output_nr))
 
 
 def _any_hook_but(ours: set[int]) -> bool:
     return any(identity not in ours for hooks in _GLOBAL_HOOKS for identity in hooks)
-
-
-def _call_digest(call: tuple[tuple[Any, ...], Mapping[str, Any] | None]) -> bytes:
-    return call_digest(call[0], call[1] or {})
 
 
 def _phase(stream: StreamState) -> Phase:

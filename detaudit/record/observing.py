@@ -1,15 +1,14 @@
-"""How a hook looks at a value: timed, and without a chance to disturb the program."""
+"""How a hook looks on: timed, and without a chance to disturb the program."""
 
 from __future__ import annotations
 
 import functools
 import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from torch._C import DisableTorchFunction
 
-from detaudit.digest.tensor import UndigestableError
 from detaudit.record.recorder import Recorder
 
 _Arguments = ParamSpec("_Arguments")
@@ -37,14 +36,3 @@ def observing(
             recorder.seconds += time.perf_counter() - start
 
     return guarded
-
-
-def digest_or_none(recorder: Recorder, digest: Callable[[Any], bytes], value: object) -> bytes | None:
-    """Digest a value; where it has no digest, note that and return None."""
-    try:
-        made = digest(value)
-    except UndigestableError as error:
-        recorder.problem(f"not compared: {error}")
-        return None
-    recorder.sketch(made, value)
-    return made

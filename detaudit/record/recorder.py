@@ -9,8 +9,10 @@ import sys
 import threading
 from collections.abc import Iterable
 
+from detaudit.digest.later import Digest, now
 from detaudit.digest.sketch import sketch
 from detaudit.model.trace import Kind, Phase, Place, StreamRole
+from detaudit.record.digests import Digests
 from detaudit.record.generators import Generators
 from detaudit.record.scope import Scope
 from detaudit.record.session import Session
@@ -37,6 +39,7 @@ class Recorder:
         self.ledger = ledger
         self.level = session.level
         self.sites = sites
+        self.digests = Digests(self)
         self.generators = Generators()
         self.active = True
         self.has_optimizer = False
@@ -76,6 +79,10 @@ class Recorder:
             state = self._local.state = self._open_stream()
         return state
 
+    def known_stream(self) -> StreamState | None:
+        """The stream of the calling thread if it has one of its own and recording goes on; quick."""
+        return getattr(self._local, "state", None) if self.active else None
+
     def key(self, phase: Phase, kind: Kind, root: str, module: str | None, name: str) -> bytes:
         """The key of a place; announces the place when it is new."""
         identity = (phase, kind, root, module, name)
@@ -91,8 +98,8 @@ class Recorder:
         self,
         stream: StreamState,
         key: bytes,
-        outputs: bytes | None,
-        inputs: bytes | None = None,
+        outputs: Digest | None,
+        inputs: Digest | None = None,
         site: bytes = NO_SITE,
     ) -> int:
         """Add an event to a stream and return its sequence number."""
@@ -103,6 +110,13 @@ class Recorder:
             self._write(stream, complete=False)
             stream.part += 1
         return sequence
+
+    def add_all(
+        self, stream: StreamState, keys: Iterable[bytes], outputs: Iterable[Digest | None], site: bytes
+    ) -> None:
+        """Add events that have outputs alone and one site."""
+        for key, digest in zip(keys, outputs, strict=True):
+            self.add(stream, key, digest, site=site)
 
     def end_step(self, stream: StreamState) -> None:
         """Write down the step that ended and begin the next."""
@@ -134,13 +148,19 @@ class Recorder:
         """The open trace, for the origin of batches."""
         return self._open()
 
-    def sketch(self, digest: bytes, value: object) -> None:
-        """Note the sketch of a value that was digested, if sketches are asked for."""
-        if self.session.sketches and digest not in self._sketched:
-            self._sketched.add(digest)
+    @property
+    def sketches(self) -> bool:
+        """Whether sketches are asked for."""
+        return self.session.sketches
+
+    def sketch(self, digest: Digest, value: object) -> None:
+        """Note the sketch of a value that was digested."""
+        known = now(digest)
+        if known not in self._sketched:
+            self._sketched.add(known)
             made = sketch(value)
             if made is not None:
-                self._open().add_sketch(digest, made)
+                self._open().add_sketch(known, made)
 
     def problem(self, text: str) -> None:
         """Note something that kept the recorder from seeing everything."""

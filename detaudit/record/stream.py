@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from detaudit.digest.later import Digest, joined, now
+
 if TYPE_CHECKING:
+    from torch import nn
+
     from detaudit.record.modules import Call
 
 PART_EVENTS = 20_000
@@ -21,6 +25,7 @@ class StreamState:
         "gradients_seen",
         "identity",
         "in_optimizer",
+        "inner",
         "is_side",
         "location",
         "number",
@@ -35,11 +40,13 @@ class StreamState:
         """Whether this is not the main thread of its process."""
         self.step = 0
         self.part = 0
-        self.identity: list[bytes] = []
+        self.identity: list[Digest] = []
         """Place key, inputs digest, outputs digest of each event, in turn."""
         self.location: list[bytes] = []
         self.calls: list[Call] = []
-        """Module calls under way, the innermost last."""
+        """Module calls under way, the innermost last; at level `step` the outermost alone."""
+        self.inner: list[nn.Module] = []
+        """At level `step`, the modules whose calls are under way within it."""
         self.backward_depth = 0
         self.backwards_since_step = 0
         self.gradients_seen = 0
@@ -50,7 +57,7 @@ class StreamState:
 
     def take(self) -> tuple[bytes, bytes]:
         """Hand over what was packed and start afresh."""
-        identity, location = b"".join(self.identity), b"".join(self.location)
+        identity, location = now(joined(self.identity, bytes)), b"".join(self.location)
         self.identity.clear()
         self.location.clear()
         return identity, location

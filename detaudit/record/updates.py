@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch.optim.optimizer import (
@@ -12,14 +14,25 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from detaudit.digest.tensor import tensor_digest
-from detaudit.digest.value import value_digest
 from detaudit.model.trace import Kind, Phase
+from detaudit.record.identity import IdentityMap
 from detaudit.record.names import Names
-from detaudit.record.observing import digest_or_none, observing
+from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
-from detaudit.record.weights import Weights
+from detaudit.record.weights import Weights, has_values
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """What an optimizer trains, with the keys of what is recorded of it in each step."""
+
+    parameters: list[torch.Tensor]
+    """Those that have values."""
+    gradients: list[bytes]
+    weights: list[bytes]
+    states: list[dict[str, bytes]]
+    """The keys of each parameter's entries in the optimizer's state."""
 
 
 class Updates:
@@ -33,6 +46,7 @@ class Updates:
         self._recorder = recorder
         self._names = names
         self._weights = weights
+        self._optimizers: IdentityMap[Optimizer, _Trained] = IdentityMap()
         before, after = observing(recorder, self._before), observing(recorder, self._after)
 
         def stepping(optimizer: Optimizer, _args: object, _kwargs: object) -> None:
@@ -84,35 +98,46 @@ class Updates:
         recorder, stream = self._recorder, self._recorder.stream()
         recorder.has_optimizer = True
         stream.in_optimizer += 1
-        parameters = _parameters(optimizer)
-        self._weights.name_unknown(parameters)
-        for parameter in parameters:
-            self._weights.first_seen(stream, parameter)
-        site = recorder.sites.here()
-        for parameter in parameters:
-            if parameter.grad is not None:
-                key = self._key(Kind.GRAD_USED, parameter, "")
-                recorder.add(stream, key, digest_or_none(recorder, tensor_digest, parameter.grad), site=site)
+        trained = self._trained_by(optimizer, stream)
+        keys, gradients = [], []
+        for parameter, key in zip(trained.parameters, trained.gradients, strict=True):
+            gradient = parameter.grad
+            if gradient is not None:
+                keys.append(key)
+                gradients.append(gradient)
+        recorder.add_all(stream, keys, recorder.digests.values(gradients), recorder.sites.here())
 
     def _after(self, optimizer: Optimizer) -> None:
         recorder, stream = self._recorder, self._recorder.stream()
         stream.in_optimizer -= 1
-        parameters, site = _parameters(optimizer), recorder.sites.here()
-        self._weights.after_update(stream, parameters, site)
-        for parameter in parameters:
-            self._state(stream, parameter, optimizer.state.get(parameter, {}), site)
+        trained = self._trained_by(optimizer, stream)
+        keys: list[bytes] = list(trained.weights)
+        values: list[object] = list(trained.parameters)
+        for parameter, known in zip(trained.parameters, trained.states, strict=True):
+            for name, value in _entries(optimizer.state.get(parameter)):
+                key = known.get(name)
+                if key is None:
+                    key = known[name] = self._key(Kind.OPTIMIZER_STATE, parameter, f".{name}")
+                keys.append(key)
+                values.append(value)
+        recorder.add_all(stream, keys, recorder.digests.values(values), recorder.sites.here())
         self._weights.buffers(stream)
         recorder.end_step(stream)
 
-    def _state(self, stream: StreamState, parameter: torch.Tensor, state: Any, site: bytes) -> None:  # noqa: ANN401 - optimizers keep what they like
-        if not isinstance(state, dict):
-            return
-        recorder = self._recorder
-        for name, value in state.items():
-            # A function that an optimizer keeps (LBFGS) has no value to compare.
-            if value is not None and not callable(value):
-                key = self._key(Kind.OPTIMIZER_STATE, parameter, f".{name}")
-                recorder.add(stream, key, digest_or_none(recorder, value_digest, value), site=site)
+    def _trained_by(self, optimizer: Optimizer, stream: StreamState) -> _Trained:
+        """What an optimizer trains; found anew when its parameters are others, or have no values yet."""
+        given = _parameters(optimizer)
+        trained = self._optimizers.get(optimizer)
+        if trained is None or not _are(given, trained.parameters):
+            self._weights.name_unknown(given)
+            parameters = [parameter for parameter in given if has_values(parameter)]
+            for parameter in parameters:
+                self._weights.first_seen(stream, parameter)
+            gradients = [self._key(Kind.GRAD_USED, parameter, "") for parameter in parameters]
+            weights = [self._key(Kind.WEIGHT, parameter, "") for parameter in parameters]
+            trained = _Trained(parameters, gradients, weights, [{} for _ in parameters])
+            self._optimizers.set(optimizer, trained)
+        return trained
 
     def _key(self, kind: Kind, parameter: torch.Tensor, suffix: str) -> bytes:
         name = self._names.tensor(parameter)
@@ -123,3 +148,14 @@ class Updates:
 
 def _parameters(optimizer: Optimizer) -> list[torch.Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _are(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
+    return len(ones) == len(others) and all(map(operator.is_, ones, others))
+
+
+def _entries(state: object) -> Iterable[tuple[str, object]]:
+    """What an optimizer keeps for a parameter. A function among it (LBFGS) has no value to compare."""
+    if not isinstance(state, dict):
+        return ()
+    return [(name, value) for name, value in state.items() if value is not None and not callable(value)]

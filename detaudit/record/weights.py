@@ -8,12 +8,10 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from detaudit.digest.tensor import tensor_digest
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.gradients import Gradients
 from detaudit.record.identity import IdentityMap, IdentitySet
 from detaudit.record.names import Names, TensorName
-from detaudit.record.observing import digest_or_none
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 
@@ -61,7 +59,7 @@ class Weights:
 
     def first_seen(self, stream: StreamState, parameter: torch.Tensor) -> None:
         """Record a parameter's value and watch its gradients, if it is new and has a value."""
-        if parameter in self._seen or not _has_values(parameter):
+        if parameter in self._seen or not has_values(parameter):
             return
         self._seen.add(parameter)
         self.name_unknown([parameter])
@@ -79,7 +77,7 @@ class Weights:
         """Record parameters as the step at `site` left them."""
         self.name_unknown(parameters)
         for parameter in parameters:
-            if _has_values(parameter):
+            if has_values(parameter):
                 self._weight(stream, Phase.OPTIMIZER, parameter, site)
 
     def buffers(self, stream: StreamState) -> None:
@@ -90,9 +88,11 @@ class Weights:
                     self._buffer(stream, Phase.OPTIMIZER, name, buffer)
 
     def _buffers_of(self, root: nn.Module, label: str) -> Iterator[tuple[TensorName, torch.Tensor]]:
+        if not _has_buffers(root):
+            return
         for path, part in root.named_modules():
             for name, buffer in part._buffers.items():
-                if buffer is not None and _has_values(buffer):
+                if buffer is not None and has_values(buffer):
                     yield TensorName(label, path, name, self._names.made_at(buffer)), buffer
 
     def meet(self, stream: StreamState, leaves: list[torch.Tensor]) -> None:
@@ -124,14 +124,28 @@ class Weights:
             raise KeyError("a parameter without a name")
         recorder = self._recorder
         key = recorder.key(phase, Kind.WEIGHT, name.root, name.module, name.name)
-        digest = digest_or_none(recorder, tensor_digest, parameter)
+        digest = recorder.digests.tensor(parameter)
         recorder.add(stream, key, digest, site=name.site if site is None else site)
 
     def _buffer(self, stream: StreamState, phase: Phase, name: TensorName, buffer: torch.Tensor) -> None:
         recorder = self._recorder
         key = recorder.key(phase, Kind.BUFFER, name.root, name.module, name.name)
-        recorder.add(stream, key, digest_or_none(recorder, tensor_digest, buffer), site=name.site)
+        recorder.add(stream, key, recorder.digests.tensor(buffer), site=name.site)
 
 
-def _has_values(tensor: torch.Tensor) -> bool:
+def _has_buffers(root: nn.Module) -> bool:
+    # In each step: finding the paths of all modules would take ten times as long.
+    modules, seen = [root], {id(root)}
+    for module in modules:
+        if module._buffers:
+            return True
+        for part in module._modules.values():
+            if part is not None and id(part) not in seen:
+                seen.add(id(part))
+                modules.append(part)
+    return False
+
+
+def has_values(tensor: torch.Tensor) -> bool:
+    """False for lazy parameters before their first use, and on the meta device."""
     return not is_lazy(tensor) and not tensor.is_meta

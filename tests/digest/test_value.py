@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from detaudit.digest.value import call_digest, split_digest, value_digest
+from detaudit.digest.value import call_value, split_digest, value_digest
 
 
 @dataclasses.dataclass
@@ -81,4 +81,4 @@ def test_a_cycle_ends():
 
 def test_keyword_arguments_count():
     """The same tensor by position and by keyword are different calls."""
-    assert call_digest((ONE,), {}) != call_digest((), {"x": ONE})
+    assert value_digest(call_value((ONE,), {})) != value_digest(call_value((), {"x": ONE}))

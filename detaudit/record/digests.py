@@ -1,0 +1,57 @@
+"""The digests of what is observed, with a note where a value has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from detaudit.digest.later import Digest
+from detaudit.digest.tensor import UndigestableError, tensor_digest
+from detaudit.digest.value import call_value, deferred_value_digest
+
+if TYPE_CHECKING:
+    from detaudit.record.recorder import Recorder
+
+
+class Digests:
+    """Makes digests for a recorder: None where there is none, which is noted as a problem."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def tensor(self, tensor: torch.Tensor) -> Digest | None:
+        """Digest one tensor."""
+        try:
+            made = tensor_digest(tensor)
+        except UndigestableError as error:
+            self._note(error)
+            return None
+        if self._recorder.sketches:
+            self._recorder.sketch(made, tensor)
+        return made
+
+    def values(self, values: Sequence[object]) -> list[Digest | None]:
+        """Digest many values at once: tensors, as a rule."""
+        return [self.value(value) for value in values]
+
+    def value(self, value: object) -> Digest | None:
+        """Digest whatever a program passes around."""
+        if isinstance(value, torch.Tensor):
+            return self.tensor(value)
+        try:
+            made = deferred_value_digest(value, tensor_digest)
+        except UndigestableError as error:
+            self._note(error)
+            return None
+        if self._recorder.sketches:
+            self._recorder.sketch(made, value)
+        return made
+
+    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Digest | None:
+        """Digest the arguments of a call."""
+        return self.value(call_value(args, kwargs or {}))
+
+    def _note(self, error: UndigestableError) -> None:
+        self._recorder.problem(f"not compared: {error}")
