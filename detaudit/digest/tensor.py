@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from xxhash import xxh3_128_digest
 
 from detaudit.digest.algorithm import LEAF_BYTES, combine, digest_address, header_seed, memory_of
+from detaudit.digest.later import Digest, now
 from detaudit.digest.parallel import LEAST_BYTES, digest_in_threads
 from detaudit.digest.strided import digest_strided
 
@@ -49,11 +50,16 @@ _forms: dict[tuple[torch.dtype, torch.Size], _Form] = {}
 def tensor_digest(tensor: torch.Tensor) -> bytes:
     """Return the 16-byte digest of a tensor's bits, dtype and shape; strides and device do not enter.
 
-    Any shape, dtype and device; a tensor on an accelerator is copied to the host first, which waits for
-    it. Large tensors are digested on as many threads as torch uses. Meta and fake tensors and those whose
-    storage was freed (as sharded training does between uses), which have no values, are digested by dtype
-    and shape. Raises UndigestableError where the values cannot be reached.
+    Any shape, dtype and device; waits for an accelerator to be done with the tensor. Large tensors are
+    digested on as many threads as torch uses. Meta and fake tensors and those whose storage was freed (as
+    sharded training does between uses), which have no values, are digested by dtype and shape. Raises
+    UndigestableError where the values cannot be reached.
     """
+    return now(deferred_digest(tensor))
+
+
+def deferred_digest(tensor: torch.Tensor) -> Digest:
+    """The same digest, of the values as of now, without waiting for a device that can compute it itself."""
     if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and tensor.layout is _STRIDED and not tensor.is_neg():
         try:
             form = _forms.get((tensor.dtype, tensor.shape)) or _form(tensor)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from detaudit.digest.later import Digest
-from detaudit.digest.tensor import UndigestableError, tensor_digest
+from detaudit.digest.tensor import UndigestableError, deferred_digest
 from detaudit.digest.value import call_value, deferred_value_digest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Digests:
     def tensor(self, tensor: torch.Tensor) -> Digest | None:
         """Digest one tensor."""
         try:
-            made = tensor_digest(tensor)
+            made = deferred_digest(tensor)
         except UndigestableError as error:
             self._note(error)
             return None
@@ -41,7 +41,7 @@ class Digests:
         if isinstance(value, torch.Tensor):
             return self.tensor(value)
         try:
-            made = deferred_value_digest(value, tensor_digest)
+            made = deferred_value_digest(value, deferred_digest)
         except UndigestableError as error:
             self._note(error)
             return None

@@ -12,13 +12,14 @@ from typing import NoReturn
 import torch
 
 from detaudit.model.trace import Level
+from detaudit.record.attribution import phase_of
 from detaudit.record.backward import Backward
 from detaudit.record.gradients import Gradients
 from detaudit.record.isolation import IsolatedDraws
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
-from detaudit.record.operators import Operators, phase_of
+from detaudit.record.operators import Operators
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import Scope
 from detaudit.record.session import Session

@@ -61,12 +61,6 @@ class Recorder:
         self._sketched: set[bytes] = set()
         """Digests of the values in this trace that have a sketch; few, since few steps are recorded so."""
 
-    @property
-    def in_window(self) -> bool:
-        """Whether operators of the current step are to be recorded."""
-        window = self.session.window
-        return window is None or window[0] <= self.stream().step < window[1]
-
     def stream(self) -> StreamState:
         """The stream of the calling thread.
 
@@ -127,6 +121,7 @@ class Recorder:
         stream.part = 0
         stream.backwards_since_step = 0
         stream.roots_since_step.clear()
+        stream.owners.clear()
 
     def stop_if_done(self, stream: StreamState) -> None:
         """Raise StopAfterSteps in the main thread once enough steps are recorded."""

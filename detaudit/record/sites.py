@@ -39,7 +39,10 @@ class Sites:
         self._machinery: tuple[str, ...] = ()
         paths = sysconfig.get_paths()
         self._library = tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
-        self._owners: dict[int, tuple[CodeType, Owner]] = {}
+        self._owners: dict[int, Owner] = {}
+        """Whose code a code object is, by its address."""
+        self._codes: list[CodeType] = []
+        """Keeps those code objects alive, so that no address is used again."""
         self._keys: dict[tuple[int, int, int, int], bytes] = {}
         self._sites: dict[bytes, Site] = {}
         self._writer: TraceWriter | None = None
@@ -64,8 +67,11 @@ class Sites:
         frame: FrameType | None = sys._getframe(1)
         library: FrameType | None = None
         standard: FrameType | None = None
+        owners = self._owners
         while frame is not None:
-            owner = self._owner(frame.f_code)
+            code = frame.f_code
+            # Done for each operator: no call for what is known.
+            owner = owners.get(id(code)) or self._owner(code)
             if owner is Owner.USER:
                 # A library that uses Python's own is the one to name.
                 return self._key(frame, library or standard)
@@ -99,11 +105,10 @@ class Sites:
         return False
 
     def _owner(self, code: CodeType) -> Owner:
-        known = self._owners.get(id(code))
-        if known is not None and known[0] is code:
-            return known[1]
-        owner = self._classify(code.co_filename)
-        self._owners[id(code)] = (code, owner)
+        owner = self._owners.get(id(code))
+        if owner is None:
+            owner = self._owners[id(code)] = self._classify(code.co_filename)
+            self._codes.append(code)
         return owner
 
     def _classify(self, file: str) -> Owner:
@@ -127,7 +132,7 @@ class Sites:
         key = self._keys.get(identity)
         if key is None:
             site = _site(frame, library)
-            # Both code objects are kept alive by _owners, so their addresses are not used again.
+            # Both code objects are kept alive, so their addresses are not used again.
             key = self._keys[identity] = site_key(site)
             self._sites[key] = site
             if self._writer is not None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from detaudit.digest.later import Digest, joined, now
+from detaudit.trace.layout import NO_SITE
 
 if TYPE_CHECKING:
     from torch import nn
 
     from detaudit.record.modules import Call
+
+Owner: TypeAlias = tuple[str, str | None, bytes]
+"""Who runs an operator: root label, module path, site."""
+
+NOBODY: Owner = ("", None, NO_SITE)
 
 PART_EVENTS = 20_000
 """A step with more events than this is written in parts, so that memory stays bounded."""
@@ -29,9 +35,11 @@ class StreamState:
         "is_side",
         "location",
         "number",
+        "owners",
         "part",
         "roots_since_step",
         "step",
+        "step_site",
     )
 
     def __init__(self, number: int, *, is_side: bool) -> None:
@@ -52,6 +60,10 @@ class StreamState:
         self.gradients_seen = 0
         """Gradients that arrived at known parameters in the last backward pass."""
         self.in_optimizer = 0
+        self.step_site: bytes | None = None
+        """The line of all operators of the optimizer step under way, where it runs torch's code alone."""
+        self.owners: dict[int, Owner] = {}
+        """Who ran the forward operator of a graph node in this step, by the node's sequence number."""
         self.roots_since_step: dict[str, None] = {}
         """Labels of the outermost modules called since the last step."""
 

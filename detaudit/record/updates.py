@@ -49,9 +49,10 @@ class Updates:
         self._optimizers: IdentityMap[Optimizer, _Trained] = IdentityMap()
         before, after = observing(recorder, self._before), observing(recorder, self._after)
 
-        def stepping(optimizer: Optimizer, _args: object, _kwargs: object) -> None:
+        def stepping(optimizer: Optimizer, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
             if not torch.compiler.is_compiling():
-                before(optimizer)
+                # The optimizer itself is the first argument; a closure is code of the program.
+                before(optimizer, alone=len(args) == 1 and not kwargs)
 
         def stepped(optimizer: Optimizer, _args: object, _kwargs: object) -> None:
             if not torch.compiler.is_compiling():
@@ -94,7 +95,7 @@ class Updates:
         # The only moment that all optimizers share.
         recorder.scope.replace(Optimizer, "_patch_step_function", noticing)
 
-    def _before(self, optimizer: Optimizer) -> None:
+    def _before(self, optimizer: Optimizer, *, alone: bool) -> None:
         recorder, stream = self._recorder, self._recorder.stream()
         recorder.has_optimizer = True
         stream.in_optimizer += 1
@@ -105,11 +106,14 @@ class Updates:
             if gradient is not None:
                 keys.append(key)
                 gradients.append(gradient)
-        recorder.add_all(stream, keys, recorder.digests.values(gradients), recorder.sites.here())
+        site = recorder.sites.here()
+        recorder.add_all(stream, keys, recorder.digests.values(gradients), site)
+        stream.step_site = site if alone and _is_torchs_own(optimizer) else None
 
     def _after(self, optimizer: Optimizer) -> None:
         recorder, stream = self._recorder, self._recorder.stream()
         stream.in_optimizer -= 1
+        stream.step_site = None
         trained = self._trained_by(optimizer, stream)
         keys: list[bytes] = list(trained.weights)
         values: list[object] = list(trained.parameters)
@@ -148,6 +152,12 @@ class Updates:
 
 def _parameters(optimizer: Optimizer) -> list[torch.Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _is_torchs_own(optimizer: Optimizer) -> bool:
+    """Whether a step of the optimizer runs no code but torch's."""
+    hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    return type(optimizer).__module__.startswith("torch.optim.") and not hooks
 
 
 def _are(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:

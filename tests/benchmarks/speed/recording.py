@@ -97,10 +97,10 @@ def _block(recorder: Recorder, step: Callable[[], None], count: int) -> float:
         # What is done once (first values of the weights, names, schemas) is not part of a step.
         step()
         step()
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(count):
             step()
-        return (time.perf_counter() - start) / count
+        return (time.process_time() - start) / count
 
 
 def _recorders() -> dict[str, Recorder]:

@@ -1,0 +1,100 @@
+"""What an operator reads and gives, as digests: the tensors by their values, the rest by what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from xxhash import xxh3_128_digest
+
+from detaudit.digest.later import Digest, joined
+from detaudit.digest.tensor import deferred_digest, form_digest, is_fake, tensor_digest
+from detaudit.record.schema import OperatorPlan
+
+_NOTHING = bytes(16)
+
+_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter, torch.nn.Buffer})
+
+_SCALARS = (
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    type(None),
+    torch.dtype,
+    torch.device,
+    torch.layout,
+    torch.memory_format,
+)
+
+_MOST_KNOWN = 4096
+
+_known: dict[tuple[type, object], bytes] = {}
+"""Digests of scalars that were seen: the same ones come in every step."""
+
+
+def inputs_digest(plan: OperatorPlan, args: Any, kwargs: Any) -> Digest:  # noqa: ANN401 - arguments of any operator
+    """Digest what an operator is about to read. Raises UndigestableError."""
+    parts: list[Digest] = []
+    count = len(args)
+    for position, name in plan.read:
+        item = args[position] if position < count else kwargs.get(name)
+        if type(item) in _TENSORS:
+            parts.append(deferred_digest(item))
+        else:
+            _add(item, parts)
+    for position, name in plan.formed:
+        _add_forms(args[position] if position < count else kwargs.get(name), parts)
+    if plan.draws:
+        generator = kwargs.get("generator") or torch.default_generator
+        parts.append(tensor_digest(generator.get_state()))
+    return joined(parts, xxh3_128_digest)
+
+
+def outputs_digest(plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> Digest | None:  # noqa: ANN401 - a call of any operator
+    """Digest what an operator gave and wrote; None if that has no values. Raises UndigestableError."""
+    parts: list[Digest] = []
+    if plan.results:
+        if type(result) in _TENSORS:
+            if 0 not in plan.left_out:
+                parts.append(deferred_digest(result))
+        else:
+            results = result if isinstance(result, tuple | list) else (result,)
+            for position, item in enumerate(results):
+                if position not in plan.left_out:
+                    _add(item, parts)
+    for position, name in plan.written:
+        _add(args[position] if position < len(args) else kwargs.get(name), parts)
+    return joined(parts, xxh3_128_digest) if parts else None
+
+
+def _add(item: Any, parts: list[Digest]) -> None:  # noqa: ANN401 - arguments of any operator
+    if isinstance(item, torch.Tensor):
+        parts.append(_NOTHING if is_fake(item) else deferred_digest(item))
+    elif isinstance(item, list | tuple):
+        parts.append(_scalar(len(item)))
+        for inner in item:
+            _add(inner, parts)
+    elif not isinstance(item, torch.Generator):
+        parts.append(_scalar(item))
+
+
+def _add_forms(item: Any, parts: list[Digest]) -> None:  # noqa: ANN401 - a tensor or a list of them
+    tensors = item if isinstance(item, list | tuple) else (item,)
+    parts.append(_scalar(len(tensors)))
+    parts.extend(form_digest(tensor) for tensor in tensors if isinstance(tensor, torch.Tensor))
+
+
+def _scalar(value: Any) -> bytes:  # noqa: ANN401 - whatever an operator takes beside tensors
+    kind = type(value)
+    try:
+        return _known[kind, value]
+    except (KeyError, TypeError):
+        made = xxh3_128_digest((repr(value) if isinstance(value, _SCALARS) else kind.__name__).encode())
+    # Zero and its negative are equal, but not the same.
+    if isinstance(value, _SCALARS) and value != 0:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[kind, value] = made
+    return made
