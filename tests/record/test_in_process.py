@@ -1,0 +1,157 @@
+"""What is recorded, on functions that are called in this process: lines, phases, arguments, errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from detaudit.model.trace import Kind, Level, Phase
+from detaudit.record.arguments import inputs_digest
+from detaudit.record.install import recording
+from detaudit.record.schema import make_plan
+from detaudit.record.session import MAIN_TRACE, Session
+from detaudit.trace.reader import TraceReader
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Call a function under a recorder and return the events of its first step."""
+
+    def recorded(function, level=Level.OP):
+        folder = tmp_path / f"runs{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        session = Session(str(folder), level, "a test", {}, steps=None, window=None, is_main=True)
+        torch.manual_seed(0)
+        with recording(session) as recorder:
+            function()
+        assert not recorder.problems
+        with TraceReader(folder / MAIN_TRACE) as reader:
+            return reader.step(reader.streams[0].id, 0).events
+
+    return recorded
+
+
+def lines(events, **wanted):
+    """The source lines of the events whose place is as wanted, each once, in order."""
+    chosen = (e for e in events if all(getattr(e.place, name) == value for name, value in wanted.items()))
+    return list(dict.fromkeys(event.site.code for event in chosen))
+
+
+class Halving(torch.optim.Optimizer):
+    """An optimizer of the program's own."""
+
+    def step(self):
+        for parameter in self.param_groups[0]["params"]:
+            parameter.data.mul_(0.5)
+            parameter.data.sub_(parameter.grad)
+
+
+def train(optimizer_of, prepare=lambda _: None):
+    model = nn.Linear(3, 1)
+    optimizer = optimizer_of(model.parameters())
+    prepare(optimizer)
+    model(torch.ones(2, 3)).sum().backward()
+    optimizer.step()
+
+
+def in_optimizer(events):
+    return lines(events, kind=Kind.OP, phase=Phase.OPTIMIZER)
+
+
+def test_torchs_own_optimizer_runs_at_the_line_that_calls_it(record):
+    """All operators of a step of torch's have the line of the call."""
+    assert in_optimizer(record(lambda: train(torch.optim.Adam))) == ["optimizer.step()"]
+
+
+def test_an_optimizer_of_the_programs_own_has_lines_of_its_own(record):
+    """Operators in a step that the program defines have the lines of that definition."""
+    events = record(lambda: train(lambda parameters: Halving(parameters, {})))
+
+    assert in_optimizer(events) == ["parameter.data.mul_(0.5)", "parameter.data.sub_(parameter.grad)"]
+
+
+def test_a_hook_of_an_optimizer_has_a_line_of_its_own(record):
+    """What the program's hook does in a step of torch's optimizer is not put down to the step."""
+
+    def scale(optimizer, *_):
+        optimizer.param_groups[0]["params"][0].grad.mul_(2)
+
+    def prepare(optimizer):
+        optimizer.register_step_pre_hook(scale)
+
+    found = in_optimizer(record(lambda: train(torch.optim.Adam, prepare)))
+
+    assert 'optimizer.param_groups[0]["params"][0].grad.mul_(2)' in found
+    assert "optimizer.step()" in found
+
+
+def test_a_closure_has_lines_of_its_own(record):
+    """What a closure computes within a step has the lines of the closure."""
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def closure():
+        loss = model(torch.ones(2, 3)).exp().sum()
+        loss.backward()
+        return loss
+
+    assert "loss = model(torch.ones(2, 3)).exp().sum()" in lines(
+        record(lambda: optimizer.step(closure)), kind=Kind.OP
+    )
+
+
+class Failing(nn.Module):
+    """Fails in an inner module when it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_a_call_that_fails_leaves_nothing_behind(record, level):
+    """After an error in an inner module, later calls are recorded as if there had been none."""
+    model, outside = Failing(), nn.Linear(3, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def run():
+        with pytest.raises(RuntimeError):
+            model(torch.ones(2, 5))
+        outside(torch.ones(2, 3))
+        model(torch.ones(2, 3)).sum().backward()
+        optimizer.step()
+
+    events = record(run, level)
+    calls = [e.place.root for e in events if e.place.kind is Kind.MODULE and not e.place.module]
+
+    assert calls[-2:] == ["Linear", "Failing"]
+
+
+def test_sums_of_gradients_are_recorded_from_the_second_pass_on(record):
+    """What is added to a gradient that is there is recorded as it arrives, and then the sum."""
+
+    def run():
+        model = nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            model(torch.ones(2, 3)).sum().backward()
+        optimizer.step()
+
+    events = record(run, Level.LAYER)
+    kinds = [e.place.kind for e in events if e.place.phase is Phase.BACKWARD and e.place.name == "weight"]
+
+    assert kinds == [Kind.GRAD, *2 * [Kind.GRAD, Kind.GRAD_ACCUMULATED]]
+
+
+@pytest.mark.parametrize("others", [(0.0, -0.0), (1, True), (1, 1.0), ([1], [1, 1]), (None, "None")], ids=str)
+def test_arguments_that_are_no_tensors_are_told_apart(others):
+    """Equal numbers of other types, and zeros of other signs, are other arguments, each time."""
+    plan = make_plan(torch.ops.aten.add.Tensor)
+    digests = [inputs_digest(plan, (torch.ones(2), other), {}) for other in (*others, *others)]
+
+    assert digests[:2] == digests[2:]
+    assert digests[0] != digests[1]
