@@ -5,7 +5,8 @@ Reads the tensor; never changes it, records nothing in the autograd graph, draws
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,17 +65,29 @@ def deferred_digest(tensor: torch.Tensor) -> Digest:
         try:
             form = _forms.get((tensor.dtype, tensor.shape)) or _form(tensor)
             address = tensor.data_ptr()
-            if not address or not (form.is_plain or _is_resolved(tensor)):
-                return _unusual(tensor)
-            if not tensor.is_contiguous():
-                return _reordered_digest(tensor, form)
-            if form.leaf is not None:
-                return xxh3_128_digest(form.leaf(address), form.seed)
-            return _digest_memory(address, form)
+            if address and (form.is_plain or _is_resolved(tensor)):
+                if form.leaf is not None and tensor.is_contiguous():
+                    return xxh3_128_digest(form.leaf(address), form.seed)
+                return _large_or_reordered_digest(tensor, address, form)
         except RuntimeError:
             # Tensors without a storage of their own: functorch wrappers, nested tensors.
             return _unusual(tensor)
-    return _unusual(tensor)
+    return _on_device([tensor])[0] if _has_kernels(tensor) else _unusual(tensor)
+
+
+def deferred_digests(tensors: Sequence[torch.Tensor]) -> list[Digest]:
+    """Digests of many tensors at once: those on one device are read by one launch there."""
+    digests: dict[int, Digest] = {}
+    there: dict[torch.device, list[int]] = {}
+    for position, tensor in enumerate(tensors):
+        if _has_kernels(tensor):
+            there.setdefault(tensor.device, []).append(position)
+        else:
+            digests[position] = deferred_digest(tensor)
+    for positions in there.values():
+        made = _on_device([tensors[position] for position in positions])
+        digests.update(zip(positions, made, strict=True))
+    return [digests[position] for position in range(len(tensors))]
 
 
 def form_digest(tensor: torch.Tensor) -> bytes:
@@ -100,8 +113,10 @@ def _is_resolved(tensor: torch.Tensor) -> bool:
     return not tensor.is_conj() and not tensor.is_quantized
 
 
-def _reordered_digest(tensor: torch.Tensor, form: _Form) -> bytes:
-    """Digest a plain tensor on the CPU that is not contiguous, nor lazily conjugated or negated."""
+def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _Form) -> bytes:
+    """Digest a plain tensor on the CPU, of any size and strides, neither lazily conjugated nor negated."""
+    if tensor.is_contiguous():
+        return _digest_memory(address, form)
     # Below autograd and without dispatch modes: what is done here is nobody's business but ours.
     with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
         if form.leaf is None:
@@ -117,6 +132,51 @@ def _digest_memory(address: int, form: _Form) -> bytes:
         if threads > 1:
             return digest_in_threads(address, form.size, form.seed, threads)
     return digest_address(address, form.size, form.seed)
+
+
+def _has_kernels(tensor: torch.Tensor) -> bool:
+    """Whether the device that holds a tensor can digest it."""
+    if not tensor.is_cuda or type(tensor) not in _PLAIN_TYPES:
+        return False
+    if tensor.layout is not _STRIDED or tensor.is_nested or tensor.is_quantized:
+        return False
+    if _functorch.is_functorch_wrapped_tensor(tensor) or tensor._is_zerotensor():
+        return False
+    with _readable():
+        # Imported late: it imports numpy, which the program itself may not.
+        from detaudit.digest.device import why_not
+
+        return bool(tensor.untyped_storage().nbytes()) and why_not(tensor.device) is None
+
+
+def _on_device(tensors: Sequence[torch.Tensor]) -> list[Digest]:
+    """Digest tensors of one device where they are."""
+    from detaudit.digest.device import digester_for
+
+    with _readable():
+        digester = digester_for(tensors[0].device)
+        if digester is None:
+            raise UndigestableError(f"{tensors[0].device} no longer computes digests")
+        try:
+            return list(digester.submit([(tensor, _form(tensor).seed) for tensor in tensors]))
+        except torch.OutOfMemoryError:
+            # The program needs all of the device's memory: what is copied to the host has the same digest.
+            return [_unusual(tensor) for tensor in tensors]
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what a device cannot do now into the error for values that cannot be reached."""
+    from detaudit.digest.device import CapturingError
+
+    try:
+        # Below autograd and without dispatch modes: what is done here is nobody's business but ours.
+        with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
+            yield
+    except CapturingError as error:
+        raise UndigestableError("what runs while a CUDA graph is captured cannot be read") from error
+    except ValueError as error:
+        raise UndigestableError(str(error)) from error
 
 
 def _unusual(tensor: torch.Tensor) -> bytes:
@@ -156,8 +216,7 @@ def _strided_digest(tensor: torch.Tensor) -> bytes:
         raise UndigestableError(f"{type(tensor).__name__} has no storage to read") from error
     if not address and plain.nbytes:
         raise UndigestableError(f"{type(tensor).__name__} has no storage to read")
-    form = _form(plain)
-    return _digest_memory(address, form) if plain.is_contiguous() else _reordered_digest(plain, form)
+    return _large_or_reordered_digest(plain, address, _form(plain))
 
 
 def _quantized_digest(tensor: torch.Tensor) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from detaudit.digest.later import Digest
-from detaudit.digest.tensor import UndigestableError, deferred_digest
+from detaudit.digest.tensor import UndigestableError, deferred_digest, deferred_digests
 from detaudit.digest.value import call_value, deferred_value_digest
 
 if TYPE_CHECKING:
@@ -34,7 +34,15 @@ class Digests:
 
     def values(self, values: Sequence[object]) -> list[Digest | None]:
         """Digest many values at once: tensors, as a rule."""
-        return [self.value(value) for value in values]
+        tensors = [value for value in values if isinstance(value, torch.Tensor)]
+        if self._recorder.sketches or not any(tensor.is_cuda for tensor in tensors):
+            return [self.value(value) for value in values]
+        try:
+            made = iter(deferred_digests(tensors))
+        except UndigestableError:
+            # One by one, so that it is known which.
+            return [self.value(value) for value in values]
+        return [next(made) if isinstance(value, torch.Tensor) else self.value(value) for value in values]
 
     def value(self, value: object) -> Digest | None:
         """Digest whatever a program passes around."""
