@@ -53,6 +53,21 @@ def why_not(device: torch.device) -> str | None:
     return _checked[key]
 
 
+def note_copy(device: torch.device) -> None:
+    """Note that values of a device were copied to the host, to be digested there."""
+    _copied[str(device)] = why_not(device) or "values were copied to the host where its memory was full"
+
+
+def used() -> dict[str, str]:
+    """Where the values of each device were digested so far in this process, and why not on the device."""
+    here = {
+        str(device): "computed on the device" for process, device, _ in _digesters if process == os.getpid()
+    }
+    return here | _copied
+
+
+_copied: dict[str, str] = {}
+
 # By process: a forked child can use neither its parent's streams nor what the parent found out.
 _digesters: dict[tuple[int, torch.device, int], DeviceDigester] = {}
 _checked: dict[tuple[int, torch.device], str | None] = {}

@@ -209,6 +209,10 @@ def _strided_digest(tensor: torch.Tensor) -> bytes:
         return form_digest(tensor)
     if tensor.is_quantized:
         return _quantized_digest(tensor)
+    if not tensor.is_cpu:
+        from detaudit.digest.device import note_copy
+
+        note_copy(tensor.device)
     plain = tensor.detach().resolve_conj().resolve_neg().cpu()
     try:
         address = plain.data_ptr()

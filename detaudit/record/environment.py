@@ -41,10 +41,10 @@ def environment() -> dict[str, object]:
     values.update({f"env:{name}": os.environ[name] for name in _VARIABLES if name in os.environ})
     if torch.cuda.is_initialized():
         values["cuda"] = torch.version.cuda
-        from detaudit.digest.device import why_not
-
-        values["digests"] = why_not(torch.device("cuda")) or "computed on the device"
         values["devices"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    device = sys.modules.get("detaudit.digest.device")
+    if device is not None and device.used():
+        values["digests"] = device.used()
     return values
 
 

@@ -11,6 +11,7 @@ import torch
 
 from detaudit.digest import device as device_module
 from detaudit.digest.device import CapturingError, DeviceDigester, digester_for, why_not
+from detaudit.record.environment import environment
 from tests.digest.on_device import DEVICE, ON_GPU, content, digested, truth
 
 
@@ -111,3 +112,15 @@ def test_streams_have_digesters_of_their_own_and_captures_none():
 
     with torch.cuda.graph(graph), pytest.raises(CapturingError):
         digester_for(DEVICE).submit([(values, 1)])
+
+
+def test_where_values_were_digested_is_said(monkeypatch):
+    """By device: there, or on the host, and why."""
+    monkeypatch.setattr(device_module, "_copied", {})
+    monkeypatch.setattr(device_module, "_digesters", {(os.getpid(), torch.device("cuda", 0), 0): None})
+    device_module.note_copy(torch.device("mps"))
+
+    assert environment()["digests"] == {
+        "cuda:0": "computed on the device",
+        "mps": "there are no kernels for mps: values are copied to the host",
+    }
