@@ -7,14 +7,19 @@ without end and die with the process. A forked child, which has none of its pare
 from __future__ import annotations
 
 import _thread
+import math
 import os
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from detaudit.digest.algorithm import LEAF_BYTES, join_leaves, leaf_digests
+from detaudit.digest.algorithm import LEAF_BYTES, digest_address, join_leaves, leaf_digests
 
-LEAST_BYTES = 1 << 26
+LEAST_BYTES = 1 << 21
 """Values smaller than this are digested by the calling thread: waking another one would cost more."""
+
+TRIALS = 4
+"""How often each way is timed before one is settled on."""
 
 _Outcome = list[bytes] | BaseException
 _Work = tuple[Callable[[], list[bytes]], "SimpleQueue[_Outcome]"]
@@ -57,6 +62,47 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Pace:
+    """Which way is faster for values of about one size: alone, or in threads. That depends on the machine."""
+
+    __slots__ = ("_best", "_tried")
+
+    def __init__(self) -> None:
+        self._best = [math.inf, math.inf]
+        self._tried = 0
+
+    def in_threads(self) -> bool:
+        """The way to take now: each in turn at first, then the one whose best time was shorter."""
+        if self._tried < 2 * TRIALS:
+            return bool(self._tried % 2)
+        return self._best[True] < self._best[False]
+
+    def note(self, seconds: float, *, in_threads: bool) -> None:
+        """Note how long one way took."""
+        self._tried += 1
+        self._best[in_threads] = min(self._best[in_threads], seconds)
+
+
+_paces: dict[tuple[int, int], _Pace] = {}
+"""By the size, to a power of two, and the number of threads."""
+
+
+def digest_large(address: int, size: int, seed: int, threads: int) -> bytes:
+    """Digest `size` bytes of host memory on up to so many threads, if that is the faster way here.
+
+    The digest is that of `algorithm.digest_address`, whichever way is taken.
+    """
+    pace = _paces.setdefault((size.bit_length(), threads), _Pace())
+    in_threads = pace.in_threads()
+    start = time.perf_counter()
+    if in_threads:
+        digest = digest_in_threads(address, size, seed, threads)
+    else:
+        digest = digest_address(address, size, seed)
+    pace.note(time.perf_counter() - start, in_threads=in_threads)
+    return digest
 
 
 def digest_in_threads(address: int, size: int, seed: int, threads: int) -> bytes:

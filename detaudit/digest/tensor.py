@@ -17,7 +17,7 @@ from xxhash import xxh3_128_digest
 
 from detaudit.digest.algorithm import LEAF_BYTES, combine, digest_address, header_seed, memory_of
 from detaudit.digest.later import Digest, now
-from detaudit.digest.parallel import LEAST_BYTES, digest_in_threads
+from detaudit.digest.parallel import LEAST_BYTES, digest_large
 from detaudit.digest.strided import digest_strided
 
 _FORM_CACHE_ENTRIES = 4096
@@ -130,7 +130,7 @@ def _digest_memory(address: int, form: _Form) -> bytes:
         # A value of this size was not made without torch's threads: asking for their number settles nothing.
         threads = torch.get_num_threads()
         if threads > 1:
-            return digest_in_threads(address, form.size, form.seed, threads)
+            return digest_large(address, form.size, form.seed, threads)
     return digest_address(address, form.size, form.seed)
 
 

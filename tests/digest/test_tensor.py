@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detaudit.digest import parallel
 from detaudit.digest.algorithm import LEAF_BYTES, digest_address, digest_bytes
 from detaudit.digest.parallel import LEAST_BYTES, digest_in_threads
 from detaudit.digest.tensor import UndigestableError, form_digest, tensor_digest
@@ -128,6 +129,27 @@ def test_the_number_of_threads_does_not_enter(threads, leaves):
     place = ctypes.addressof(memory), len(data), 7
 
     assert digest_in_threads(*place, threads) == digest_address(*place) == digest_bytes(data, 7)
+
+
+def test_the_faster_way_is_settled_on(monkeypatch):
+    """Alone and in threads take turns at first; then the faster is taken, and the digest stays the same."""
+    clock, ways = [0.0], []
+    monkeypatch.setattr(parallel, "_paces", {})
+    monkeypatch.setattr(parallel.time, "perf_counter", lambda: clock[0])
+    for name, seconds in (("digest_address", 2.0), ("digest_in_threads", 1.0)):
+
+        def way(*_, name=name, seconds=seconds):
+            ways.append(name)
+            clock[0] += seconds
+            return name
+
+        monkeypatch.setattr(parallel, name, way)
+
+    for _ in range(2 * parallel.TRIALS + 5):
+        parallel.digest_large(0, 1 << 22, 0, 2)
+
+    assert ways[:4] == 2 * ["digest_address", "digest_in_threads"]
+    assert set(ways[2 * parallel.TRIALS :]) == {"digest_in_threads"}
 
 
 @pytest.fixture

@@ -1,32 +1,28 @@
 """What a trace of a training shows, on small programs whose events are known."""
 
-import textwrap
 from collections import Counter
 
 import pytest
+import torch
+from torch import nn
 
-from detaudit.cli.main import main
 from detaudit.model.trace import Kind, Phase
-from detaudit.trace.reader import TraceReader
 from tests.conftest import ZOO
 
-HEAD = """
-    import torch
-    from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 8)
+        self.norm = nn.BatchNorm1d(8)
+
+    def forward(self, x):
+        return self.norm(self.first(x)).sum(1)
+
+
+def train_two_steps():
+    """Train for two steps, then evaluate."""
     torch.manual_seed(0)
-"""
-
-TWO_STEPS = (
-    HEAD
-    + """
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first = nn.Linear(4, 8)
-            self.norm = nn.BatchNorm1d(8)
-        def forward(self, x):
-            return self.norm(self.first(x)).sum(1)
-
     net = Net()
     optimizer = torch.optim.Adam(net.parameters())
     for _ in range(2):
@@ -37,19 +33,12 @@ TWO_STEPS = (
     net.eval()
     with torch.no_grad():
         net(torch.randn(3, 4))
-"""
-)
 
 
 @pytest.fixture(scope="module")
-def two_steps(tmp_path_factory):
-    """The trace of that program, at level `layer`."""
-    folder = tmp_path_factory.mktemp("two_steps")
-    program = folder / "program.py"
-    program.write_text(textwrap.dedent(TWO_STEPS))
-    assert main(["record", str(program), "-o", str(folder / "trace")]) == 0
-    with TraceReader(folder / "trace") as reader:
-        yield reader
+def two_steps(record_here):
+    """The trace of that function, at level `layer`."""
+    return record_here(train_two_steps)
 
 
 def events(reader, step=0):
@@ -120,9 +109,9 @@ def test_a_final_evaluation_is_no_step(two_steps):
     assert [head.complete for head in reader.heads(1)] == [True, True, False]
 
 
-def test_level_step_sees_only_the_boundaries(record):
+def test_level_step_sees_only_the_boundaries(record_here):
     """At level `step` there are weights, gradients as used, state and outermost calls, and no layers."""
-    reader = record(TWO_STEPS, level="step")
+    reader = record_here(train_two_steps, level="step")
 
     assert found(reader, kind=Kind.MODULE, module="first") == []
     assert len(found(reader, kind=Kind.MODULE, module="")) == 1
@@ -130,27 +119,26 @@ def test_level_step_sees_only_the_boundaries(record):
     assert found(reader, kind=Kind.GRAD) == []
 
 
-def test_generators_at_step_boundaries(record):
+def test_generators_at_step_boundaries(two_steps):
     """The states of all three generators are there; the one drawn from moves, others stay."""
-    reader = record("import numpy\n" + TWO_STEPS.replace("\n    ", "\n"))
-    first, second, *_ = ({one.name: one.digest for one in head.generators} for head in reader.heads(1))
+    first, second, *_ = ({one.name: one.digest for one in head.generators} for head in two_steps.heads(1))
 
     assert set(first) == {"python", "numpy", "torch"}
     assert first["torch"] != second["torch"]
     assert first["numpy"] == second["numpy"]
 
 
-def test_gradient_accumulation_shows_arrival_and_sum(record):
+def test_gradient_accumulation_shows_arrival_and_sum(record_here):
     """Each backward pass shows the gradient that arrived and, from the second on, the sum so far."""
-    reader = record(ZOO / "gradient_accumulation.py")
+    reader = record_here(ZOO / "gradient_accumulation.py")
     counts = Counter(event.place.kind for event in events(reader) if event.place.name == "weight")
 
     assert counts[Kind.GRAD] > counts[Kind.GRAD_ACCUMULATED] > 0
 
 
-def test_double_backward_belongs_to_its_module(record):
+def test_double_backward_belongs_to_its_module(record_here):
     """At level `op`, second-order operators are attributed to the module and line that they differentiate."""
-    reader = record(ZOO / "gradient_penalty.py", level="op")
+    reader = record_here(ZOO / "gradient_penalty.py", level="op")
     backward = found(reader, kind=Kind.OP, phase=Phase.BACKWARD)
     (second_order,) = [event for event in backward if event.place.name == "aten.sigmoid_backward.default"]
 
@@ -163,9 +151,9 @@ def test_double_backward_belongs_to_its_module(record):
     ("program", "operator"),
     [("scatter_in_forward.py", "aten.index_put.default"), ("take_in_backward.py", "aten.put.default")],
 )
-def test_operators_have_the_line_that_made_them(record, program, operator):
+def test_operators_have_the_line_that_made_them(record_here, program, operator):
     """At level `op` the operator under suspicion is there, with module and line, forward and backward."""
-    reader = record(ZOO / program, level="op")
+    reader = record_here(ZOO / program, level="op")
     suspects = [event for event in found(reader, kind=Kind.OP) if event.place.name == operator]
 
     assert suspects
@@ -213,20 +201,20 @@ def test_other_processes_are_recorded(record, program, label):
     assert reader.steps_completed(stream.id) > 0
 
 
-def test_threads_are_recorded(record):
+def test_threads_are_recorded(record_here):
     """Each thread that trains has a stream of its own, at every level."""
     for level in ("layer", "op"):
-        reader = record(ZOO / "hogwild_threads.py", level=level)
+        reader = record_here(ZOO / "hogwild_threads.py", level=level)
         threads = [stream for stream in reader.streams if stream.role == "thread"]
 
         assert len(threads) > 1
         assert all(reader.steps_completed(stream.id) > 0 for stream in threads)
 
 
-def test_compiled_code_stays_compiled(record):
+def test_compiled_code_stays_compiled(record_here):
     """A compiled model is not run eagerly: its layers are not seen, its weights and outputs are."""
     for level in ("layer", "op"):
-        reader = record(ZOO / "compile_aot_eager.py", level=level)
+        reader = record_here(ZOO / "compile_aot_eager.py", level=level)
 
         assert {event.place.module for event in found(reader, kind=Kind.MODULE, root="OptimizedModule")} <= {
             "",
@@ -249,9 +237,9 @@ def test_looking_at_operators_imports_no_compiler(run_program):
     assert run_program(source, level="op").stdout.read_text() == "False\n"
 
 
-def test_a_lazy_module_shows_its_weights_before_its_output(record):
+def test_a_lazy_module_shows_its_weights_before_its_output(record_here):
     """Parameters made in the first call are recorded, and watched, from that call on."""
-    reader = record(ZOO / "lazy_modules.py")
+    reader = record_here(ZOO / "lazy_modules.py")
     kinds = [
         (event.place.phase, event.place.kind)
         for event in events(reader)
@@ -262,18 +250,18 @@ def test_a_lazy_module_shows_its_weights_before_its_output(record):
     assert found(reader, kind=Kind.GRAD)
 
 
-def test_parameters_replaced_by_new_tensors_keep_their_names(record):
+def test_parameters_replaced_by_new_tensors_keep_their_names(record_here):
     """A program that makes new tensors in each step shows the same few weights in every step."""
-    source = """
-        import torch
+
+    def train():
         torch.manual_seed(0)
         w, b = torch.randn(3, requires_grad=True), torch.zeros(3, requires_grad=True)
         for _ in range(4):
             loss = (w * torch.randn(3) + b).pow(2).sum()
             loss.backward()
             w, b = ((p - 0.1 * p.grad).detach().requires_grad_() for p in (w, b))
-    """
-    reader = record(source)
+
+    reader = record_here(train)
     weights = [event.place.name for step in range(4) for event in found(reader, step, kind=Kind.WEIGHT)]
 
     assert reader.steps_completed(1) == 4

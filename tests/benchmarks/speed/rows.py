@@ -61,9 +61,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def interleaved(
-    actions: Sequence[Callable[[], object]], rounds: int, repeats: int = 1
-) -> list[list[float]]:
+def interleaved(actions: Sequence[Callable[[], object]], rounds: int, repeats: int = 1) -> list[list[float]]:
     """Seconds that each action took in each round: all actions once a round, so that a slow moment meets all.
 
     `repeats`: how often an action is called in a row for one measurement; the seconds are those of one call.
