@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import textwrap
 from pathlib import Path
 
@@ -53,5 +54,35 @@ def record(run_program):
         return readers[-1]
 
     yield recorded
+    for reader in readers:
+        reader.close()
+
+
+@pytest.fixture(scope="module")
+def record_here(tmp_path_factory):
+    """Call a function, or run a program as a script, under a recorder in this process, and open its trace."""
+    import torch
+
+    from detaudit.record.install import recording
+    from detaudit.record.session import MAIN_TRACE, Session
+
+    readers = []
+
+    def recorded(called, level="layer"):
+        folder = tmp_path_factory.mktemp("recorded")
+        session = Session(str(folder), Level(level), "a test", {}, steps=None, window=None, is_main=True)
+        with recording(session) as recorder:
+            if isinstance(called, Path):
+                runpy.run_path(str(called), run_name="__main__")
+            else:
+                called()
+        assert not recorder.problems
+        readers.append(TraceReader(folder / MAIN_TRACE))
+        return readers[-1]
+
+    # Programs that race ask for more threads than others should have.
+    threads = torch.get_num_threads()
+    yield recorded
+    torch.set_num_threads(threads)
     for reader in readers:
         reader.close()

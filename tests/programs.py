@@ -80,6 +80,12 @@ def load_programs(folder: Path) -> list[Program]:
     return [program for program in headed if program]
 
 
+def in_one_process(*paths: Path) -> str:
+    """Return the source of a program that runs others one after the other and keeps what they made."""
+    names = [str(path) for path in paths]
+    return f"import runpy\nkept = [runpy.run_path(path, run_name='__main__') for path in {names}]\n"
+
+
 def _from_case(folder: Path, case: dict[str, Any]) -> Program:
     # A program that differs only when resumed, or with another setting, has a guilty line all the same.
     faulty = not case["reproducible"]

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from detaudit.cli.answer import EXIT_CODES
+from detaudit.compare.compare import compare
+from detaudit.compare.result import diff_result
 from detaudit.diagnose.observer import observer_effect
-from detaudit.errors import EXIT_NOT_REPRODUCIBLE, EXIT_REPRODUCIBLE, EXIT_UNVERIFIED
+from detaudit.errors import EXIT_REPRODUCIBLE, EXIT_UNVERIFIED
+from detaudit.model.codec import result_from_json
+from detaudit.model.result import Verdict
 from detaudit.trace.reader import TraceReader
 from tests.benchmarks.observer import changes, run_probed, what_both_have
 from tests.benchmarks.running import detaudit_command, plain_command, run_command
-from tests.programs import Program, load_programs
+from tests.programs import Program, in_one_process, load_programs
 
 HERE = Path(__file__).parent
 PROGRAMS = [*load_programs(HERE / "zoo"), *load_programs(HERE / "real")]
@@ -38,7 +43,7 @@ def record(program, level, folder):
 
 @pytest.mark.parametrize("program", ALONE, ids=lambda program: program.identity)
 def test_looking_changes_nothing(program):
-    """Output, exit status and final bits are as without detaudit at every level, and the levels agree."""
+    """Output, exit status and final bits are as without detaudit, and the levels agree."""
     check_that_looking_changes_nothing(program)
 
 
@@ -52,18 +57,19 @@ def groups():
 @pytest.mark.parametrize("programs", list(groups()), ids=lambda programs: programs[0].identity)
 def test_looking_changes_nothing_in_programs_that_share_a_process(programs, tmp_path):
     """The same for programs that can run one after the other in one process, which keeps what they made."""
-    paths = [str(program.path) for program in programs]
-    together = tmp_path / "together.py"
-    together.write_text(f"import runpy\nkept = [runpy.run_path(p, run_name='__main__') for p in {paths}]\n")
-    check_that_looking_changes_nothing(Program("together", together, "reproducible"))
+    check_that_looking_changes_nothing(together(programs, tmp_path))
+
+
+def together(programs, folder):
+    """One program that runs others, one after the other."""
+    path = folder / "together.py"
+    path.write_text(in_one_process(*(program.path for program in programs)))
+    return Program("together", path, "reproducible")
 
 
 def levels_of(program):
-    """All levels for programs that share a process; for the others, each of which costs one, the last.
-
-    Each level has all hooks of the one before it.
-    """
-    return ("op",) if program.alone else ("step", "layer", "op")
+    """The last level, or the last two for programs that share a process: each has all hooks of the one before."""
+    return ("op",) if program.alone else ("layer", "op")
 
 
 def check_that_looking_changes_nothing(program):
@@ -86,35 +92,54 @@ def check_that_looking_changes_nothing(program):
             reader.close()
 
 
-@pytest.mark.parametrize("program", SUSPICIOUS, ids=lambda program: program.identity)
-def test_suspicious_programs_are_clean(program):
+def test_suspicious_programs_are_clean(tmp_path):
     """What differs between two runs without reaching a number is no fault."""
-    outcome = run_command(detaudit_command("check", program, "--json", "-"))
+    if check(together(SUSPICIOUS, tmp_path)).exit_code == EXIT_REPRODUCIBLE:
+        return
+    # One by one, to say which it is.
+    statuses = {program.identity: check(program).exit_code for program in SUSPICIOUS}
+    pytest.fail(f"not clean together; one by one, the exit statuses are {statuses}")
 
-    assert outcome.exit_code == EXIT_REPRODUCIBLE, outcome.stdout
+
+def check(program, *options):
+    """Audit a program with the command line."""
+    return run_command(detaudit_command("check", program, "--json", "-", *options))
 
 
 @pytest.mark.parametrize("program", FAULTY, ids=lambda program: program.identity)
-def test_faults_are_found_where_they_are(program):
+def test_faults_are_found_where_they_are(program, record_here):
     """A faulty program is called so, with the phase, and where it can be known the module, of its fault."""
-    # Looking for the operator takes two more runs, and `tests/diagnose` does that.
-    options = ("--json", "-", "--level", "layer", "--no-diagnose")
-    outcome = run_command(detaudit_command("check", program, *options))
-    if program.flaky and outcome.exit_code == 0:
+    result = audit_in_fresh_processes(program) if program.alone else audit_here(program, record_here)
+    if program.flaky and result.verdict is Verdict.REPRODUCIBLE:
         pytest.skip("by chance, both runs came out equal")
 
-    assert outcome.exit_code == EXIT_NOT_REPRODUCIBLE, outcome.stderr
-    (finding,) = json.loads(outcome.stdout)["findings"]
-    assert finding["origin"]["phase"] in program.phases
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    (finding,) = result.findings
+    assert finding.origin.phase in program.phases
     if set(program.modules) != {None}:
-        assert finding["origin"]["module"] in (*program.modules, *(f"_orig_mod.{m}" for m in program.modules))
+        assert finding.origin.module in (*program.modules, *(f"_orig_mod.{m}" for m in program.modules))
+
+
+def audit_in_fresh_processes(program):
+    """Audit a program whose fault lies in how its process starts."""
+    # Looking for the operator takes two more runs, and `tests/diagnose` does that.
+    outcome = check(program, "--level", "layer", "--no-diagnose")
+    result = result_from_json(outcome.stdout, program.identity)
+    assert outcome.exit_code == EXIT_CODES[result.verdict], outcome.stderr
+    return result
+
+
+def audit_here(program, record_here):
+    """Run a program twice in this process, which takes no time to start, and compare."""
+    first, second = (record_here(program.path) for _ in range(2))
+    return diff_result(first, second, compare(first, second))
 
 
 @pytest.mark.parametrize("program", BROKEN, ids=lambda program: program.identity)
 def test_broken_programs_are_unverified(program):
     """A program that fails, hangs or trains nothing is never called reproducible; the message says why."""
     timeout = ("--timeout", "8") if program.hangs else ()
-    outcome = run_command(detaudit_command("check", program, "--json", "-", *timeout))
+    outcome = check(program, *timeout)
     result = json.loads(outcome.stdout)
 
     assert outcome.exit_code == EXIT_UNVERIFIED

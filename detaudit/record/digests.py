@@ -28,8 +28,7 @@ class Digests:
         except UndigestableError as error:
             self._note(error)
             return None
-        if self._recorder.sketches:
-            self._recorder.sketch(made, tensor)
+        self._recorder.sketch(made, tensor)
         return made
 
     def values(self, values: Sequence[object]) -> list[Digest | None]:
@@ -53,8 +52,7 @@ class Digests:
         except UndigestableError as error:
             self._note(error)
             return None
-        if self._recorder.sketches:
-            self._recorder.sketch(made, value)
+        self._recorder.sketch(made, value)
         return made
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Digest | None:

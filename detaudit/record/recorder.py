@@ -149,7 +149,9 @@ class Recorder:
         return self.session.sketches
 
     def sketch(self, digest: Digest, value: object) -> None:
-        """Note the sketch of a value that was digested."""
+        """Note the sketch of a value that was digested, if sketches are asked for."""
+        if not self.sketches:
+            return
         known = now(digest)
         if known not in self._sketched:
             self._sketched.add(known)

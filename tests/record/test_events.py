@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from detaudit.cli.main import main
 from detaudit.model.trace import Kind, Phase
+from detaudit.trace.reader import TraceReader
 from tests.conftest import ZOO
+from tests.programs import in_one_process
 
 
 class Net(nn.Module):
@@ -39,6 +42,17 @@ def train_two_steps():
 def two_steps(record_here):
     """The trace of that function, at level `layer`."""
     return record_here(train_two_steps)
+
+
+@pytest.fixture(scope="module")
+def forking(tmp_path_factory):
+    """The trace of a process that forks, and forks again for the workers of a DataLoader."""
+    folder = tmp_path_factory.mktemp("forking")
+    program = folder / "program.py"
+    program.write_text(in_one_process(ZOO / "forks.py", ZOO / "loader_fork.py"))
+    assert main(["record", str(program), "-o", str(folder / "trace")]) == 0
+    with TraceReader(folder / "trace") as reader:
+        yield reader
 
 
 def events(reader, step=0):
@@ -160,10 +174,9 @@ def test_operators_have_the_line_that_made_them(record_here, program, operator):
     assert all(event.site is not None and event.site.file.endswith(program) for event in suspects)
 
 
-def test_batches_know_their_samples_and_workers(record):
+def test_batches_know_their_samples_and_workers(forking):
     """A batch of a DataLoader with workers says which samples it is made of and which worker made it."""
-    reader = record(ZOO / "loader_fork.py")
-    batches = list(reader.batches(1))
+    batches = list(forking.batches(1))
 
     assert {batch.worker for batch in batches} == {0, 1}
     assert all(batch.samples for batch in batches)
@@ -172,10 +185,18 @@ def test_batches_know_their_samples_and_workers(record):
     )
 
 
-@pytest.mark.parametrize("program", ["loader_fork.py", "loader_spawn.py"])
-def test_workers_leave_streams_of_their_own(record, program):
-    """Workers started by fork and by spawn are recorded, and made what the main process received."""
-    reader = record(ZOO / program)
+def test_forked_workers_leave_streams_of_their_own(forking):
+    """Workers started by fork are recorded, and made what the main process received."""
+    check_workers(forking)
+
+
+def test_spawned_workers_leave_streams_of_their_own(record):
+    """Workers started by spawn are recorded, and made what the main process received."""
+    check_workers(record(ZOO / "loader_spawn.py"))
+
+
+def check_workers(reader):
+    """Hold the streams of two workers against what the main process received."""
     workers = [stream for stream in reader.streams if stream.role == "loader-worker"]
     made = {e.outputs for w in workers for h in reader.heads(w.id) for e in reader.step(w.id, h.index).events}
     received = {
@@ -186,16 +207,25 @@ def test_workers_leave_streams_of_their_own(record, program):
     }
 
     assert sorted(stream.process for stream in workers) == ["loader worker 0", "loader worker 1"]
+    assert received
     assert received <= made
 
 
 @pytest.mark.parametrize(
-    ("program", "label"),
-    [("spawn_training.py", "SpawnProcess-1"), ("subprocess_trains.py", "python -c"), ("forks.py", "fork 1")],
+    ("program", "label"), [("spawn_training.py", "SpawnProcess-1"), ("subprocess_trains.py", "python -c")]
 )
 def test_other_processes_are_recorded(record, program, label):
-    """Training in spawned, forked and plain Python child processes is in the one trace of the run."""
-    reader = record(ZOO / program)
+    """Training in spawned and plain Python child processes is in the one trace of the run."""
+    check_steps(record(ZOO / program), label)
+
+
+def test_a_forked_process_is_recorded(forking):
+    """Training in a forked child process is in the one trace of the run."""
+    check_steps(forking, "fork 1")
+
+
+def check_steps(reader, label):
+    """Hold that the process of that label trained."""
     (stream,) = [stream for stream in reader.streams if stream.label == label]
 
     assert reader.steps_completed(stream.id) > 0
@@ -266,3 +296,9 @@ def test_parameters_replaced_by_new_tensors_keep_their_names(record_here):
 
     assert reader.steps_completed(1) == 4
     assert set(weights) == {"tensor[3]#1", "tensor[3]#2"}
+
+
+@pytest.mark.parametrize(("program", "steps"), [("functional_manual.py", 8), ("torch_func.py", 6)])
+def test_updates_without_an_optimizer_are_steps(record_here, program, steps):
+    """Weights changed in place by hand, and weights replaced by what torch.func gave, make steps."""
+    assert record_here(ZOO / program).steps_completed(1) >= steps

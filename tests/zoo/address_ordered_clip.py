@@ -1,6 +1,7 @@
 """The gradient norm is summed over a set of parameters, in the order of their addresses."""
 
-# expect: not-reproducible phase=optimizer|backward module=None line=17
+# expect: not-reproducible phase=optimizer|backward module=None line=18
+# alone: true
 import torch
 from torch import nn
 

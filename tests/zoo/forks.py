@@ -1,7 +1,6 @@
 """Forks after two steps; parent and child train on, the child leaves by os._exit."""
 
 # expect: reproducible
-# alone: true
 import os
 
 import torch

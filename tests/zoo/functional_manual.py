@@ -1,7 +1,6 @@
 """No module and no optimizer: the update is written out by hand."""
 
 # expect: reproducible
-# alone: true
 import torch
 
 torch.manual_seed(0)

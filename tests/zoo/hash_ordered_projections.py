@@ -1,6 +1,7 @@
 """Layers are made in the order of a set of strings, so each gets other random numbers in each run."""
 
-# expect: not-reproducible phase=init module=query|key|value|output|gate|None line=11
+# expect: not-reproducible phase=init module=query|key|value|output|gate|None line=12
+# alone: true
 import torch
 from torch import nn
 

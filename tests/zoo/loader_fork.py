@@ -1,7 +1,6 @@
 """A DataLoader with two workers started by fork, seeded as the manual says."""
 
 # expect: reproducible
-# alone: true
 import random
 
 import numpy as np

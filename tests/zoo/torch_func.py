@@ -1,7 +1,6 @@
 """torch.func: functional_call with grad_and_value, and per-sample gradients by vmap."""
 
 # expect: reproducible
-# alone: true
 import torch
 from torch import nn
 from torch.func import functional_call, grad, grad_and_value, vmap

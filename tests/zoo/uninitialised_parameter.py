@@ -1,6 +1,7 @@
 """A parameter is made with torch.empty and never filled."""
 
-# expect: not-reproducible phase=init module=<root> line=13
+# expect: not-reproducible phase=init module=<root> line=14
+# alone: true
 # flaky: true
 import torch
 from torch import nn
