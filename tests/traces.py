@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detaudit.model.trace import Batch, Kind, Phase, Place, Site, StreamRole
-from detaudit.trace.layout import IDENTITY, LOCATION, NO_DIGEST, NO_SITE, place_key, site_key
+from detaudit.trace.layout import IDENTITY, NO_DIGEST, NO_SITE, place_key, site_key
 from detaudit.trace.merge import settle
 from detaudit.trace.writer import PackedStep, TraceWriter
 
@@ -104,11 +104,9 @@ class TraceBuilder:
         size = max(1, -(-len(happenings) // parts))
         chunks = [happenings[at : at + size] for at in range(0, len(happenings), size)] or [()]
         for part, chunk in enumerate(chunks):
-            identity, location = self._pack(chunk)
+            events = self._pack(chunk)
             last = part == len(chunks) - 1
-            packed = PackedStep(
-                number, index, part, complete and last, identity, location, generators if last else ""
-            )
+            packed = PackedStep(number, index, part, complete and last, *events, generators if last else "")
             self.writer.write_step(packed)
         self.steps[number] = index + 1
         return self
@@ -117,14 +115,15 @@ class TraceBuilder:
         self.writer.add_batch(0, Batch(**values))
 
     def _pack(self, happenings):
-        identity, location = [], []
+        identity, sites, sequences = [], [], []
         for one in happenings:
             place = Place(Phase(one.phase), Kind(one.kind), one.root, one.module, one.name)
             key = place_key(place)
             self.writer.add_place(key, place)
             identity.append(IDENTITY.pack(key, digest_of(one.inputs), digest_of(one.outputs)))
-            location.append(LOCATION.pack(self._site(one.line), next(self.sequence)))
-        return b"".join(identity), b"".join(location)
+            sites.append(self._site(one.line))
+            sequences.append(next(self.sequence))
+        return b"".join(identity), b"".join(sites), sequences
 
     def _site(self, line):
         if line is None:

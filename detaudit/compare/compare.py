@@ -13,8 +13,9 @@ from itertools import chain, islice
 from detaudit.compare.first import choose_stream, raced_weight
 from detaudit.compare.generators import compare_generators
 from detaudit.compare.reach import affected, further_origins
+from detaudit.compare.side_by_side import Thread, Traces
 from detaudit.compare.streams import MAIN, SIDES, compare_sides, match_threads
-from detaudit.compare.walk import MOST, StreamDifference, Thread, Traces, Walk
+from detaudit.compare.walk import MOST, StreamDifference, Walk
 from detaudit.errors import TraceError
 from detaudit.model.result import Affected, Comparison, Divergence
 from detaudit.model.trace import Phase

@@ -11,7 +11,8 @@ from itertools import islice
 
 from detaudit.compare.align import Pair
 from detaudit.compare.first import divergence, encloses
-from detaudit.compare.walk import MOST, Heads, Thread, Traces, index_of
+from detaudit.compare.side_by_side import Heads, Thread, Traces, index_of
+from detaudit.compare.walk import MOST
 from detaudit.model.result import Affected, Divergence
 from detaudit.model.trace import Kind, Phase, Place
 

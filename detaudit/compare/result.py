@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 import xxhash
@@ -112,8 +111,8 @@ def final_digest(reader: TraceReader) -> str | None:
 
 def _last_weights(reader: TraceReader, stream: int) -> dict[tuple[int, Place], bytes]:
     last: dict[tuple[int, Place], bytes] = {}
-    for head in deque(reader.heads(stream), maxlen=LAST_STEPS):
-        for event in reader.step(stream, head.index).events:
+    for index in reader.last_steps(stream, LAST_STEPS):
+        for event in reader.step(stream, index).events:
             if event.place.kind is Kind.WEIGHT and event.outputs is not None:
                 last[stream, event.place] = event.outputs
     return last

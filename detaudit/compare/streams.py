@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 import xxhash
 
+from detaudit.compare.side_by_side import Thread, Traces
 from detaudit.compare.significance import is_numeric
-from detaudit.compare.walk import StreamDifference, Thread, Traces, Walk
+from detaudit.compare.walk import StreamDifference, Walk
 from detaudit.model.trace import Event, Phase, Place, Stream, StreamRole
 from detaudit.trace.layout import NO_DIGEST
 from detaudit.trace.reader import TraceReader

@@ -6,68 +6,23 @@ grow with the length of a run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from detaudit.compare.align import Pair, align
+from detaudit.compare.align import Pair
 from detaudit.compare.evaluations import Evaluations, is_evaluation
 from detaudit.compare.first import choose, choose_in_lone_step, divergence
+from detaudit.compare.side_by_side import Heads, Thread, Traces, index_of, is_complete
 from detaudit.compare.significance import CORE, SHIFTING, decides, is_numeric
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Event, Kind, Phase, Place
-from detaudit.trace.reader import StepHead, TraceReader
+from detaudit.trace.heads import StepHead
 
 MOST = 20
 """How many differences of a sort are listed."""
 
 STEP_ITSELF = Event(Place(Phase.OPTIMIZER, Kind.OPTIMIZER_STATE, "", None, ""), None, 0, None, None)
 """Stands for a completed step in which nothing was recorded."""
-
-Heads = tuple[StepHead | None, StepHead | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """The stream of one label in both traces; None where a trace has no such stream."""
-
-    label: str
-    process: str
-    first: int | None
-    second: int | None
-
-    @property
-    def is_side(self) -> bool:
-        """True for a thread beside its process's main one."""
-        return self.label != self.process
-
-
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """The two traces that are compared."""
-
-    first: TraceReader
-    second: TraceReader
-
-    def heads(self, thread: Thread) -> Iterator[Heads]:
-        """The steps of a thread in both runs, side by side, in order."""
-        ours = iter(()) if thread.first is None else self.first.heads(thread.first)
-        theirs = iter(()) if thread.second is None else self.second.heads(thread.second)
-        return _side_by_side(ours, theirs)
-
-    def heads_at(self, thread: Thread, steps: Collection[int]) -> Iterator[Heads]:
-        """The steps of a thread that have the given numbers."""
-        return (heads for heads in self.heads(thread) if index_of(heads) in steps)
-
-    def pairs(self, thread: Thread, heads: Heads) -> list[Pair]:
-        """The matched events of one step."""
-        ours, theirs = heads
-        first = self._events(self.first, thread.first, ours)
-        second = self._events(self.second, thread.second, theirs)
-        return align(first, second, second_leads=is_complete(theirs) and not is_complete(ours))
-
-    @staticmethod
-    def _events(reader: TraceReader, stream: int | None, head: StepHead | None) -> tuple[Event, ...]:
-        return () if stream is None or head is None else reader.step(stream, head.index).events
 
 
 @dataclass(slots=True)
@@ -131,7 +86,7 @@ class Walk:
             self._count(ours, theirs)
             if ours is not None and theirs is not None and _same(ours, theirs):
                 self.found.events += ours.events
-            elif self._settled:
+            elif self._settled or self._is_known_text(heads):
                 self.found.events += min(_events(ours), _events(theirs))
             else:
                 self._open(heads)
@@ -147,6 +102,13 @@ class Walk:
             # The weights that a race leaves behind may show it only after the next step.
             return False
         return found.core or (found.fault is not None and found.fault is found.earliest)
+
+    def _is_known_text(self, heads: Heads) -> bool:
+        """True if the runs differ in a step only in texts that are listed already."""
+        if not self.found.texts or is_complete(heads[0]) != is_complete(heads[1]):
+            return False
+        differing = self.traces.differing(self.thread, index_of(heads))
+        return differing is not None and differing <= self.found.texts.keys()
 
     def _count(self, ours: StepHead | None, theirs: StepHead | None) -> None:
         if ours is not None and is_complete(ours) and is_complete(theirs):
@@ -241,19 +203,6 @@ class Walk:
             listed.setdefault(pair.event.place, divergence(pair, self.thread.label, index))
 
 
-def index_of(heads: Heads) -> int:
-    """The number of a step that at least one run has."""
-    head = heads[0] or heads[1]
-    if head is None:
-        raise ValueError("at least one run has the step")
-    return head.index
-
-
-def is_complete(head: StepHead | None) -> bool:
-    """True if the run has the step and completed it."""
-    return head is not None and head.complete
-
-
 def _is_operator_value(pair: Pair) -> bool:
     return pair.event.place.kind is Kind.OP and not pair.missing
 
@@ -274,18 +223,3 @@ def _is_decisive(pair: Pair) -> bool:
 
 def _trains(place: Place) -> bool:
     return place.phase in {Phase.BACKWARD, Phase.OPTIMIZER}
-
-
-def _side_by_side(ours: Iterator[StepHead], theirs: Iterator[StepHead]) -> Iterator[Heads]:
-    """Merge two sequences of steps by their index."""
-    left, right = next(ours, None), next(theirs, None)
-    while left is not None or right is not None:
-        if right is None or (left is not None and left.index < right.index):
-            yield left, None
-            left = next(ours, None)
-        elif left is None or right.index < left.index:
-            yield None, right
-            right = next(theirs, None)
-        else:
-            yield left, right
-            left, right = next(ours, None), next(theirs, None)

@@ -150,7 +150,6 @@ class Step:
     digest: bytes
     """16 bytes over all events of the step, in order, without their sites."""
     events: tuple[Event, ...]
-    generators: tuple[GeneratorState, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.stream import PART_EVENTS, StreamState
 from detaudit.sources.ledger import Entry, Ledger
-from detaudit.trace.layout import LOCATION, NO_DIGEST, NO_SITE, place_key
+from detaudit.trace.layout import NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
 
 
@@ -99,8 +99,9 @@ class Recorder:
         """Add an event to a stream and return its sequence number."""
         sequence = next(self._sequence)
         stream.identity += (key, inputs or NO_DIGEST, outputs or NO_DIGEST)
-        stream.location.append(LOCATION.pack(site, sequence & 0xFFFFFFFF))
-        if len(stream.location) >= PART_EVENTS:
+        stream.sites.append(site)
+        stream.sequences.append(sequence)
+        if len(stream.sites) >= PART_EVENTS:
             self._write(stream, complete=False)
             stream.part += 1
         return sequence
@@ -206,7 +207,7 @@ class Recorder:
     def _finish(self, writer: TraceWriter) -> None:
         if self.active:
             for stream in self._streams.values():
-                if stream.location:
+                if stream.sites:
                     # Updates by hand are done at the latest when the program ends.
                     complete = bool(stream.backwards_since_step) and not self.has_optimizer
                     writer.write_step(self._pack(stream, complete=complete))
@@ -276,9 +277,9 @@ class Recorder:
             self._write_ledger(self.stream(), entries)
 
     def _pack(self, stream: StreamState, *, complete: bool) -> PackedStep:
-        identity, location = stream.take()
+        taken = stream.take()
         states = self.generators.states()
-        return PackedStep(stream.number, stream.step, stream.part, complete, identity, location, states)
+        return PackedStep(stream.number, stream.step, stream.part, complete, *taken, states)
 
     def _describe(self) -> None:
         # Not at the start: asking torch for its thread count would fix it before the program can.

@@ -33,11 +33,12 @@ class StreamState:
         "in_optimizer",
         "inner",
         "is_side",
-        "location",
         "number",
         "owners",
         "part",
         "roots_since_step",
+        "sequences",
+        "sites",
         "step",
         "step_site",
     )
@@ -50,7 +51,8 @@ class StreamState:
         self.part = 0
         self.identity: list[Digest] = []
         """Place key, inputs digest, outputs digest of each event, in turn."""
-        self.location: list[bytes] = []
+        self.sites: list[bytes] = []
+        self.sequences: list[int] = []
         self.calls: list[Call] = []
         """Module calls under way, the innermost last; at level `step` the outermost alone."""
         self.inner: list[nn.Module] = []
@@ -67,9 +69,10 @@ class StreamState:
         self.roots_since_step: dict[str, None] = {}
         """Labels of the outermost modules called since the last step."""
 
-    def take(self) -> tuple[bytes, bytes]:
-        """Hand over what was packed and start afresh."""
-        identity, location = now(joined(self.identity, bytes)), b"".join(self.location)
+    def take(self) -> tuple[bytes, bytes, list[int]]:
+        """Hand over what was noted of the events (identities, sites, sequence numbers) and start afresh."""
+        taken = now(joined(self.identity, bytes)), b"".join(self.sites), self.sequences
         self.identity.clear()
-        self.location.clear()
-        return identity, location
+        self.sites.clear()
+        self.sequences = []
+        return taken

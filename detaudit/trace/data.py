@@ -1,11 +1,14 @@
-"""What a trace says about loaders: passes over them, and what their workers fetched."""
+"""Parts of a trace that few ask for: passes over loaders, fetches of workers, generators, bare identities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import xxhash
+
 from detaudit.model.data import Fetch, LoaderIteration
 from detaudit.model.trace import GeneratorState
+from detaudit.trace.layout import IDENTITY
 from detaudit.trace.reader import TraceReader
 
 _ITERATIONS = (
@@ -17,6 +20,10 @@ _LAST_BATCHES = (
     "SELECT loader, iteration, MAX(sequence) FROM batches WHERE stream=? GROUP BY loader, iteration"
 )
 _PROCESSES = "SELECT stream, MIN(process) FROM fetches GROUP BY stream ORDER BY stream"
+_IDENTITIES = (
+    "SELECT digest, identity FROM steps JOIN packed ON packed.number=steps.packed "
+    "WHERE stream=? AND step=? ORDER BY part"
+)
 _FETCHES = (
     "SELECT fetches.step, number, before, generators FROM fetches "
     "JOIN steps ON steps.stream=fetches.stream AND steps.step=fetches.step AND part=0 "
@@ -60,7 +67,7 @@ def read_fetches(reader: TraceReader, stream: int, round_: int, limit: int) -> I
     """The first `limit` batches that a worker made in one of its passes, in order."""
     rows = reader.rows(_FETCHES, stream, round_, limit, types=(int, int, str, str))
     for step, number, before, after in rows:
-        yield Fetch(step, number, _states(reader, before), _states(reader, after))
+        yield Fetch(step, number, read_states(reader, before), read_states(reader, after))
 
 
 def _numbers(reader: TraceReader, text: str) -> tuple[int, ...]:
@@ -70,9 +77,19 @@ def _numbers(reader: TraceReader, text: str) -> tuple[int, ...]:
         raise reader.damaged("the process numbers of a loader's workers") from error
 
 
-def _states(reader: TraceReader, text: str) -> tuple[GeneratorState, ...]:
+def read_identities(reader: TraceReader, stream: int, index: int) -> list[bytes]:
+    """The packed identities (`layout.IDENTITY`) of a step's events, in order, for a quick comparison."""
+    rows = list(reader.rows(_IDENTITIES, stream, index, types=(bytes, bytes)))
+    if any(xxhash.xxh3_128_digest(identity) != digest for digest, identity in rows):
+        raise reader.damaged(f"the events of step {index} do not fit their digest")
+    size = IDENTITY.size
+    return [packed[start : start + size] for _, packed in rows for start in range(0, len(packed), size)]
+
+
+def read_states(reader: TraceReader, text: str) -> tuple[GeneratorState, ...]:
+    """Take apart the states of generators, as a trace has them."""
     pairs = (entry.partition("=") for entry in filter(None, text.split(",")))
     try:
         return tuple(GeneratorState(name, bytes.fromhex(digest)) for name, _, digest in pairs)
     except ValueError as error:
-        raise reader.damaged("the generator states of a worker") from error
+        raise reader.damaged("the states of generators") from error

@@ -1,13 +1,17 @@
 """The layout of a trace file: tables, record sizes, version. Writer and reader share it.
 
-One row per step and stream. A row's events are two packed columns: `identity`, 40 bytes per event
-(place key, digest of the inputs, digest of the outputs), which is what two runs are compared by,
-and `location`, 12 bytes per event (site key, sequence number), which may differ between equal runs.
+One row per step and stream in `steps`, small, so that two runs are compared quickly, and one in `packed`
+with the step's events: `identity`, 40 bytes per event (place key, digest of the inputs, digest of the
+outputs), which is what two runs are compared by. Where and when the events occurred may differ between
+equal runs. Most steps have the same lines in the same order: these (8 bytes per event, the site keys) are
+kept once, in `lines`. Sequence numbers follow each other, as a rule, and then only the first is kept;
+where other threads took some in between, `sequences` has the distance of each from the first.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 
 import xxhash
 
@@ -17,7 +21,10 @@ from detaudit.model.trace import Place, Site
 APPLICATION_ID = 0x64744175
 """Written into the SQLite header, so that another database is not taken for a trace."""
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+
+PAGE_BYTES = 1024
+"""Of SQLite: what a step needs beyond full pages is rounded up to a part of one."""
 
 HEADER_SIZE = 100
 """Bytes of the SQLite header."""
@@ -25,8 +32,8 @@ HEADER_SIZE = 100
 IDENTITY = struct.Struct("<8s16s16s")
 """Place key, inputs digest, outputs digest of one event."""
 
-LOCATION = struct.Struct("<8sI")
-"""Site key, sequence number of one event."""
+KEY_BYTES = 8
+"""Of the key of a place or a site."""
 
 PROJECTION = struct.Struct(f"<{BUCKETS}d")
 """The sums of a sketch."""
@@ -34,10 +41,9 @@ PROJECTION = struct.Struct(f"<{BUCKETS}d")
 NO_DIGEST = bytes(16)
 """Stands for "nothing to compare here"; a real digest is never all zero in practice."""
 
-NO_SITE = bytes(8)
+NO_SITE = bytes(KEY_BYTES)
 """Site key of an event whose line is not known."""
 
-# In `steps` the small columns come first: SQLite walks all pages of a long value to reach what is behind it.
 TABLES = {
     "meta": "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "places": (
@@ -55,8 +61,11 @@ TABLES = {
     "steps": (
         "CREATE TABLE steps (stream INTEGER NOT NULL, step INTEGER NOT NULL, part INTEGER NOT NULL, "
         "complete INTEGER NOT NULL, digest BLOB NOT NULL, events INTEGER NOT NULL, generators TEXT NOT NULL, "
-        "identity BLOB NOT NULL, location BLOB NOT NULL, PRIMARY KEY (stream, step, part)) WITHOUT ROWID"
+        "first INTEGER NOT NULL, lines BLOB NOT NULL, packed INTEGER NOT NULL, "
+        "PRIMARY KEY (stream, step, part)) WITHOUT ROWID"
     ),
+    "packed": "CREATE TABLE packed (number INTEGER PRIMARY KEY, identity BLOB NOT NULL, sequences BLOB)",
+    "lines": "CREATE TABLE lines (key BLOB PRIMARY KEY, sites BLOB NOT NULL) WITHOUT ROWID",
     "batches": (
         "CREATE TABLE batches (stream INTEGER NOT NULL, sequence INTEGER NOT NULL, loader INTEGER NOT NULL, "
         "iteration INTEGER NOT NULL, number INTEGER NOT NULL, worker INTEGER, step INTEGER NOT NULL, "
@@ -100,6 +109,25 @@ def site_key(site: Site) -> bytes:
 
 def _key(text: str) -> bytes:
     return xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass"))
+
+
+def pack_sequences(numbers: Sequence[int]) -> bytes | None:
+    """The distance of each from the first; None for rising numbers that follow each other."""
+    if not numbers or numbers[-1] - numbers[0] == len(numbers) - 1:
+        return None
+    return struct.pack(f"<{len(numbers)}I", *(number - numbers[0] for number in numbers))
+
+
+def unpack_sequences(first: int, count: int, packed: bytes | None) -> Iterable[int]:
+    """The numbers again. Raises struct.error where their number is another."""
+    if packed is None:
+        return range(first, first + count)
+    return (first + distance for distance in struct.unpack(f"<{count}I", packed))
+
+
+def lines_key(sites: bytes) -> bytes:
+    """The 8 bytes that stand for the lines of a step's events, one after the other."""
+    return xxhash.xxh3_64_digest(sites)
 
 
 def step_digest(parts: list[bytes]) -> bytes:

@@ -43,15 +43,19 @@ def _copy(connection: sqlite3.Connection, streams: tuple[Stream, ...]) -> None:
     execute("INSERT OR IGNORE INTO places SELECT * FROM other.places")
     execute("INSERT OR IGNORE INTO sites SELECT * FROM other.sites")
     execute("INSERT OR IGNORE INTO sketches SELECT * FROM other.sketches")
+    execute("INSERT OR IGNORE INTO lines SELECT * FROM other.lines")
+    # Behind the numbers that are taken already.
+    ((taken,),) = execute("SELECT COALESCE(MAX(number), 0) FROM packed")
+    execute("INSERT INTO packed SELECT number + ?, identity, sequences FROM other.packed", (taken,))
     process = _free_name(connection, streams[0].process) if streams else ""
     for stream in streams:
         ((number,),) = execute("SELECT COALESCE(MAX(id), 0) + 1 FROM streams")
         execute("INSERT INTO streams VALUES (?,?,?,?)", (number, stream.role.value, process, stream.thread))
         execute(
             "INSERT INTO steps "
-            "SELECT ?, step, part, complete, digest, events, generators, identity, location "
+            "SELECT ?, step, part, complete, digest, events, generators, first, lines, packed + ? "
             "FROM other.steps WHERE stream=?",
-            (number, stream.id),
+            (number, taken, stream.id),
         )
         execute(
             "INSERT INTO batches SELECT ?, sequence, loader, iteration, number, worker, step, content, "

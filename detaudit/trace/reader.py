@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,6 @@ from detaudit.errors import TraceError
 from detaudit.model.trace import (
     Batch,
     Event,
-    GeneratorState,
     Kind,
     Level,
     Phase,
@@ -29,36 +28,26 @@ from detaudit.model.trace import (
     StreamRole,
     TraceInfo,
 )
+from detaudit.trace.heads import HEAD_TYPES, HEADS, StepHead, head_of
 from detaudit.trace.layout import (
     FORMAT_VERSION,
     HEADER_SIZE,
     IDENTITY,
-    LOCATION,
+    KEY_BYTES,
     NO_DIGEST,
     TABLES,
     database_size,
     is_trace,
-    step_digest,
+    unpack_sequences,
 )
 
 RECORD_AGAIN = "record it again with `detaudit record TARGET -o FILE`"
 
-HEAD_TYPES = (int, int, bytes, int, str)
-"""Types of step, complete, digest, events, generators."""
+EVENT_TYPES = (*HEAD_TYPES, int, bytes, bytes, bytes | None)
+"""Types of the same, and of first, identity, sites, sequences."""
 
 BATCH_TYPES = (int, int, int, int, int | None, int, bytes | None, bytes | None)
 """Types of what `batches` reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepHead:
-    """A step without its events: enough to tell whether two runs agree on it."""
-
-    index: int
-    complete: bool
-    digest: bytes
-    events: int
-    generators: tuple[GeneratorState, ...]
 
 
 class TraceReader:
@@ -145,39 +134,46 @@ class TraceReader:
 
     def steps_completed(self, stream: int) -> int:
         """How many steps a stream completed."""
-        rows = self.rows("SELECT COUNT(DISTINCT step) FROM steps WHERE stream=? AND complete=1", stream)
-        ((count,),) = rows
+        ((count,),) = self.rows("SELECT COUNT(*) FROM steps WHERE stream=? AND complete=1", stream)
         return int(count)
+
+    def last_steps(self, stream: int, count: int) -> list[int]:
+        """The numbers of a stream's last steps, in order."""
+        query = "SELECT DISTINCT step FROM steps WHERE stream=? ORDER BY step DESC LIMIT ?"
+        return [int(step) for (step,) in self.rows(query, stream, count, types=(int,))][::-1]
+
+    def head(self, stream: int, index: int) -> StepHead | None:
+        """One step without its events; None if the stream has no such step."""
+        rows = list(self.rows(HEADS + "stream=? AND step=? ORDER BY part", stream, index, types=HEAD_TYPES))
+        return head_of(rows) if rows else None
 
     def heads(self, stream: int) -> Iterator[StepHead]:
         """The steps of a stream in order, without their events; memory does not grow with their number."""
-        query = (
-            "SELECT step, complete, digest, events, generators FROM steps WHERE stream=? ORDER BY step, part"
-        )
-        rows = self.rows(query, stream, types=HEAD_TYPES)
+        rows = self.rows(HEADS + "stream=? ORDER BY step, part", stream, types=HEAD_TYPES)
         parts: list[tuple[Any, ...]] = []
         for row in rows:
             if parts and parts[0][0] != row[0]:
-                yield self._head(parts)
+                yield head_of(parts)
                 parts = []
             parts.append(row)
         if parts:
-            yield self._head(parts)
+            yield head_of(parts)
 
     def step(self, stream: int, index: int) -> Step:
         """One step with its events. Raises KeyError if the stream has no such step."""
         query = (
-            "SELECT step, complete, digest, events, generators, identity, location "
-            "FROM steps WHERE stream=? AND step=? ORDER BY part"
+            "SELECT step, complete, digest, events, generators, first, identity, sites, sequences FROM steps "
+            "LEFT JOIN packed ON packed.number=steps.packed LEFT JOIN lines ON lines.key=steps.lines "
+            "WHERE stream=? AND step=? ORDER BY part"
         )
-        rows = list(self.rows(query, stream, index, types=(*HEAD_TYPES, bytes, bytes)))
+        rows = list(self.rows(query, stream, index, types=EVENT_TYPES))
         if not rows:
             raise KeyError(index)
-        if any(xxhash.xxh3_128_digest(row[5]) != row[2] for row in rows):
+        if any(xxhash.xxh3_128_digest(row[6]) != row[2] for row in rows):
             raise self.damaged(f"the events of step {index} do not fit their digest")
-        head = self._head(rows)
-        events = [event for row in rows for event in self._events(row[3], row[5], row[6])]
-        return Step(stream, index, head.complete, head.digest, tuple(events), head.generators)
+        head = head_of(rows)
+        events = [event for row in rows for event in self._events(row[3], *row[5:])]
+        return Step(stream, index, head.complete, head.digest, tuple(events))
 
     def batches(self, stream: int) -> Iterator[Batch]:
         """Where the batches of a stream came from, in order of arrival."""
@@ -193,31 +189,26 @@ class TraceReader:
             given = None if samples is None else tuple(samples)
             yield Batch(sequence, loader, iteration, number, worker, given, step, content)
 
-    def _head(self, parts: list[tuple[Any, ...]]) -> StepHead:
-        step, _, _, _, _ = parts[0][:5]
-        complete, generators = bool(parts[-1][1]), parts[-1][4]
-        states = []
-        for entry in filter(None, generators.split(",")):
-            name, _, text = entry.partition("=")
-            try:
-                states.append(GeneratorState(name, bytes.fromhex(text)))
-            except ValueError as error:
-                raise self.damaged(f"generator states of step {step}") from error
-        digest = step_digest([part[2] for part in parts])
-        return StepHead(step, complete, digest, sum(part[3] for part in parts), tuple(states))
-
-    def _events(self, count: int, identity: bytes, location: bytes) -> Iterator[Event]:
-        if len(identity) != count * IDENTITY.size or len(location) != count * LOCATION.size:
+    def _events(
+        self, count: int, first: int, identity: bytes, sites: bytes, sequences: bytes | None
+    ) -> Iterator[Event]:
+        if len(identity) != count * IDENTITY.size or len(sites) != count * KEY_BYTES:
             raise self.damaged("a step's events are cut")
-        pairs = zip(IDENTITY.iter_unpack(identity), LOCATION.iter_unpack(location), strict=True)
-        for (key, inputs, outputs), (site, sequence) in pairs:
-            place = self._places.get(key)
+        try:
+            numbers = unpack_sequences(first, count, sequences)
+        except struct.error as error:
+            raise self.damaged("the sequence numbers of a step are cut") from error
+        keys = (sites[start : start + KEY_BYTES] for start in range(0, len(sites), KEY_BYTES))
+        together = zip(IDENTITY.iter_unpack(identity), keys, numbers, strict=True)
+        for (key, inputs, outputs), site, sequence in together:
+            place = self.places.get(key)
             if place is None:
                 raise self.damaged("an event names a place that is not in the file")
             yield Event(place, self.sites.get(site), sequence, _optional(inputs), _optional(outputs))
 
     @cached_property
-    def _places(self) -> dict[bytes, Place]:
+    def places(self) -> dict[bytes, Place]:
+        """The places by their keys (`layout.place_key`)."""
         query = "SELECT key, phase, kind, root, module, name FROM places"
         rows = self.rows(query, types=(bytes, str, str, str, str | None, str))
         try:

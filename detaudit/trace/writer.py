@@ -6,10 +6,12 @@ neither torch nor numpy: it is loaded before the user's program, which may want 
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,18 @@ import xxhash
 from detaudit.model.data import LoaderIteration
 from detaudit.model.sketch import Sketch
 from detaudit.model.trace import Batch, Place, Site, StreamRole
-from detaudit.trace.layout import APPLICATION_ID, FORMAT_VERSION, LOCATION, PROJECTION, TABLES
+from detaudit.trace.layout import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    KEY_BYTES,
+    PAGE_BYTES,
+    PROJECTION,
+    TABLES,
+    lines_key,
+    pack_sequences,
+)
+
+_REMEMBERED_LINES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,10 @@ class PackedStep:
     part: int
     complete: bool
     identity: bytes
-    location: bytes
+    sites: bytes
+    """The site keys of the events."""
+    sequences: Sequence[int]
+    """Their sequence numbers, rising."""
     generators: str
 
 
@@ -46,10 +62,14 @@ class TraceWriter:
         # isolation_level=None: transactions are explicit, one per step.
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._pending: deque[tuple[str, tuple[object, ...]]] = deque()
+        self._numbers = itertools.count(1)
+        self._lines: set[bytes] = set()
+        """Keys of lines that are in the file already; not all of them."""
         self._create()
 
     def _create(self) -> None:
         execute = self._connection.execute
+        execute(f"PRAGMA page_size={PAGE_BYTES}")
         execute(f"PRAGMA application_id={APPLICATION_ID}")
         execute(f"PRAGMA user_version={FORMAT_VERSION}")
         # A write-ahead log without waiting for the disk survives the death of the process,
@@ -80,7 +100,7 @@ class TraceWriter:
 
     def add_batch(self, stream: int, batch: Batch) -> None:
         """Note where a batch came from."""
-        samples = None if batch.samples is None else json.dumps(batch.samples).encode()
+        samples = None if batch.samples is None else json.dumps(batch.samples, separators=(",", ":")).encode()
         place = (stream, batch.sequence, batch.loader, batch.iteration, batch.index)
         row = (*place, batch.worker, batch.step, batch.content, samples)
         self._pending.append(("INSERT INTO batches VALUES (?,?,?,?,?,?,?,?,?)", row))
@@ -118,11 +138,19 @@ class TraceWriter:
 
     def write_step(self, step: PackedStep) -> None:
         """Commit one part of a step and all that was announced before it."""
-        count = len(step.location) // LOCATION.size
-        digest = xxhash.xxh3_128_digest(step.identity)
+        number, lines = next(self._numbers), lines_key(step.sites)
+        if lines not in self._lines:
+            if len(self._lines) >= _REMEMBERED_LINES:
+                self._lines.clear()
+            self._lines.add(lines)
+            self._pending.append(("INSERT OR IGNORE INTO lines VALUES (?,?)", (lines, step.sites)))
+        packed = (number, step.identity, pack_sequences(step.sequences))
+        self._pending.append(("INSERT INTO packed VALUES (?,?,?)", packed))
         key = (step.stream, step.step, step.part)
-        row = (*key, int(step.complete), digest, count, step.generators, step.identity, step.location)
-        self._pending.append(("INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?)", row))
+        what = (xxhash.xxh3_128_digest(step.identity), len(step.sites) // KEY_BYTES, step.generators)
+        first = step.sequences[0] if step.sequences else 0
+        row = (*key, int(step.complete), *what, first, lines, number)
+        self._pending.append(("INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?)", row))
         self.flush()
 
     def flush(self) -> None:

@@ -314,3 +314,19 @@ def test_long_runs_that_differ_everywhere_open_few_steps(runs, monkeypatch):
         result = compare(first, second)
     assert (result.equal, result.steps, result.events) == (False, 200, 1800)
     assert len(opened) < 60
+
+
+@pytest.mark.parametrize("differs_at", [None, 4], ids=["texts alone", "and a weight later"])
+def test_texts_that_differ_in_every_step_hide_nothing(runs, compared, differs_at):
+    """A text that differs is listed once, all events count, and a number that differs later is found."""
+    for number, run in enumerate(runs):
+        for step in range(6):
+            changes = {"weight": f"other {number}"} if step == differs_at else {}
+            run.step(text(f"id-{number}-{step}"), *training_step(step, **changes))
+
+    result = compared(*runs)
+
+    assert result.equal is (differs_at is None)
+    assert result.events == 60
+    assert [one.event.place.kind for one in result.harmless] == [Kind.BATCH_TEXT]
+    assert (result.first and result.first.step) == differs_at

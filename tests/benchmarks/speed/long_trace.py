@@ -13,7 +13,7 @@ from xxhash import xxh3_64_hexdigest
 from detaudit.digest.algorithm import ALGORITHM
 from detaudit.model.trace import Batch, Kind, Level, Phase, Place, Site, StreamRole
 from detaudit.model.version import VERSION
-from detaudit.trace.layout import IDENTITY, LOCATION, NO_DIGEST, place_key, site_key
+from detaudit.trace.layout import IDENTITY, NO_DIGEST, place_key, site_key
 from detaudit.trace.writer import PackedStep, TraceWriter
 
 LAYERS = 5
@@ -29,8 +29,6 @@ STREAM = 1
 COMPLETE = True
 
 IDENTITIES = np.dtype([("key", "V8"), ("inputs", "V16"), ("outputs", "V16")])
-LOCATIONS = np.dtype([("site", "V8"), ("sequence", "<u4")])
-
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -49,7 +47,8 @@ def write_trace(path: Path, steps: int, difference: Difference) -> int:
     writer = TraceWriter(path)
     places = step_places()
     _describe(writer, places)
-    identity, location = _blank(places)
+    identity = _blank(places)
+    sites = b"".join(site_key(site) for _, site in places)
     randomness, other = np.random.default_rng(0), np.random.default_rng(1)
     for step in range(steps):
         _fill(identity, randomness)
@@ -57,9 +56,9 @@ def write_trace(path: Path, steps: int, difference: Difference) -> int:
             _fill(identity, other)
         elif difference is Difference.STRINGS:
             identity["outputs"][1] = np.void(other.bytes(16))
-        location["sequence"] = np.arange(step * len(places), (step + 1) * len(places))
         _add_batch(writer, step, step * len(places))
-        packed = identity.tobytes(), location.tobytes(), _states(step)
+        sequences = range(step * len(places), (step + 1) * len(places))
+        packed = identity.tobytes(), sites, sequences, _states(step)
         writer.write_step(PackedStep(STREAM, step, 0, COMPLETE, *packed))
     for name, value in {"finished": True, "exit_code": 0, "seconds": 1.0, "overhead_seconds": 0.1}.items():
         writer.set_meta(name, value)
@@ -93,14 +92,13 @@ def step_places() -> list[tuple[Place, Site]]:
     ]
 
 
-def _blank(places: list[tuple[Place, Site]]) -> tuple[Array, Array]:
-    """The packed events of a step, with their places and lines, and no digests yet."""
-    identity, location = np.zeros(len(places), IDENTITIES), np.zeros(len(places), LOCATIONS)
-    if (identity.itemsize, location.itemsize) != (IDENTITY.size, LOCATION.size):
+def _blank(places: list[tuple[Place, Site]]) -> Array:
+    """The packed events of a step, with their places and no digests yet."""
+    identity = np.zeros(len(places), IDENTITIES)
+    if identity.itemsize != IDENTITY.size:
         raise AssertionError("the layout of a trace is another one by now")
     identity["key"] = np.array([place_key(place) for place, _ in places], "V8")
-    location["site"] = np.array([site_key(site) for _, site in places], "V8")
-    return identity, location
+    return identity
 
 
 def _fill(identity: Array, randomness: np.random.Generator) -> None:
