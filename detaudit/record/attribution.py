@@ -53,5 +53,5 @@ def phase_of(stream: StreamState) -> Phase:
 def _here(stream: StreamState, sites: Sites) -> Owner:
     if not stream.calls:
         return ("", None, stream.step_site or sites.here())
-    name = stream.calls[-1].name
-    return (name.root, name.path, sites.here())
+    call = stream.calls[-1]
+    return (call.name.root, call.name.path, sites.here(call.frame, call.site))

@@ -20,6 +20,7 @@ class Digests:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._sketching = recorder.session.sketches
 
     def tensor(self, tensor: torch.Tensor) -> Digest | None:
         """Digest one tensor."""
@@ -28,13 +29,14 @@ class Digests:
         except UndigestableError as error:
             self._note(error)
             return None
-        self._recorder.sketch(made, tensor)
+        if self._sketching:
+            self._recorder.sketch(made, tensor)
         return made
 
     def values(self, values: Sequence[object]) -> list[Digest | None]:
         """Digest many values at once: tensors, as a rule."""
         tensors = [value for value in values if isinstance(value, torch.Tensor)]
-        if self._recorder.sketches or not any(tensor.is_cuda for tensor in tensors):
+        if self._sketching or not any(tensor.is_cuda for tensor in tensors):
             return [self.value(value) for value in values]
         try:
             made = iter(deferred_digests(tensors))
@@ -52,7 +54,8 @@ class Digests:
         except UndigestableError as error:
             self._note(error)
             return None
-        self._recorder.sketch(made, value)
+        if self._sketching:
+            self._recorder.sketch(made, value)
         return made
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Digest | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import torch
@@ -43,6 +44,8 @@ class Call:
     phase: Phase
     inputs: Digest | None
     site: bytes
+    frame: int
+    """The `id` of torch's frame that makes the call: on the stack as long as the call is under way."""
 
 
 class Modules:
@@ -86,7 +89,7 @@ class Modules:
             if stream is not None and stream.calls and not everything:
                 stream.inner.append(module)
             else:
-                before(module, args, sys._getframe(1).f_locals.get("kwargs"))
+                before(module, args, sys._getframe(1))
 
         return entering
 
@@ -105,7 +108,7 @@ class Modules:
 
         return leaving
 
-    def _begins(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> None:
+    def _begins(self, module: nn.Module, args: tuple[Any, ...], frame: FrameType) -> None:
         recorder, stream = self._recorder, self._recorder.stream()
         outermost = not stream.calls
         if not outermost and not self._everything:
@@ -116,8 +119,12 @@ class Modules:
             self._updates.forward_begins(stream)
         if outermost and phase is not Phase.BACKWARD:
             self._weights.module_called(stream, module)
+        # Of torch's global hooks, none is told the keyword arguments.
+        kwargs = frame.f_locals.get("kwargs")
+        around = None if outermost else stream.calls[-1]
+        site = recorder.sites.here() if around is None else recorder.sites.here(around.frame, around.site)
         inputs = recorder.digests.call(args, kwargs)
-        call = Call(module, self._names.module(module), phase, inputs, recorder.sites.here())
+        call = Call(module, self._names.module(module), phase, inputs, site, id(frame))
         if outermost and phase is not Phase.BACKWARD:
             self._input(stream, call, _input_phase(call, (args, kwargs)))
         stream.calls.append(call)

@@ -144,14 +144,9 @@ class Recorder:
         """The open trace, for the origin of batches."""
         return self._open()
 
-    @property
-    def sketches(self) -> bool:
-        """Whether sketches are asked for."""
-        return self.session.sketches
-
     def sketch(self, digest: Digest, value: object) -> None:
         """Note the sketch of a value that was digested, if sketches are asked for."""
-        if not self.sketches:
+        if not self.session.sketches:
             return
         known = now(digest)
         if known not in self._sketched:

@@ -58,17 +58,20 @@ class Sites:
             for key, site in self._sites.items():
                 writer.add_site(key, site)
 
-    def here(self) -> bytes:
+    def here(self, known: int = 0, site: bytes = NO_SITE) -> bytes:
         """Return the key of the innermost user line on the stack of the calling thread.
 
         Where no user code is on the stack (a hook in an engine thread), the innermost library line
-        is taken; without that either, NO_SITE.
+        is taken; without that either, NO_SITE. `known` is the `id` of a frame on the stack whose line was
+        found before, `site`: from there on, nothing needs to be looked at again.
         """
         frame: FrameType | None = sys._getframe(1)
         library: FrameType | None = None
         standard: FrameType | None = None
         owners = self._owners
         while frame is not None:
+            if id(frame) == known and library is None and standard is None:
+                return site
             code = frame.f_code
             # Done for each operator: no call for what is known.
             owner = owners.get(id(code)) or self._owner(code)

@@ -155,3 +155,52 @@ def test_arguments_that_are_no_tensors_are_told_apart(others):
 
     assert digests[:2] == digests[2:]
     assert digests[0] != digests[1]
+
+
+class Nested(nn.Module):
+    """Calls a container of torch's, whose parts are called by torch's code, and functions of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), Own()))
+
+    def forward(self, x):
+        x = self.body(x)
+        return x.exp()
+
+
+class Own(nn.Module):
+    """A part with code of the program's own."""
+
+    def forward(self, x):
+        x = x.sin()
+        return x.cos()
+
+
+def test_parts_of_torchs_containers_have_the_line_that_calls_the_container(record):
+    """A line that was found for an outer call holds for inner ones, until the program's code runs again."""
+
+    def run():
+        model = Nested()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            model(torch.ones(2, 3)).sum().backward()
+        optimizer.step()
+
+    events = record(run)
+    found = {
+        module: lines(events, kind=Kind.OP, phase=Phase.FORWARD, module=module)
+        for module in ("body.0", "body.1.0", "body.1.1", "")
+    }
+    calls = {e.place.module: e.site.code for e in events if e.place.kind is Kind.MODULE}
+
+    assert found == {
+        "body.0": ["x = self.body(x)"],
+        "body.1.0": ["x = self.body(x)"],
+        "body.1.1": ["x = x.sin()", "return x.cos()"],
+        "": ["return x.exp()"],
+    }
+    assert {calls[module] for module in ("body", "body.0", "body.1", "body.1.0", "body.1.1")} == {
+        "x = self.body(x)"
+    }
+    assert calls[""] == "model(torch.ones(2, 3)).sum().backward()"
