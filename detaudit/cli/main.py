@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 import traceback
-from types import ModuleType
-from typing import Never, NoReturn
+from typing import Any, Never, NoReturn
 
 from detaudit import __version__
-from detaudit.cli import bisect, check, diff, env, explain, lock, record, report
 from detaudit.errors import EXIT_INTERRUPTED, EXIT_UNVERIFIED, DetauditError, UsageError
 
-VERBS: dict[str, ModuleType] = {
-    "check": check,
-    "lock": lock,
-    "record": record,
-    "diff": diff,
-    "bisect": bisect,
-    "report": report,
-    "explain": explain,
-    "env": env,
+VERBS = {
+    "check": "Run a training several times and say whether the runs are the same, and if not, where they "
+    "part.",
+    "lock": "Write digests of a training's first steps into a lock, for `detaudit check --lock` to hold runs "
+    "against.",
+    "record": "Run a training once and write a trace, to be compared later with `detaudit diff`.",
+    "diff": "Compare two traces and say whether the runs are the same, and if not, where they part.",
+    "bisect": "Find the commit that broke reproducibility, or changed the numbers.",
+    "report": "Show a result again that was saved with --json, or those of a session of pytest.",
+    "explain": "Show the page for a cause: what it is, how it shows, and what to change.",
+    "env": "Show the versions, flags and settings that matter for reproducibility here.",
 }
+"""Each is a module of this package; only the one that is called is loaded."""
 
 EPILOG = """\
 exit codes: 0 reproducible, 1 not reproducible, 2 unverified or could not run, 130 interrupted
@@ -72,10 +74,9 @@ def main(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     own, passed_on = split(argv)
     try:
-        arguments, unknown = build_parser().parse_known_args(own)
+        arguments, unknown = build_parser(own[0] if own else "").parse_known_args(own)
     except SystemExit as exit_of_help:
         return int(exit_of_help.code or 0)
-    verb = VERBS[arguments.verb]
     if unknown:
         hint = f"see `detaudit {arguments.verb} --help`"
         if hasattr(arguments, "passed_on"):
@@ -87,7 +88,7 @@ def _run(argv: list[str]) -> int:
         if not hasattr(arguments, "passed_on"):
             raise UsageError("usage", f"{arguments.verb} runs nothing that arguments behind -- could go to")
         arguments.passed_on = tuple(passed_on)
-    return int(verb.run(arguments))
+    return int(_module(arguments.verb).run(arguments))
 
 
 def split(argv: list[str]) -> tuple[list[str], list[str] | None]:
@@ -98,8 +99,8 @@ def split(argv: list[str]) -> tuple[list[str], list[str] | None]:
     return argv[:at], argv[at + 1 :]
 
 
-def build_parser() -> Parser:
-    """The parser for all verbs."""
+def build_parser(called: str) -> Parser:
+    """The parser for all verbs; the options are those of the one that is called."""
     parser = Parser(
         prog="detaudit",
         description="Runs a PyTorch training twice, says whether the runs are the same bit for bit, "
@@ -110,12 +111,16 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"detaudit {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, verb in VERBS.items():
-        summary = str(verb.__doc__).partition("\n")[0]
+    for name, summary in VERBS.items():
         brief = summary[0].lower() + summary[1:].rstrip(".")
         described = verbs.add_parser(name, help=brief, description=summary, allow_abbrev=False)
-        verb.configure(described)
+        if name == called:
+            _module(name).configure(described)
     return parser
+
+
+def _module(verb: str) -> Any:  # noqa: ANN401 - modules have no common type that says what is in them
+    return importlib.import_module(f"detaudit.cli.{verb}")
 
 
 def _explain(error: DetauditError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from detaudit.cli import diff
-from detaudit.cli.main import main, split
+from detaudit.cli.main import VERBS, main, split
 
 ROOT = Path(__file__).parents[2]
 TORCH_CHECK = (
@@ -33,6 +34,25 @@ def test_help_and_errors_do_not_import_torch():
     assert not run("--help")
     assert not run("check", "--help")
     assert not run("check", "train.py", "--runs", "1")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_says_of_each_verb_what_its_module_says(verb, capsys):
+    """The list of verbs is shown without loading them, and is right all the same."""
+    summary = importlib.import_module(f"detaudit.cli.{verb}").__doc__.partition("\n")[0]
+
+    assert VERBS[verb] == summary
+    assert main([verb, "--help"]) == 0
+    assert summary in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_help_loads_no_verb():
+    program = (
+        "import sys, detaudit.cli.main as m; m.main(['--help']); print('detaudit.cli.check' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ended.stdout.splitlines()[-1] == "False"
 
 
 def test_diff_and_report_do_not_import_torch(traces):

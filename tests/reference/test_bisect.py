@@ -264,4 +264,4 @@ def test_the_hooks_for_pre_commit_are_commands_that_exist():
         program, verb, *options = shlex.split(hook["entry"])
         assert program == "detaudit"
         assert verb in VERBS
-        assert build_parser().parse_args([verb, *options, "train.py"]).target == "train.py"
+        assert build_parser(verb).parse_args([verb, *options, "train.py"]).target == "train.py"
