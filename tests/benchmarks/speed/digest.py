@@ -10,6 +10,8 @@ from functools import partial
 import torch
 import xxhash
 
+from detaudit.digest.algorithm import digest_address
+from detaudit.digest.parallel import digest_in_threads
 from detaudit.digest.tensor import tensor_digest
 from tests.benchmarks.speed.processes import cores, on_one_core
 from tests.benchmarks.speed.rows import Bar, Row, interleaved, ratios, row_of
@@ -97,10 +99,16 @@ def _not_contiguous(rounds: int) -> Iterator[Row]:
 
 def _two_threads(name: str, tensor: torch.Tensor, *, quick: bool) -> Iterator[Row]:
     """What a second thread gives: long blocks with one thread and with two, in turns."""
-    measured: dict[str, Action] = {"digest": partial(tensor_digest, tensor), **_limits(tensor)}
-    for what, action in measured.items():
-        repeats = _repeats(action, BLOCK_SECONDS)
-        blocks = [partial(_with_threads, count, action, repeats) for count in (1, 2)]
+    place = tensor.data_ptr(), tensor.nbytes, 0
+    measured: dict[str, tuple[Action, Action]] = {
+        "digest": (partial(digest_address, *place), partial(digest_in_threads, *place, 2))
+    }
+    measured |= {what: (action, action) for what, action in _limits(tensor).items()}
+    for what, actions in measured.items():
+        repeats = _repeats(actions[0], BLOCK_SECONDS)
+        blocks = [
+            partial(_with_threads, count, action, repeats) for count, action in enumerate(actions, start=1)
+        ]
         one, two = interleaved(blocks, QUICK_THREAD_ROUNDS if quick else THREAD_ROUNDS)
         bar = THREADS_BAR if what == "digest" else None
         yield row_of(PART, f"{name}: {what} with two threads, rate over one", ratios(one, two), bar)

@@ -45,7 +45,7 @@ Recorder = Callable[[], AbstractContextManager[object]]
 class DoNothing(TorchDispatchMode):
     """The least that any tracer of operators in Python costs."""
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Pass the call on."""
         return func(*args, **(kwargs or {}))
 
