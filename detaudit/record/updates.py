@@ -66,6 +66,10 @@ class Updates:
 
     def forward_begins(self, stream: StreamState) -> None:
         """Without an optimizer, whatever updated the weights since the backward pass is done now."""
+        if stream.step_site is not None:
+            # A step that runs torch's code alone calls no module: it has failed.
+            stream.step_site = None
+            stream.in_optimizer -= 1
         # Weights that threads share may change before this thread's first backward pass.
         shared = stream.is_side and self._weights.in_modules
         if not self._recorder.has_optimizer and (stream.backwards_since_step or shared):

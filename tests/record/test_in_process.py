@@ -101,6 +101,26 @@ def test_a_closure_has_lines_of_its_own(record):
     )
 
 
+def test_an_optimizer_step_that_fails_is_over(record):
+    """What comes after it is not put down to its line."""
+
+    def run():
+        model = nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model(torch.ones(2, 3)).sum().backward()
+        optimizer.param_groups[0]["lr"] = "fast"
+        with pytest.raises(TypeError):
+            optimizer.step()
+        optimizer.param_groups[0]["lr"] = 0.1
+        model(torch.ones(2, 3)).exp().sum().backward()
+        optimizer.step()
+
+    events = record(run)
+    (exp,) = [e for e in events if e.place.kind is Kind.OP and e.place.name.startswith("aten.exp")]
+
+    assert exp.site.code == "model(torch.ones(2, 3)).exp().sum().backward()"
+
+
 class Failing(nn.Module):
     """Fails in an inner module when it is told to."""
 
