@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import runpy
 import textwrap
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.model.plan import RunPlan, TargetRef
+from detaudit.compare.compare import compare
+from detaudit.compare.result import diff_result
+from detaudit.model.plan import RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
 from detaudit.run.runner import execute
@@ -63,21 +66,19 @@ def record_here(tmp_path_factory):
     """Call a function, or run a program as a script, under a recorder in this process, and open its trace."""
     import torch
 
-    from detaudit.record.install import recording
-    from detaudit.record.session import MAIN_TRACE, Session
+    from detaudit.run.in_process import call_recorded
 
     readers = []
 
-    def recorded(called, level="layer"):
-        folder = tmp_path_factory.mktemp("recorded")
-        session = Session(str(folder), Level(level), "a test", {}, steps=None, window=None, is_main=True)
-        with recording(session) as recorder:
-            if isinstance(called, Path):
-                runpy.run_path(str(called), run_name="__main__")
-            else:
-                called()
-        assert not recorder.problems
-        readers.append(TraceReader(folder / MAIN_TRACE))
+    def recorded(called, level="layer", steps=None):
+        function = called
+        if isinstance(called, Path):
+            function = functools.partial(runpy.run_path, str(called), run_name="__main__")
+        plan = RunPlan(Target(TargetKind.TEST, "a test"), 1, Level(level), 0, steps)
+        trace = call_recorded(function, plan, tmp_path_factory.mktemp("recorded"))
+        assert trace is not None
+        readers.append(TraceReader(trace))
+        assert readers[-1].info.problems == ()
         return readers[-1]
 
     # Programs that race ask for more threads than others should have.
@@ -86,3 +87,17 @@ def record_here(tmp_path_factory):
     torch.set_num_threads(threads)
     for reader in readers:
         reader.close()
+
+
+@pytest.fixture
+def audit_here(record_here):
+    """Run a program twice in this process, which takes no time to start, and say whether the runs differ.
+
+    For programs whose runs are not told apart by what a process starts with: its addresses, its hash seed.
+    """
+
+    def audited(program, steps=None):
+        first, second = (record_here(program, steps=steps) for _ in range(2))
+        return diff_result(first, second, compare(first, second))
+
+    return audited

@@ -80,10 +80,13 @@ def load_programs(folder: Path) -> list[Program]:
     return [program for program in headed if program]
 
 
-def in_one_process(*paths: Path) -> str:
-    """Return the source of a program that runs others one after the other and keeps what they made."""
+def in_one_process(*paths: Path, first: str = "") -> str:
+    """Return the source of a program that runs others one after the other and keeps what they made.
+
+    `first`: what comes before them.
+    """
     names = [str(path) for path in paths]
-    return f"import runpy\nkept = [runpy.run_path(path, run_name='__main__') for path in {names}]\n"
+    return f"{first}import runpy\nkept = [runpy.run_path(path, run_name='__main__') for path in {names}]\n"
 
 
 def _from_case(folder: Path, case: dict[str, Any]) -> Program:

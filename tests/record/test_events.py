@@ -8,6 +8,7 @@ from torch import nn
 
 from detaudit.cli.main import main
 from detaudit.model.trace import Kind, Phase
+from detaudit.trace.data import read_states
 from detaudit.trace.reader import TraceReader
 from tests.conftest import ZOO
 from tests.programs import in_one_process
@@ -135,7 +136,8 @@ def test_level_step_sees_only_the_boundaries(record_here):
 
 def test_generators_at_step_boundaries(two_steps):
     """The states of all three generators are there; the one drawn from moves, others stay."""
-    first, second, *_ = ({one.name: one.digest for one in head.generators} for head in two_steps.heads(1))
+    states = (read_states(two_steps, head.states) for head in two_steps.heads(1))
+    first, second, *_ = ({one.name: one.digest for one in head} for head in states)
 
     assert set(first) == {"python", "numpy", "torch"}
     assert first["torch"] != second["torch"]

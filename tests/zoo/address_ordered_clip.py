@@ -7,7 +7,7 @@ from torch import nn
 
 torch.manual_seed(0)
 x = torch.randn(64, 24)
-model = nn.Sequential(*[layer for _ in range(12) for layer in (nn.Linear(24, 24), nn.Tanh())])
+model = nn.Sequential(*[layer for _ in range(36) for layer in (nn.Linear(24, 24), nn.Tanh())])
 shared = {p for layer in model for p in layer.parameters()}
 optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
 for _step in range(8):

@@ -2,6 +2,9 @@
 
 # expect: reproducible
 # alone: true
+import random
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,6 +20,8 @@ class Net(nn.Module):
         return self.out(torch.nn.functional.gelu(self.norm(self.inp(x))))
 
 
+random.seed(0)
+np.random.seed(0)
 torch.manual_seed(0)
 x, y = torch.randn(32, 10), torch.randint(0, 2, (32,))
 model = Net()

@@ -1,6 +1,7 @@
 """Threads that update shared weights without a lock."""
 
-# expect: not-reproducible phase=optimizer module=None line=21
+# expect: not-reproducible phase=optimizer module=None line=22
+# alone: true
 import threading
 
 import torch

@@ -26,6 +26,8 @@ class Noisy(Dataset):
 
 
 def main():
+    random.seed(0)
+    np.random.seed(0)
     torch.manual_seed(0)
     order = torch.Generator().manual_seed(1)
     loader = DataLoader(

@@ -3,15 +3,19 @@
 # expect: reproducible
 # alone: true
 import os
+import random
 import sys
 
 print("torch already there:", "torch" in sys.modules, "numpy already there:", "numpy" in sys.modules)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 print("threads", torch.get_num_threads())
+random.seed(0)
+np.random.seed(0)
 torch.manual_seed(0)
 x = torch.randn(32, 5)
 model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))

@@ -5,8 +5,10 @@
 # args: --steps 4 --note a-word
 import argparse
 import os
+import random
 import sys
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,6 +24,8 @@ print("to stderr", options.note, file=sys.stderr)
 with open("written_here.txt", "w") as file:
     file.write("relative\n")
 print("read", open(options.read or "written_here.txt").read().strip())
+random.seed(0)
+np.random.seed(0)
 torch.manual_seed(0)
 x = torch.randn(32, 5)
 model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))

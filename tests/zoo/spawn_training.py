@@ -2,17 +2,25 @@
 
 # expect: reproducible
 # alone: true
+import random
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.multiprocessing as mp
 from torch import nn
 
 
+def seed(number):
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
+
+
 def train(rank, folder):
-    torch.manual_seed(rank)
+    seed(rank)
     torch.set_num_threads(1)
     x = torch.randn(32, 6)
     model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1))
@@ -26,6 +34,7 @@ def train(rank, folder):
 
 
 if __name__ == "__main__":
+    seed(0)
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(train, args=(folder,), nprocs=2)
         states = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(2)]

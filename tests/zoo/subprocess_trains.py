@@ -6,7 +6,11 @@ import subprocess
 import sys
 
 PROGRAM = """
+import random
+import numpy
 import torch
+random.seed(7)
+numpy.random.seed(7)
 torch.manual_seed(7)
 x = torch.randn(32, 4)
 model = torch.nn.Linear(4, 1)
