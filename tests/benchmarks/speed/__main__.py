@@ -25,7 +25,10 @@ def main(argv: Sequence[str]) -> int:
     rows: list[Row] = []
     for name in options.only:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
-        rows.extend(measure(name, quick=options.quick))
+        found = measure(name, quick=options.quick)
+        rows.extend(found)
+        if not found:
+            print(f"{name}: there is nothing on this machine to measure", file=sys.stderr, flush=True)
     print(f"{machine()}\n\n{(as_markdown if options.markdown else as_text)(rows)}\n\n{tally(rows)}")
     return 0
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import torch
 
 from detaudit.digest.device import DeviceDigester, digester_for, why_not
+from detaudit.model.trace import Level
+from tests.benchmarks.speed.models import gpt
+from tests.benchmarks.speed.recording import recording_at
 from tests.benchmarks.speed.rows import Bar, Row, interleaved, ratios, row_of
 
 PART = "digests on a GPU"
 ROUNDS = 15
 WARM_UP_ROUNDS = 3
+STEPS = 10
+"""Of a training in one measurement."""
 
 MIB = 1 << 20
 AT_ONCE = 4096 * MIB
@@ -33,7 +39,35 @@ def rows(rounds: int = ROUNDS) -> list[Row]:
     if digester is None:
         raise RuntimeError(f"nothing to measure: {reason}")
     copies = [_copy_row(digester, device, mib, rounds) for mib in (64, 1024)]
-    return [*copies, _model_row(digester, device, rounds)]
+    return [*copies, _model_row(digester, device, rounds), *_training_rows(device, rounds)]
+
+
+def _training_rows(device: torch.device, rounds: int) -> list[Row]:
+    """A training step of a model like GPT-2 small, recorded, over the plain step."""
+    step = gpt(width=864, layers=12, heads=12, batch=16, length=512, device=device)
+    levels = (None, Level.STEP, Level.LAYER)
+    plain: list[float] = []
+    recorded: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for level, seconds in zip(levels, (plain, *recorded), strict=True):
+            with contextlib.nullcontext() if level is None else recording_at(level)():
+                # What is done once (first values of the weights, kernels, names) is not part of a step.
+                step()
+                step()
+                torch.cuda.synchronize(device)
+                ((took,),) = interleaved([lambda: _steps(step, device)], 1)
+            seconds.append(took)
+    bars = (Bar(1.03), Bar(1.10))
+    return [
+        row_of(PART, f"training of a GPT with 115 M parameters: {level}", ratios(seconds, plain), bar)
+        for level, seconds, bar in zip(levels[1:], recorded, bars, strict=True)
+    ]
+
+
+def _steps(step: Callable[[], None], device: torch.device) -> None:
+    for _ in range(STEPS):
+        step()
+    torch.cuda.synchronize(device)
 
 
 def _copy_row(digester: DeviceDigester, device: torch.device, mib: int, rounds: int) -> Row:

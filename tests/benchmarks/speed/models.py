@@ -27,9 +27,14 @@ def residual_network() -> Step:
 
 def transformer() -> Step:
     """A GPT-2 of 6 layers, width 384, 14 M parameters, AdamW, 4 sequences of 128 tokens."""
-    model = _GPT()
-    tokens = torch.randint(_GPT.vocabulary, (4, 129))
+    return gpt(width=384, layers=6, heads=6, batch=4, length=128, device=torch.device("cpu"))
+
+
+def gpt(*, width: int, layers: int, heads: int, batch: int, length: int, device: torch.device) -> Step:
+    """A model like GPT-2 on a device, AdamW, a batch of sequences of `length` tokens."""
+    model = _GPT(width, layers, heads, max(length, 256)).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    tokens = torch.randint(_GPT.vocabulary, (batch, length + 1), device=device)
     return _training(model, optimizer, tokens[:, :-1], tokens[:, 1:])
 
 
@@ -97,15 +102,15 @@ class _Block(nn.Module):
 
 
 class _GPT(nn.Module):
-    vocabulary, width, layers, longest = 8192, 384, 6, 256
+    vocabulary = 8192
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, layers: int, heads: int, longest: int) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(self.vocabulary, self.width)
-        self.positions = nn.Embedding(self.longest, self.width)
-        self.blocks = nn.Sequential(*(_Block(self.width, 6) for _ in range(self.layers)))
-        self.norm = nn.LayerNorm(self.width)
-        self.head = nn.Linear(self.width, self.vocabulary, bias=False)
+        self.tokens = nn.Embedding(self.vocabulary, width)
+        self.positions = nn.Embedding(longest, width)
+        self.blocks = nn.Sequential(*(_Block(width, heads) for _ in range(layers)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, self.vocabulary, bias=False)
         self.head.weight = self.tokens.weight
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:

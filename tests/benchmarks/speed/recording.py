@@ -104,12 +104,14 @@ def _block(recorder: Recorder, step: Callable[[], None], count: int) -> float:
 
 
 def _recorders() -> dict[str, Recorder]:
-    levels = {level.value: _ours(level) for level in Level}
+    levels = {level.value: recording_at(level) for level in Level}
     debug = {name: _debug_mode(*options) for name, options in DEBUG_MODES.items()}
     return {"plain": contextlib.nullcontext, **levels, "do-nothing mode": DoNothing, **debug}
 
 
-def _ours(level: Level) -> Recorder:
+def recording_at(level: Level) -> Recorder:
+    """Record at a level; a recording that is not whole is an error."""
+
     @contextlib.contextmanager
     def recorded() -> Iterator[None]:
         with tempfile.TemporaryDirectory() as folder:
