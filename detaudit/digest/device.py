@@ -12,9 +12,8 @@ import os
 
 import numpy as np
 import torch
-from xxhash import xxh3_128_digest
 
-from detaudit.digest.algorithm import LEAF_BYTES
+from detaudit.digest.algorithm import digest_bytes
 from detaudit.digest.digester import CapturingError, DeviceDigest, DeviceDigester, stream_of
 
 __all__ = ["CapturingError", "DeviceDigest", "DeviceDigester", "digester_for", "why_not"]
@@ -100,16 +99,9 @@ def _failed_check(device: torch.device) -> str | None:
     except Exception as error:  # noqa: BLE001 - compilers fail in many ways, and the host can always digest
         first_line = str(error).strip().partition("\n")[0]
         return f"the kernels do not run ({type(error).__name__}: {first_line}): values are copied to the host"
-    if made != [_on_host(values.tobytes(), seed) for values, seed in known]:
+    if made != [digest_bytes(values.tobytes(), seed) for values, seed in known]:
         return "the kernels compute other digests than the host: values are copied to the host"
     return None
-
-
-def _on_host(data: bytes, seed: int) -> bytes:
-    if len(data) <= LEAF_BYTES:
-        return xxh3_128_digest(data, seed)
-    starts = range(0, len(data), LEAF_BYTES)
-    return xxh3_128_digest(b"".join(xxh3_128_digest(data[at : at + LEAF_BYTES]) for at in starts), seed)
 
 
 def _numbered(device: torch.device) -> torch.device:

@@ -73,7 +73,7 @@ class Backward:
         for position, gradient in enumerate(gradients if isinstance(gradients, tuple) else ()):
             if isinstance(gradient, torch.Tensor):
                 key = recorder.key(Phase.BACKWARD, Kind.GRAD, "", None, f"autograd.grad[{position}]")
-                digest = recorder.digests.tensor(gradient)
+                digest = recorder.digests.value(gradient)
                 recorder.add(stream, key, digest, site=recorder.sites.here())
         if not stream.backward_depth and not stream.calls:
             stream.backwards_since_step += 1

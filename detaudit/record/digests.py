@@ -22,17 +22,6 @@ class Digests:
         self._recorder = recorder
         self._sketching = recorder.session.sketches
 
-    def tensor(self, tensor: torch.Tensor) -> Digest | None:
-        """Digest one tensor."""
-        try:
-            made = deferred_digest(tensor)
-        except UndigestableError as error:
-            self._note(error)
-            return None
-        if self._sketching:
-            self._recorder.sketch(made, tensor)
-        return made
-
     def values(self, values: Sequence[object]) -> list[Digest | None]:
         """Digest many values at once: tensors, as a rule."""
         tensors = [value for value in values if isinstance(value, torch.Tensor)]
@@ -47,8 +36,6 @@ class Digests:
 
     def value(self, value: object) -> Digest | None:
         """Digest whatever a program passes around."""
-        if isinstance(value, torch.Tensor):
-            return self.tensor(value)
         try:
             made = deferred_value_digest(value, deferred_digest)
         except UndigestableError as error:

@@ -38,7 +38,7 @@ class _Hook:
             with DisableTorchFunction():
                 stream = recorder.stream()
                 stream.gradients_seen += 1
-                recorder.add(stream, self._key, recorder.digests.tensor(gradient), site=self._site)
+                recorder.add(stream, self._key, recorder.digests.value(gradient), site=self._site)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             recorder.fail(error)
         recorder.seconds += time.perf_counter() - start

@@ -124,13 +124,13 @@ class Weights:
             raise KeyError("a parameter without a name")
         recorder = self._recorder
         key = recorder.key(phase, Kind.WEIGHT, name.root, name.module, name.name)
-        digest = recorder.digests.tensor(parameter)
+        digest = recorder.digests.value(parameter)
         recorder.add(stream, key, digest, site=name.site if site is None else site)
 
     def _buffer(self, stream: StreamState, phase: Phase, name: TensorName, buffer: torch.Tensor) -> None:
         recorder = self._recorder
         key = recorder.key(phase, Kind.BUFFER, name.root, name.module, name.name)
-        recorder.add(stream, key, recorder.digests.tensor(buffer), site=name.site)
+        recorder.add(stream, key, recorder.digests.value(buffer), site=name.site)
 
 
 def _has_buffers(root: nn.Module) -> bool:
