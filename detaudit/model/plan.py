@@ -86,6 +86,25 @@ class Capture:
     """How many calls of that operator the step has before it, in the main thread."""
 
 
+class Part(StrEnum):
+    """What a run does with values or random numbers that two runs are to have in common."""
+
+    KEEPS = "keeps"
+    """Leaves its own in the folder."""
+    TAKES = "takes"
+    """Takes those that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A folder through which two runs have something in common."""
+
+    folder: Path
+    part: Part
+    step: int = 0
+    """The step whose values are exchanged; random numbers are exchanged in all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunPlan:
     """How to run a target."""
@@ -115,6 +134,12 @@ class RunPlan:
     """Whether sketches of the values are recorded beside their digests."""
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables that are set for the run, with their values."""
+    axes: tuple[tuple[str, str], ...] = ()
+    """What `--vary` sets for the run: names of axes, as in `detaudit.model.axes`, with one value each."""
+    values: Exchange | None = None
+    """The values of one step that the run keeps, or holds its own against."""
+    draws: Exchange | None = None
+    """The random numbers that the run keeps, or takes in the place of its own."""
     on_request: bool = False
     """Whether recording waits until the program itself asks for it (the pytest plugin does, test by test)."""
     import_from: Path | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detaudit.model.plan import Capture, Intervention
+    from detaudit.model.plan import Capture, Exchange, Intervention
     from detaudit.model.trace import Level
     from detaudit.trace.writer import TraceWriter
 
@@ -42,6 +42,10 @@ class Session:
     capture: Capture | None = None
     sketches: bool = False
     """Whether sketches of the values are recorded beside their digests."""
+    axes: tuple[tuple[str, str], ...] = ()
+    """What is set within the process before the program uses torch."""
+    values: Exchange | None = None
+    draws: Exchange | None = None
     on_request: bool = False
     """Whether recording waits until the program itself asks for it."""
     forks: int = 0
@@ -89,11 +93,16 @@ class Session:
 
 def load_session(path: str, *, is_main: bool) -> Session:
     """Read the session file for a process that is the audited program itself, or one that it started."""
-    from detaudit.model.plan import Capture, Intervention
+    from detaudit.model.plan import Capture, Exchange, Intervention, Part
     from detaudit.model.trace import Level
 
     def _intervention(values: dict[str, Any]) -> Intervention:
         return Intervention(values["source"], tuple(values["sites"]), values["amount"])
+
+    def _exchange(values: dict[str, Any] | None) -> Exchange | None:
+        if values is None:
+            return None
+        return Exchange(Path(values["folder"]), Part(values["part"]), values["step"])
 
     with open(path, encoding="utf-8") as file:
         values = json.load(file)
@@ -111,5 +120,8 @@ def load_session(path: str, *, is_main: bool) -> Session:
         varied=tuple(_intervention(one) for one in values["varied"]),
         capture=None if capture is None else Capture(**capture),
         sketches=values["sketches"],
+        axes=tuple((axis, value) for axis, value in values["axes"]),
+        values=_exchange(values["values"]),
+        draws=_exchange(values["draws"]),
         on_request=values["on_request"],
     )

@@ -28,5 +28,6 @@ def command_for(plan: RunPlan) -> list[str]:
         "seed": plan.seed,
         "steps": plan.steps,
         "call": plan.call,
+        "axes": dict(plan.axes),
     }
     return [sys.executable, str(_DRIVER), json.dumps(how), *target.args]

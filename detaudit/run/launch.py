@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from detaudit.errors import RunError, TraceError
-from detaudit.model.plan import SEEDED, RunOutcome, RunPlan, TargetKind
+from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
 from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
 from detaudit.run.command import command_for
 from detaudit.sources import surroundings
@@ -200,6 +200,9 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "held": [asdict(one) for one in plan.held],
         "varied": [asdict(one) for one in plan.varied],
         "sketches": plan.sketches,
+        "axes": plan.axes,
+        "values": _exchange(plan.values),
+        "draws": _exchange(plan.draws),
         "on_request": plan.on_request,
         "capture": None if plan.capture is None else asdict(plan.capture),
     }
@@ -211,6 +214,12 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         ) from error
 
 
+def _exchange(exchange: Exchange | None) -> dict[str, object] | None:
+    if exchange is None:
+        return None
+    return {"folder": str(exchange.folder.resolve()), "part": exchange.part.value, "step": exchange.step}
+
+
 def conditions(plan: RunPlan) -> dict[str, object]:
     """All that is set from outside for a run."""
     return {
@@ -220,6 +229,7 @@ def conditions(plan: RunPlan) -> dict[str, object]:
         "hash_seed": _variables(plan).get("PYTHONHASHSEED", "random"),
         "working_directory": str(plan.folder or Path.cwd()),
         **{f"env:{name}": value for name, value in plan.variables},
+        **dict(plan.axes),
     }
 
 

@@ -1,0 +1,104 @@
+"""The nouns of an answer to `--vary`: how far two runs are apart, and where that is made.
+
+Pure data. Part of the JSON contract, under the key `varied`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How far two values of the same shape are apart."""
+
+    relative: float
+    """Euclidean norm of the difference over the larger norm; NaN where one of them is not finite."""
+    ulp: float
+    """Largest distance of two elements, in units in the last place of the coarser of the two dtypes, at the
+    size of the larger of them (Goldberg, 1991)."""
+    elements: int
+    """How many elements differ."""
+    of: int
+    """How many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNumbers:
+    """One tensor that one module makes, on both sides."""
+
+    step: int
+    phase: str
+    """`forward`, `backward` or `optimizer`."""
+    root: str
+    module: str
+    """Path below the root; empty: the root itself."""
+    kind: str
+    """Class of the module: `LayerNorm`."""
+    value: str
+    """`output`, `gradient of input`, `gradient of weight`, `weight`, ..."""
+    propagated: Apart | None
+    """As the two runs have it; None where only one of them has it."""
+    isolated: Apart | None
+    """Where both sides are fed what the first one's module was fed; None where that could not be done."""
+    first_error: float | None
+    """Relative error of the first side, fed so, against the same module in float64 on the CPU."""
+    second_error: float | None
+    allowed: float | None
+    """What that may be, by the side's dtype and by how strongly the module answers to rounded inputs."""
+    flagged: bool = False
+    """True if the error is out of proportion and made here: no module inside of it is flagged."""
+    why: str = ""
+    """What is wrong with it, if flagged; else why it could not be isolated, if so."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorNumbers:
+    """One operator that gives other bits for the same inputs, all its calls in one module together."""
+
+    step: int
+    phase: str
+    root: str
+    module: str | None
+    operator: str
+    """As in a trace: `aten.addmm`."""
+    file: str | None
+    line: int | None
+    calls: int
+    """How many calls there were."""
+    changed: int
+    """How many of them gave other bits."""
+    apart: Apart | None
+    """Of the call that is furthest apart, by ULP; None where it failed on one side."""
+    why: str = ""
+    """What kept it from being compared (no implementation on one side), if anything did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How far two runs are apart in one step."""
+
+    step: int
+    weights: float | None
+    """Relative difference of all weights together, estimated from sketches; None where there are none."""
+    loss: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """One run under other conditions, held against the first."""
+
+    axes: tuple[str, ...]
+    """Those whose values differ."""
+    first: str
+    """The conditions of the first run: `threads=1`."""
+    second: str
+    promise: str
+    """`bits`, `rounding` or `precision`: the weakest of the axes'."""
+    equal: bool
+    """True if every number is the same bit for bit."""
+    layers: tuple[LayerNumbers, ...] = ()
+    operators: tuple[OperatorNumbers, ...] = ()
+    growth: tuple[Growth, ...] = ()
+    named: tuple[str, ...] = ()
+    """Settings that explain a difference: TF32, a fused kernel on one side, autocast, ..."""
