@@ -45,7 +45,12 @@ def resolve(
         **{name: checked(BY_NAME[name], value, f"--{name}") for name, value in typed.items()},
     }
     folders = {name: Path(str(merged[name])) for name in PATHS if name in merged}
-    return Settings(**{**merged, **folders})  # type: ignore[arg-type]
+    lists = {
+        one.name: tuple(str(merged[one.name]).splitlines())
+        for one in OPTIONS
+        if one.repeated and one.name in merged
+    }
+    return Settings(**{**merged, **folders, **lists})  # type: ignore[arg-type]
 
 
 def from_file(folder: Path) -> dict[str, Value]:
@@ -85,6 +90,8 @@ def checked(option: Option, value: object, source: str) -> Value:
     """Return the value if it is one the option can have. Raises UsageError otherwise."""
     if option.several:
         return _names(option, value, source)
+    if option.repeated:
+        return _texts(option, value, source)
     if option.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     # To Python a bool is a whole number as well.
@@ -102,6 +109,16 @@ def checked(option: Option, value: object, source: str) -> Value:
     if not in_range or value == float("inf"):
         raise _wrong(option, value, source)
     return value
+
+
+def _texts(option: Option, value: object, source: str) -> str:
+    """Check what may be given several times, a list or lines; as lines. Raises UsageError otherwise."""
+    texts = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not texts:
+        raise _wrong(option, value, source)
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        raise _wrong(option, value, source)
+    return "\n".join(text.strip() for text in texts)
 
 
 def _names(option: Option, value: object, source: str) -> str:
@@ -157,6 +174,8 @@ def _wrong(option: Option, value: object, source: str) -> UsageError:
 def _expected(option: Option) -> str:
     if option.several:
         return "all, or any of " + ", ".join(option.several)
+    if option.repeated:
+        return option.metavar
     if option.choices:
         return "one of " + ", ".join(option.choices)
     if option.type is str:

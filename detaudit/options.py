@@ -43,6 +43,8 @@ class Settings:
     """Where a patched copy of the target goes."""
     perturb: str | None = None
     """What is changed, one thing at a time, where the runs agree: names, or `all`."""
+    vary: tuple[str, ...] = ()
+    """Axes with their values, `threads=1,2`, along which the target is run."""
     keep: Path | None = None
     json: str | None = None
     """Where the JSON result goes; `-` is standard output, as for the other reports."""
@@ -82,6 +84,8 @@ class Option:
     choices: tuple[str, ...] = ()
     several: tuple[str, ...] = ()
     """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
+    repeated: bool = False
+    """True if it may be given several times: one per line where it is one text, a list in files."""
     is_path: bool = False
     """True if it names a file or folder; one in a configuration file is relative to that file."""
 
@@ -135,6 +139,14 @@ OPTIONS = (
         "where the runs agree, change what should not matter, one thing at a time, and run again: all (which "
         f"--perturb by itself means), or any of {', '.join(PERTURBATIONS)}",
         several=PERTURBATIONS,
+    ),
+    Option(
+        "vary",
+        str,
+        "AXIS=A,B",
+        "run with each of these values and compare: threads=1,2, workers=0,2, hash-seed=0,1, device=cpu,cuda "
+        'dtype=float32,bfloat16, batch=1,8, env:NAME=A,B, args="","--fast", ...; may be given several times',
+        repeated=True,
     ),
     Option("keep", str, "FOLDER", "keep the traces and the output of the runs there", is_path=True),
     Option("json", str, "FILE", "write the result as JSON there; - is standard output", is_path=True),

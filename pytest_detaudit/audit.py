@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, chdir, contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detaudit.model.plan import Target, TargetKind
+from detaudit.errors import TargetError
+from detaudit.model.plan import Target, TargetKind, TargetRef
 from detaudit.run.progress import Silence
 from detaudit.run.workspace import workspace
 from pytest_detaudit.order import Order, command_for, id_of
@@ -42,12 +44,27 @@ def name_of(item: pytest.Item, order: Order) -> str:
 def audit_test(item: pytest.Item, order: Order, settings: Settings, vary: Vary | None) -> AuditResult:
     """Run a test, or a call in it, in fresh processes, and hold the runs against each other."""
     from detaudit.diagnose.audit import audit_target
-    from detaudit.diagnose.vary import audit_varied
+    from detaudit.vary.audit import audit_varied
 
     with as_target(item, order) as target, in_folder_of(item.config):
         if vary is not None:
             return audit_varied(target, settings, vary, Silence())
         return audit_target(target, settings, Silence())
+
+
+def audit_model_file(
+    item: pytest.Item, path: str | PathLike[str], settings: Settings, vary: Vary
+) -> AuditResult:
+    """Run a model file under other conditions; `path` is relative to the folder of the test's file."""
+    from detaudit.target.find import find_target
+    from detaudit.vary.audit import audit_varied
+
+    found = find_target(TargetRef(str(Path(item.path).parent / path)))
+    if found.kind is not TargetKind.MODEL_FILE:
+        hint = "give the path of a file with make_model and make_batches, or a function that trains"
+        raise TargetError("model-file-incomplete", f"{path} is no model file", hint)
+    with in_folder_of(item.config):
+        return audit_varied(found, settings, vary, Silence())
 
 
 def in_folder_of(config: pytest.Config) -> AbstractContextManager[None]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
 import pytest
 
 from detaudit import __version__
-from detaudit.diagnose.axes import check_axes
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.codec import result_from_json, result_to_json
 from detaudit.model.result import AuditResult
 from detaudit.options import Settings, Value
+from detaudit.vary.asked import check_axes
 from pytest_detaudit.answer import Answer, in_brief, in_lines, not_audited, verified
-from pytest_detaudit.audit import Vary, audit_test, name_of
+from pytest_detaudit.audit import Vary, audit_model_file, audit_test, name_of
 from pytest_detaudit.collected import collected
 from pytest_detaudit.order import Order, id_of
 from pytest_detaudit.ordered import OrderedTests
@@ -97,24 +98,39 @@ class Detaudit:
 
     def assert_same(
         self,
-        function: Function,
+        function: Function | str | os.PathLike[str],
         *args: object,
         vary: Vary,
         seed: int | None = None,
         level: str | None = None,
+        tolerance: float | None = None,
         **kwargs: object,
     ) -> None:
-        """Fail unless the call gives the same bits under all conditions: `vary={"threads": [1, 2]}`.
+        """Fail unless the call gives the same under all conditions: `vary={"threads": [1, 2]}`.
 
-        The axes are those of `detaudit.diagnose.vary`; the values of several are combined.
+        Args:
+            function: trains; called with `args` and `kwargs`. For axes that need a model (`dtype`, `batch`,
+                `layout`, and `device` without code of its own for it), the path of a model file instead,
+                relative to the folder of the test's file.
+            vary: axes and at least two values of each, as `--vary` takes them; those of several are combined.
+            seed: as for calling `detaudit` itself, as is `level`.
+            tolerance: relative difference of all weights together up to which other bits are the same
+                numbers, along axes that may round otherwise (default: none; bits must agree).
+
+        Along `device` and `dtype`, where bits cannot agree, it fails for a layer that is out of proportion.
         """
         __tracebackhide__ = True
-        settings = self._settings({"seed": seed, "level": level}, vary)
-        result = self._next_call(
-            lambda: function(*args, **kwargs),
-            lambda order: audit_test(self._item, order, settings, vary),
-            settings,
-        )
+        settings = self._settings({"seed": seed, "level": level, "tolerance": tolerance}, vary)
+        if callable(function):
+            result = self._next_call(
+                lambda: function(*args, **kwargs),
+                lambda order: audit_test(self._item, order, settings, vary),
+                settings,
+            )
+        else:
+            result = self._next_call(
+                lambda: None, lambda _order: audit_model_file(self._item, function, settings, vary), settings
+            )
         _pass_if_reproducible(result)
 
     def assert_matches_lock(

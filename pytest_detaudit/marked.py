@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from detaudit.diagnose.axes import check_axes
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.result import AuditResult, Verdict
+from detaudit.vary.asked import check_axes
 from pytest_detaudit.answer import Answer, Unverified, in_brief, in_lines, verified
 from pytest_detaudit.audit import audit_test
 from pytest_detaudit.collected import collected
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_detaudit.audit import Vary
 
 MARK = "reproducible"
-KEYS = ("runs", "seed", "level", "vary", "expect")
+KEYS = ("runs", "seed", "level", "vary", "tolerance", "expect")
 
 
 @dataclass(frozen=True, slots=True)

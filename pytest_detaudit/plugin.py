@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pytest_detaudit.fixture import Detaudit
 
 MARKER = (
-    "reproducible(runs=2, seed=0, level='layer', vary=None, expect='reproducible'): run the test again in "
-    "fresh processes and hold the runs against each other (detaudit)"
+    "reproducible(runs=2, seed=0, level='layer', vary=None, tolerance=None, expect='reproducible'): run the "
+    "test again in fresh processes and hold the runs against each other (detaudit)"
 )
 
 

@@ -31,6 +31,7 @@ SETTINGS = (
     "perturb",
     "repro",
     "fix",
+    "vary",
     "keep",
     "lock",
     "tolerance",
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _one_reference(arguments, resolve(vars(arguments)))
     check_reports(settings)
     _check_folders(settings)
+    _check_axes(settings)
     if settings.lock is not None and arguments.target is arguments.module is None:
         return _whole_lock(arguments, settings)
     target = target_of(arguments)
@@ -93,9 +95,26 @@ def _audit(target: TargetRef, settings: Settings, progress: Progress) -> AuditRe
         from detaudit.reference.commit import audit_against_commit
 
         return audit_against_commit(target, settings, progress)
+    if settings.vary:
+        from detaudit.vary.audit import audit_vary
+
+        return audit_vary(target, settings, progress)
     from detaudit.diagnose.audit import audit
 
     return audit(target, settings, progress)
+
+
+def _check_axes(settings: Settings) -> None:
+    """Raise for axes that cannot be, at once, and for what cannot be asked for together with them."""
+    if not settings.vary:
+        return
+    from detaudit.vary.asked import asked_in
+
+    asked_in(settings.vary)
+    for name in ("lock", "against", "perturb", "repro", "fix"):
+        if getattr(settings, name) is not None:
+            hint = f"ask for one, then for the other: leave out --{name}, or --vary"
+            raise UsageError("usage", f"--vary and --{name} are two questions", hint)
 
 
 def _check_folders(settings: Settings) -> None:

@@ -34,6 +34,22 @@ class Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+class Again(argparse.Action):
+    """Gather the values of an option that may be given several times, one per line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Take one more."""
+        del parser, option_string
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, str(values) if before is None else f"{before}\n{values}")
+
+
 class Switch(Once):
     """Store true for `--name` and false for `--no-name`, and refuse a second one."""
 
@@ -77,7 +93,8 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
         return parse(option, text, flag)
 
     metavar = "{" + ",".join(option.choices) + "}" if option.choices else option.metavar
-    parser.add_argument(flag, type=read, action=Once, metavar=metavar, help=option.help, **by_itself)
+    action = Again if option.repeated else Once
+    parser.add_argument(flag, type=read, action=action, metavar=metavar, help=option.help, **by_itself)
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

@@ -82,9 +82,13 @@ def check(
 
 
 def audit_target(
-    target: Target, settings: Settings, progress: Progress, call: str | None = None
+    target: Target,
+    settings: Settings,
+    progress: Progress,
+    call: str | None = None,
+    axes: tuple[tuple[str, str], ...] = (),
 ) -> AuditResult:
-    """Audit a target that was found already; see `audit`."""
+    """Audit a target that was found already, under the conditions of `axes`; see `audit`."""
     if settings.fix is not None:
         refuse_occupied(target, settings.fix)
     level = Level.LAYER if settings.level == "auto" else Level(settings.level)
@@ -97,6 +101,7 @@ def audit_target(
         settings.timeout,
         settings.jobs,
         call=call,
+        axes=axes,
     )
     with workspace(settings.keep) as folder, ExitStack() as stack:
         case = Case(plan, folder, progress)

@@ -39,11 +39,15 @@ class Case:
         varied: tuple[Intervention, ...] = (),
         ledger: bool = False,
         capture: Capture | None = None,
+        later: bool = False,
     ) -> list[RunOutcome]:
-        """Run the target again under other conditions, in a folder of that name; not beyond the window."""
+        """Run the target again under other conditions, in a folder of that name; not beyond the window.
+
+        `later`: where the plan has other conditions for the runs behind the first, all runs are such.
+        """
         steps = self.plan.steps if window is None else window[1]
         plan = replace(
-            self.plan,
+            self.plan.of_later_runs() if later else self.plan,
             runs=runs,
             level=level,
             window=window,

@@ -84,7 +84,9 @@ def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceRea
     """How many pairs of all runs so far differ in the place where the first two part."""
     first = comparison.first
     rate = closer.finding.rate
-    if first is None or first.kind is not DivergenceKind.VALUE:
+    # Where the runs have other conditions, only pairs across them say anything.
+    across = closer.finding.origin.run != ("1", "2")
+    if across or first is None or first.kind is not DivergenceKind.VALUE:
         return rate["differs"], rate["pairs"]
     values = [value_of(reader, first) for reader in readers.values()]
     values += closer.values

@@ -62,20 +62,26 @@ class Laboratory:
             outcomes = self._run(held, folder, 2)
             trial = self._judge(stack, held, outcomes)
             if trial.settled and pairs > 1:
-                more = self._run(held, f"{folder}-more", pairs - 1)
+                more = self._run(held, f"{folder}-more", pairs - 1, later=True)
                 trial = self._judge(stack, held, [outcomes[0], *more], before=1)
         self.trials.append(trial)
         return trial
 
-    def _run(self, held: tuple[Intervention, ...], folder: str, runs: int) -> list[RunOutcome]:
+    def _run(
+        self, held: tuple[Intervention, ...], folder: str, runs: int, *, later: bool = False
+    ) -> list[RunOutcome]:
         if leftovers.NAME not in {one.source for one in held} or not self.leftovers:
-            return self.case.run_again(folder, runs=runs, level=Level.LAYER, held=held, ledger=True)
+            return self.case.run_again(
+                folder, runs=runs, level=Level.LAYER, held=held, ledger=True, later=later
+            )
         outcomes = []
         with same_files(self.leftovers, self.case.started, self.case.folder / f"{folder}-files") as files:
             for number in range(runs):
                 files.reset()
                 name = f"{folder}-{number}"
-                outcomes += self.case.run_again(name, runs=1, level=Level.LAYER, held=held, ledger=True)
+                outcomes += self.case.run_again(
+                    name, runs=1, level=Level.LAYER, held=held, ledger=True, later=later or number > 0
+                )
         return outcomes
 
     def _judge(

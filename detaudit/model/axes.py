@@ -5,7 +5,7 @@ Pure data. No torch, no input or output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -105,9 +105,35 @@ AXES: Mapping[str, Axis] = {
 """All axes that have a name."""
 
 
+ARITHMETIC_VARIABLES = frozenset(
+    {
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "ATEN_CPU_CAPABILITY",
+        "MKL_CBWR",
+        "MKL_ENABLE_INSTRUCTIONS",
+        "ONEDNN_MAX_CPU_ISA",
+        "DNNL_MAX_CPU_ISA",
+        "CUBLAS_WORKSPACE_CONFIG",
+        "NVIDIA_TF32_OVERRIDE",
+        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+        "TORCH_COMPILE_DISABLE",
+    }
+)
+"""Environment variables by which torch and its libraries choose their arithmetic."""
+
+
 def axis_named(name: str) -> Axis:
     """The axis of that name, which must be known; `env:NAME` is one for any environment variable."""
-    if name.startswith(ENVIRONMENT):
-        variable = name.removeprefix(ENVIRONMENT)
-        return Axis(name, Promise.BITS, f"the environment variable {variable}", ".*", "text")
-    return AXES[name]
+    if not name.startswith(ENVIRONMENT):
+        return AXES[name]
+    variable = name.removeprefix(ENVIRONMENT)
+    promise = Promise.ROUNDING if variable in ARITHMETIC_VARIABLES else Promise.BITS
+    return Axis(name, promise, f"the environment variable {variable}", ".*", "text")
+
+
+def weakest(names: Iterable[str]) -> Promise:
+    """What may be expected where several axes differ at once."""
+    promises = {axis_named(name).promise for name in names}
+    return next(one for one in reversed(Promise) if one in promises)

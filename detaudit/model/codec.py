@@ -21,11 +21,11 @@ SCHEMA = "detaudit.result"
 VERSION = 1
 KEYS = (
     "verdict", "reason", "target", "runs", "compared", "findings", "unexplained", "extra_runs", "perturbed",
-    "references", "notices",
+    "references", "varied", "notices",
 )  # fmt: skip
 """The keys of the contract behind `schema` and `detaudit`, in the order in which they are written."""
 
-ADDED = frozenset({"extra_runs", "perturbed", "references"})
+ADDED = frozenset({"extra_runs", "perturbed", "references", "varied"})
 """Keys that an older result may lack."""
 
 WRITE_AGAIN = "write it again with `detaudit check TARGET --json FILE`"

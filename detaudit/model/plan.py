@@ -5,7 +5,7 @@ Pure data. No torch, no input or output.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -136,6 +136,8 @@ class RunPlan:
     """Environment variables that are set for the run, with their values."""
     axes: tuple[tuple[str, str], ...] = ()
     """What `--vary` sets for the run: names of axes, as in `detaudit.model.axes`, with one value each."""
+    then_axes: tuple[tuple[str, str], ...] | None = None
+    """What it sets for all runs but the first; None: the same."""
     values: Exchange | None = None
     """The values of one step that the run keeps, or holds its own against."""
     draws: Exchange | None = None
@@ -150,6 +152,16 @@ class RunPlan:
     """Folders that come before what is installed: another commit's code in the place of the work tree's."""
     call: str | None = None
     """File with the arguments of a callable (written by `detaudit.check`); None: it takes none."""
+
+    def of_run(self, run: str) -> RunPlan:
+        """The plan of one run: all of them have the same conditions, if not `then_axes`."""
+        if self.then_axes is None or run == "1":
+            return self
+        return self.of_later_runs()
+
+    def of_later_runs(self) -> RunPlan:
+        """The same plan, every run of which has the conditions of those behind the first."""
+        return replace(self, axes=self.axes if self.then_axes is None else self.then_axes, then_axes=None)
 
 
 @dataclass(frozen=True, slots=True)

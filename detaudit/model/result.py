@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from detaudit.model.trace import Event, Level, Site
+from detaudit.model.variation import Variation
 
 
 class Verdict(StrEnum):
@@ -250,6 +251,8 @@ class AuditResult:
     """The changes that `--perturb` made, in their order."""
     references: tuple[ReferenceComparison, ...] = field(default=())
     """What the run was held against: a lock, another commit."""
+    varied: tuple[Variation, ...] = field(default=())
+    """What `--vary` showed: each run under other conditions, held against the first."""
     notices: tuple[Notice, ...] = field(default=())
 
     @property

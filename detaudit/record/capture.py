@@ -6,16 +6,14 @@ What is saved is plain data: `torch.load(..., weights_only=True)` reads it, also
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from detaudit.digest.tensor import is_fake
 from detaudit.model.plan import Capture
 from detaudit.model.trace import StreamRole
+from detaudit.record.plain import Spans, encode, is_strided, resolved, storage_key, tensors_in
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 
@@ -24,12 +22,6 @@ CAPTURED = "operator.pt"
 
 MOST_BYTES = 2 * 1024**3
 """Arguments that take more memory than this are not saved."""
-
-_ALIGNMENT = 16
-"""A multiple of every element's size."""
-
-_PLAIN = (bool, int, float, complex, str, type(None))
-_NAMED = (torch.dtype, torch.layout, torch.memory_format)
 
 
 def capture_for(recorder: Recorder) -> CallCapture | None:
@@ -82,7 +74,7 @@ def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: A
 
 
 def _call(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> dict[str, object]:  # noqa: ANN401 - a call of any operator
-    tensors = list(_tensors([args, kwargs]))
+    tensors = list(tensors_in([args, kwargs]))
     copies = _Copies(tensors)
     devices = sorted({str(tensor.device) for tensor in tensors if tensor.is_cuda})
     return {
@@ -114,78 +106,26 @@ def _generators(devices: list[str]) -> dict[str, torch.Tensor]:
     return states | {device: torch.cuda.get_rng_state(device) for device in devices}
 
 
-def _tensors(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, list | tuple | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
-
-
 class _Copies:
     """Copies of tensors: with their strides, and sharing memory where the tensors share it."""
 
     def __init__(self, tensors: list[torch.Tensor]) -> None:
-        self._spans: dict[int, tuple[int, int]] = {}
-        """First byte and the one behind the last that is used of each storage."""
+        self._spans = Spans(tensors)
         self._copied: dict[int, torch.Tensor] = {}
-        for tensor in tensors:
-            if not _has_memory(tensor):
-                raise TypeError(f"{type(tensor).__name__} has no memory of its own")
-            if _is_strided(tensor):
-                key, (start, end) = tensor.untyped_storage()._cdata, _span(tensor)
-                low, high = self._spans.get(key, (start, end))
-                self._spans[key] = min(low, start), max(high, end)
-        size = sum(high - low for low, high in self._spans.values())
-        if size > MOST_BYTES:
-            raise ValueError(f"they take {size / 1024**3:.1f} GiB")
+        if self._spans.size > MOST_BYTES:
+            raise ValueError(f"they take {self._spans.size / 1024**3:.1f} GiB")
 
     def encode(self, value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
         """Turn an argument into plain data and copies of tensors."""
-        if isinstance(value, torch.Tensor):
-            return self._copy(value) if _is_strided(value) else value.clone()
-        if isinstance(value, list | tuple):
-            return [self.encode(item) for item in value]
-        if isinstance(value, _NAMED):
-            return {"torch": str(value).removeprefix("torch.")}
-        if isinstance(value, torch.device):
-            return {"device": str(value)}
-        if isinstance(value, torch.Generator):
-            return {"generator": value.get_state(), "on": str(value.device)}
-        if type(value) in _PLAIN:
-            return value
-        raise TypeError(f"{type(value).__name__} cannot be saved")
+        return encode(value, self._copy)
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        low, high = self._spans[storage._cdata]
-        if storage._cdata not in self._copied:
-            empty = torch.empty(0, dtype=torch.uint8, device=tensor.device)
-            self._copied[storage._cdata] = empty.set_(storage, low, (high - low,), (1,)).clone()
-        offset = tensor.storage_offset() - low // tensor.itemsize
-        copied = self._copied[storage._cdata].untyped_storage()
+        if not is_strided(tensor):
+            return tensor.clone()
+        key = storage_key(tensor)
+        if key not in self._copied:
+            self._copied[key] = self._spans.memory(tensor).clone()
+        copied = self._copied[key].untyped_storage()
         empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-        copy = empty.set_(copied, offset, tensor.shape, tensor.stride())
-        # A lazily conjugated tensor has the values of another one in its memory.
-        copy = copy.conj() if tensor.is_conj() else copy
-        copy = torch._neg_view(copy) if tensor.is_neg() else copy
-        return copy.resolve_conj().resolve_neg()
-
-
-def _has_memory(tensor: torch.Tensor) -> bool:
-    if is_fake(tensor) or is_traceable_wrapper_subclass(tensor) or tensor.is_meta or tensor.is_nested:
-        return False
-    # Some tensors of zeros are only said to be there.
-    return not _is_strided(tensor) or bool(tensor.data_ptr()) or not tensor.numel()
-
-
-def _is_strided(tensor: torch.Tensor) -> bool:
-    return tensor.layout is torch.strided and not tensor.is_quantized
-
-
-def _span(tensor: torch.Tensor) -> tuple[int, int]:
-    """The bytes of its storage that a tensor uses, from an address that every element type may begin at."""
-    start = int(tensor.storage_offset()) * tensor.itemsize
-    reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    length = int(reach + 1) * tensor.itemsize if tensor.numel() else 0
-    return start // _ALIGNMENT * _ALIGNMENT, start + length
+        copy = empty.set_(copied, self._spans.offset(tensor), tensor.shape, tensor.stride())
+        return resolved(copy, tensor)

@@ -42,6 +42,9 @@ def environment() -> dict[str, object]:
     if torch.cuda.is_initialized():
         values["cuda"] = torch.version.cuda
         values["devices"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    if dynamo is not None and dynamo.counters["stats"]["unique_graphs"]:
+        values["compiled_graphs"] = dynamo.counters["stats"]["unique_graphs"]
     device = sys.modules.get("detaudit.digest.device")
     if device is not None and device.used():
         values["digests"] = device.used()

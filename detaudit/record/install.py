@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from detaudit.model.trace import Level
 from detaudit.record.attribution import phase_of
 from detaudit.record.backward import Backward
+from detaudit.record.draw_exchange import exchange_draws
 from detaudit.record.gradients import Gradients
 from detaudit.record.isolation import IsolatedDraws
+from detaudit.record.layer_values import LayerValues
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
@@ -29,7 +32,7 @@ from detaudit.record.tracing import step_aside_for_tracing
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
-from detaudit.sources import side_draws
+from detaudit.sources import line_draws, side_draws
 from detaudit.sources.taps import Taps
 
 _current: list[Recorder] = []
@@ -82,21 +85,36 @@ def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) ->
     updates = Updates(recorder, names, weights)
     Modules(recorder, names, weights, gradients, updates)
     Backward(recorder, weights, updates)
+    if session.values is not None and session.level is Level.LAYER:
+        LayerValues(recorder, names, session.values)
     Loaders(recorder)
     watch_workers(scope)
     _watch_forks()
     _close_when_leaving(recorder)
     if taps is not None:
         taps.ledger.phase = lambda: phase_of(recorder.stream()).value
-        if taps.holds(side_draws.NAME):
-            watch_threads(IsolatedDraws(), scope)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if taps.holds(side_draws.NAME) or taps.holds(line_draws.NAME):
+            isolated = IsolatedDraws(taps)
+            watch_threads(isolated, scope)
+            if taps.holds(line_draws.NAME):
+                _enter(isolated, scope)
+    # Below the operators' mode, which is to see the numbers that were taken.
+    draws = None if session.draws is None else exchange_draws(recorder, session.draws)
     if session.level is Level.OP:
         operators = Operators(recorder, taps)
         watch_threads(operators, scope)
         step_aside_for_tracing(operators, scope)
-        operators.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        scope.on_end(lambda: operators.__exit__(None, None, None))  # type: ignore[no-untyped-call]  # see above
+        _enter(operators, scope)
+    if draws is not None:
+        # The last to be put around a thread is the first to be entered in it.
+        watch_threads(draws, scope)
     return recorder
+
+
+def _enter(mode: TorchDispatchMode, scope: Scope) -> None:
+    """Run the calling thread under a mode from now on."""
+    mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    scope.on_end(lambda: mode.__exit__(None, None, None))  # type: ignore[no-untyped-call]  # see above
 
 
 @functools.cache

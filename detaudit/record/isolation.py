@@ -1,4 +1,4 @@
-"""Side threads whose draws from torch's default generator leave no trace in it."""
+"""Draws from torch's default generator that leave no trace in it: of side threads, or of certain lines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from detaudit.sources.side_draws import isolates
+from detaudit.sources.taps import Taps
+
 
 class IsolatedDraws(TorchDispatchMode):
     """Gives the default generator back, after each draw, the state that it had before."""
+
+    def __init__(self, taps: Taps) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._taps = taps
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
@@ -20,6 +27,8 @@ class IsolatedDraws(TorchDispatchMode):
         """Call the operator."""
         kwargs = kwargs or {}
         if torch.Tag.nondeterministic_seeded not in func.tags or kwargs.get("generator") is not None:
+            return func(*args, **kwargs)
+        if not isolates(self._taps):
             return func(*args, **kwargs)
         with torch._C._DisableTorchDispatch():
             state = torch.default_generator.get_state()

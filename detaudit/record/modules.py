@@ -17,7 +17,7 @@ from torch.nn.modules import module as torch_module
 from detaudit.digest.later import Digest
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.record.gradients import GradientOfOutput, Gradients
-from detaudit.record.names import ModuleName, Names
+from detaudit.record.names import ModuleName, Names, uncompiled
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
@@ -46,6 +46,8 @@ class Call:
     site: bytes
     frame: int
     """The `id` of torch's frame that makes the call: on the stack as long as the call is under way."""
+    passed_on: bool = False
+    """Whether a compiled module had the one that it is made of do the work: then there is one call of it."""
 
 
 class Modules:
@@ -127,6 +129,8 @@ class Modules:
         call = Call(module, self._names.module(module), phase, inputs, site, id(frame))
         if outermost and phase is not Phase.BACKWARD:
             self._input(stream, call, _input_phase(call, (args, kwargs)))
+        if around is not None and around.module is not module and uncompiled(around.module) is module:
+            around.passed_on = True
         stream.calls.append(call)
 
     def _input(self, stream: StreamState, call: Call, phase: Phase) -> None:
@@ -144,7 +148,8 @@ class Modules:
         while stream.calls:
             call = stream.calls.pop()
             if call.module is module:
-                self._output(stream, call, output)
+                if not call.passed_on:
+                    self._output(stream, call, output)
                 return
 
     def _output(self, stream: StreamState, call: Call, output: object) -> None:

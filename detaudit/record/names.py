@@ -2,6 +2,7 @@
 
 A module is named by its path below the outermost module that holds it, however it is called; that
 outermost module, the root, by its class, with `#2` and so on for further ones in order of first use.
+What torch.compile makes of a module has the name of that module.
 """
 
 from __future__ import annotations
@@ -70,13 +71,14 @@ class Names:
 
     def module(self, module: nn.Module) -> ModuleName:
         """The name of a module."""
+        module = uncompiled(module)
         known = self._modules.get(module)
         if known is None:
             root = self.root_of(module)
             label = self._label(root)
             for path, part in root.named_modules():
                 if self._modules.get(part) is None:
-                    self._modules.set(part, ModuleName(label, path))
+                    self._modules.set(part, ModuleName(label, plain_path(path)))
             known = self._modules.get(module)
             if known is None:
                 # A module that its parent no longer holds: it stands for itself.
@@ -91,7 +93,7 @@ class Names:
             reference = self._parents.get(module)
             parent = None if reference is None else reference()
             if parent is None or id(parent) in seen:
-                return module
+                return uncompiled(module)
             seen.add(id(parent))
             module = parent
 
@@ -100,7 +102,7 @@ class Names:
         root = self.root_of(module)
         for name, parameter in root.named_parameters():
             if self._tensors.get(parameter) is None:
-                path, _, last = name.rpartition(".")
+                path, _, last = plain_path(name).rpartition(".")
                 site = self._made_at.get(parameter) or NO_SITE
                 self._tensors.set(parameter, TensorName(self._label(root), path, last, site))
 
@@ -145,6 +147,22 @@ class Names:
             label = name if count == 1 else f"{name}#{count}"
             self._labels.set(root, label)
         return label
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """What torch.compile was given, if a module is what it made of it."""
+    # By name: importing torch._dynamo costs seconds.
+    while type(module).__name__ == "OptimizedModule":
+        inner = module._modules.get("_orig_mod")
+        if inner is None:
+            break
+        module = inner
+    return module
+
+
+def plain_path(path: str) -> str:
+    """The path of a module or parameter as it is without torch.compile."""
+    return ".".join(part for part in path.split(".") if part != "_orig_mod") if "_orig_mod" in path else path
 
 
 def _shape_and_digest(tensor: torch.Tensor) -> tuple[tuple[int, ...], bytes]:

@@ -15,22 +15,19 @@ import torch
 from torch._C import DisableTorchFunction, _len_torch_function_stack
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from detaudit.digest.later import Digest
 from detaudit.digest.tensor import UndigestableError
-from detaudit.model.trace import Kind, Phase
+from detaudit.model.trace import Kind
 from detaudit.record.arguments import inputs_digest, outputs_digest
 from detaudit.record.attribution import attribute
 from detaudit.record.capture import capture_for
 from detaudit.record.draws import Draws
+from detaudit.record.operator_calls import Seen
+from detaudit.record.operator_values import values_for
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
-from detaudit.record.stream import Owner, StreamState
 from detaudit.sources.taps import Taps
 
 _EVERY_STEP = (0, sys.maxsize)
-
-_Seen = tuple[StreamState, Owner, Phase, Digest]
-"""What is known of a call before it is made: its thread, whose it is, the phase, the digest of its inputs."""
 
 
 class Operators(TorchDispatchMode):
@@ -51,6 +48,7 @@ class Operators(TorchDispatchMode):
         self._recorder = recorder
         self._draws = None if taps is None else Draws(taps)
         self._capture = capture_for(recorder)
+        self._values = values_for(recorder)
         self._window = recorder.session.window or _EVERY_STEP
         self._plans: dict[Any, OperatorPlan] = {}
 
@@ -87,7 +85,7 @@ class Operators(TorchDispatchMode):
             after(plan, seen, args, kwargs, result)
         return result
 
-    def _before(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> _Seen | None:  # noqa: ANN401 - a call of any operator
+    def _before(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> Seen | None:  # noqa: ANN401 - a call of any operator
         """Look at a call that is about to be made; None if it is not to be recorded."""
         recorder = self._recorder
         try:
@@ -101,15 +99,18 @@ class Operators(TorchDispatchMode):
             inputs = inputs_digest(plan, args, kwargs)
             if self._capture is not None:
                 self._capture.before(plan, func, args, kwargs)
+            seen = stream, owner, phase, inputs
+            if self._values is not None:
+                self._values.before(plan, func, args, kwargs, seen)
         except UndigestableError as error:
             recorder.problem(f"not compared: {error}")
             return None
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             recorder.fail(error)
             return None
-        return stream, owner, phase, inputs
+        return seen
 
-    def _after(self, plan: OperatorPlan, seen: _Seen, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401 - a call of any operator
+    def _after(self, plan: OperatorPlan, seen: Seen, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401 - a call of any operator
         """Record a call that was made."""
         recorder = self._recorder
         stream, (root, module, site), phase, inputs = seen
@@ -119,6 +120,8 @@ class Operators(TorchDispatchMode):
             recorder.add(stream, key, outputs, inputs, site)
             if self._capture is not None:
                 self._capture.recorded(plan)
+            if self._values is not None:
+                self._values.after(result)
         except UndigestableError as error:
             recorder.problem(f"not compared: {error}")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program

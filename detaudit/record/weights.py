@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.gradients import Gradients
 from detaudit.record.identity import IdentityMap, IdentitySet
-from detaudit.record.names import Names, TensorName
+from detaudit.record.names import Names, TensorName, plain_path
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 
@@ -93,7 +93,7 @@ class Weights:
         for path, part in root.named_modules():
             for name, buffer in part._buffers.items():
                 if buffer is not None and has_values(buffer):
-                    yield TensorName(label, path, name, self._names.made_at(buffer)), buffer
+                    yield TensorName(label, plain_path(path), name, self._names.made_at(buffer)), buffer
 
     def meet(self, stream: StreamState, leaves: list[torch.Tensor]) -> None:
         """Record the leaves of a graph that were not seen before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detaudit.model.result import Affected, AuditResult, Compared, Finding, Verdict
-from detaudit.report import references
+from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
 from detaudit.report.references import is_from_reference, reference_lines
 
@@ -31,6 +31,7 @@ def summarize(result: AuditResult) -> list[Line]:
     for number, finding in enumerate(result.findings, 1):
         lines.extend(finding_lines(finding, number))
     lines.extend(Line("not explained", text) for text in result.unexplained)
+    lines.extend(variations.variation_lines(result))
     lines.extend(_evidence(result))
     lines.extend(_notices(result))
     lines.append(Line("more", _more(result)))
@@ -39,7 +40,7 @@ def summarize(result: AuditResult) -> list[Line]:
 
 def headline(result: AuditResult) -> Line:
     """The verdict in capitals, and what was audited."""
-    words, tone = references.headline(result) or HEADLINES[result.verdict]
+    words, tone = references.headline(result) or variations.headline(result) or HEADLINES[result.verdict]
     return Line(words, " ".join((result.target.name, *result.target.args)), tone)
 
 
@@ -63,7 +64,10 @@ def _change(finding: Finding) -> Iterator[Line]:
 
 def _finding(finding: Finding) -> Iterator[Line]:
     yield Line("first difference", f"runs {' and '.join(finding.origin.run)}, {within_run(finding.origin)}")
-    if finding.cause is None:
+    if finding.cause is None and finding.confirmed:
+        yield Line("made by", finding.message)
+        yield from _at(finding)
+    elif finding.cause is None:
         yield Line("", finding.message)
         yield from _at(finding)
         yield Line("cause", "not diagnosed: the place above is where the runs part, not yet why")
@@ -128,7 +132,7 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
     if compared is None:
         return
     yield Line("compared", f"{_how(result, compared)}, level {compared.level}")
-    if result.verdict is not Verdict.REPRODUCIBLE:
+    if result.verdict is not Verdict.REPRODUCIBLE or result.varied:
         return
     yield Line("that excludes", excluded(compared) if result.references else bound_in_words(compared))
     if compared.not_varied:
@@ -144,6 +148,8 @@ def _how(result: AuditResult, compared: Compared) -> str:
     extent = f"{steps}, {count(compared.events, 'event')}"
     if result.verdict is not Verdict.REPRODUCIBLE:
         return f"{_rate(result)}: {extent}"
+    if result.varied and not all(one.equal for one in result.varied):
+        return f"{count(len(result.runs), 'run')}: {extent}"
     return f"{count(len(result.runs), 'run')}, every number the same: {extent}"
 
 

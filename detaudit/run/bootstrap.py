@@ -52,6 +52,10 @@ def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
     from detaudit.record.session import load_session
 
     session = load_session(path, is_main=is_main)
+    if session.axes:
+        from detaudit.run.inside import set_conditions
+
+        set_conditions(session)
     if session.on_request:
         # It is the recorder itself that may be importing torch here.
         return

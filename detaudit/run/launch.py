@@ -16,6 +16,7 @@ from pathlib import Path
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
 from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
+from detaudit.run import axes
 from detaudit.run.command import command_for
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
@@ -58,7 +59,7 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     with contextlib.ExitStack() as stack:
         try:
             process = subprocess.Popen(
-                command_for(_from_anywhere(plan)),
+                command_for(axes.with_arguments(_from_anywhere(plan))),
                 cwd=_working_directory(plan, folder),
                 env=_environment(plan, folder),
                 start_new_session=True,
@@ -261,6 +262,7 @@ def _variables(plan: RunPlan) -> dict[str, str]:
     for one in plan.varied:
         environment |= BY_NAME[one.source].variation(one.amount).environment
     environment |= dict(plan.variables)
+    environment |= axes.variables(plan)
     for one in plan.held:
         environment |= BY_NAME[one.source].held_by
     return environment

@@ -58,7 +58,7 @@ class _Series:
                 "folder-not-writable", f"cannot make {own}: {error.strerror}", "name another folder"
             ) from error
         self.progress.run_started(run, self.plan.runs, self.plan.level.value)
-        with launched(self.plan, run, own) as under_way:
+        with launched(self.plan.of_run(run), run, own) as under_way:
             timed_out = watch(self.plan, under_way, self.progress, self.stop)
         outcome = collect(under_way, timed_out=timed_out)
         self.progress.run_ended(run, under_way.steps(), outcome.seconds)

@@ -9,8 +9,10 @@ from detaudit.sources import (
     entropy,
     files,
     host,
+    item_draws,
     kernels,
     leftovers,
+    line_draws,
     loader_workers,
     memory,
     numpy_random,
@@ -20,6 +22,7 @@ from detaudit.sources import (
     surroundings,
     threads,
     torch_random,
+    variables,
 )
 from detaudit.sources.source import Source
 
@@ -43,7 +46,10 @@ SOURCES: tuple[Source, ...] = (
     leftovers.SOURCE,
 )
 
-BY_NAME = {source.name: source for source in (*SOURCES, *surroundings.SOURCES)}
+ON_PURPOSE: tuple[Source, ...] = (line_draws.SOURCE, item_draws.SOURCE, variables.SOURCE)
+"""Sources that are held only where something speaks for them: everywhere, they would change what is drawn."""
+
+BY_NAME = {source.name: source for source in (*SOURCES, *ON_PURPOSE, *surroundings.SOURCES)}
 
 PERTURBATIONS = tuple(source.name for source in BY_NAME.values() if source.varied_by)
 """Names of the sources that can be made to vary."""

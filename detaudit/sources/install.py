@@ -13,8 +13,8 @@ def put_taps(
 ) -> Taps:
     """Watch every source; hold or vary those that the run asks for."""
     taps = Taps(lines, Ledger(), held, varied)
-    only_varied = (BY_NAME[one.source] for one in varied if BY_NAME[one.source] not in SOURCES)
-    for source in (*SOURCES, *only_varied):
+    asked_for = (BY_NAME[one.source] for one in (*held, *varied))
+    for source in (*SOURCES, *(one for one in asked_for if one not in SOURCES)):
         if source.tap is not None:
             source.tap(taps)
     return taps

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 
+from detaudit.sources.line_draws import leaves_no_trace
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 
@@ -15,7 +16,9 @@ NAME = "side-draws"
 
 def isolates(taps: Taps) -> bool:
     """Whether a draw that is made now is to leave no trace in a global generator."""
-    return taps.holds(NAME) and threading.current_thread() is not threading.main_thread()
+    if taps.holds(NAME) and threading.current_thread() is not threading.main_thread():
+        return True
+    return leaves_no_trace(taps)
 
 
 SOURCE = Source(

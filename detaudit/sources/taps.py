@@ -80,6 +80,11 @@ class Taps:
         one = self._varied.get(source)
         return None if one is None else one.amount
 
+    def amount_in_words(self, source: str) -> str:
+        """The amount that a held source is held at, where that is no number; empty if it has none."""
+        one = self._held.get(source)
+        return "" if one is None else one.amount
+
     def amount(self, source: str, default: float) -> float:
         """The amount that a held source is held at."""
         one = self._held.get(source)

@@ -14,7 +14,10 @@ import pickle
 import random
 import sys
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from detaudit.target.driven import Driven
 
 EXIT_TARGET = 3
 _DEFAULT_LEARNING_RATE = 0.01
@@ -29,24 +32,38 @@ def main() -> None:
     sys.argv[:] = [how["path"] or how["import_name"], *sys.argv[2:]]
     if how["kind"] == "model-file":
         _seed(how["seed"])
-        train(_load(how["path"]), how["steps"])
+        train(_load(how["path"]), how["steps"], how["axes"])
         return
     module = _load(how["path"]) if how["path"] else importlib.import_module(how["import_name"])
     _call(module, how)
 
 
-def train(model_file: ModuleType, steps: int | None) -> None:
+def train(model_file: ModuleType, steps: int | None, axes: dict[str, str]) -> None:
     """Train a model file's model over its batches once: forward, backward, optimizer step for each."""
+    # Imports torch, which a callable may want to do itself, after its own settings.
+    from detaudit.target.driven import Driven, UnfitError
+
+    try:
+        _train(model_file, steps, Driven(axes))
+    except UnfitError as error:
+        refuse(str(error))
+
+
+def _train(model_file: ModuleType, steps: int | None, driven: Driven) -> None:
     model = model_file.make_model()
     batches = model_file.make_batches()
     loss_fn = getattr(model_file, "loss_fn", default_loss)
-    optimizer = _optimizer(model_file, model)
+    with driven.step():
+        driven.place(model)
+        optimizer = _optimizer(model_file, model)
+        seen = driven.compiled(model)
     taken = 0
     for batch in batches:
-        loss = loss_fn(model, batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        with driven.step():
+            loss = loss_fn(seen, driven.batch(batch))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
         taken += 1
         if taken == steps:
             break

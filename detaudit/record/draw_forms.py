@@ -1,0 +1,201 @@
+"""The random numbers in a call of an operator: read from what it gave, or put there in the place of its own.
+
+Devices call different operators for one thing: dropout is `bernoulli_` on the CPU and `native_dropout` on a
+GPU. Operators of one family draw the same kind of numbers, in the same form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+_MASK, _NORMAL, _UNIFORM, _SLOPES = "bernoulli", "normal", "uniform", "rrelu_with_noise"
+_DROPOUTS = frozenset({"native_dropout", "_fused_dropout"})
+
+_SPREADS = {_NORMAL: ("mean", "std"), _UNIFORM: ("from", "to")}
+"""Families whose numbers are standard ones, moved and stretched: by what."""
+
+_PLAIN = frozenset(
+    {_MASK, _NORMAL, _UNIFORM, "rand", "randn", "randint", "randperm", "random", "exponential", "geometric",
+     "log_normal", "cauchy", "poisson", "binomial", "multinomial", "_standard_gamma", "_sample_dirichlet"}
+)  # fmt: skip
+"""Families whose result is the numbers, and nothing else."""
+
+_PARAMETERS = ("p", "lambd", "median", "sigma", "mean", "std", "from", "to", "low", "high", "replacement")
+"""What the numbers of these families depend on beside the generator."""
+
+_NO_DRAW = frozenset({"_fused_sdp_choice", "_cudnn_init_dropout_state", "_nested_tensor_softmax_with_shape"})
+"""Operators that torch marks as drawing, but that take no number which is used."""
+
+_PROBABILITIES = ("dropout_p", "dropout")
+"""What the probability of dropout is called in operators that do more than that."""
+
+
+class MismatchError(Exception):
+    """The numbers that were kept do not fit the call."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of an operator that draws."""
+
+    operator: Any
+    """torch._ops.OpOverload, which the stubs leave untyped."""
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    result: Any = None
+    overwritten: torch.Tensor | None = None
+    """What its first argument held before, where the operator writes over it and it counts."""
+
+    @property
+    def name(self) -> str:
+        """The operator's name as in a trace, without its overload."""
+        return str(self.operator._schema.name).replace("::", ".")
+
+    @property
+    def base(self) -> str:
+        """The operator's name without its overload."""
+        return self.name.partition(".")[2]
+
+    @property
+    def family(self) -> str:
+        """What sort of numbers it draws."""
+        name = self.base.removesuffix("_functional").removesuffix("_").removesuffix("_like")
+        return _MASK if name in _DROPOUTS else name
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """What must be the same on both sides for the numbers to be."""
+        if self.base == "native_dropout":
+            return (1 - self.argument("p"),)
+        if self.family in _SPREADS or self.family == _SLOPES:
+            return ()
+        given = (self.argument(name) for name in _PARAMETERS)
+        return tuple(one for one in given if isinstance(one, int | float))
+
+    def argument(self, name: str) -> Any:  # noqa: ANN401 - an argument of any operator
+        """An argument by its name in the schema; its default where it is not given; None if there is none."""
+        for position, argument in enumerate(self.operator._schema.arguments):
+            if argument.name == name:
+                given = self.args[position] if position < len(self.args) else self.kwargs.get(name)
+                return argument.default_value if given is None else given
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the numbers of one sort of call are read and put."""
+
+    read: Callable[[Call], tuple[torch.Tensor, ...]]
+    put: Callable[[Call, tuple[torch.Tensor, ...]], None]
+
+
+def draws_nothing(call: Call) -> bool:
+    """Whether a call takes no random number, although its operator can."""
+    if call.base in _NO_DRAW or call.base.endswith("_backward"):
+        # A backward pass uses the mask that its forward pass drew.
+        return True
+    if call.argument("training") is False or call.argument("train") is False:
+        return True
+    probabilities = [call.argument(name) for name in _PROBABILITIES]
+    return any(p is not None for p in probabilities) and not any(probabilities)
+
+
+def form_of(call: Call) -> Form | None:
+    """The form of a call's numbers; None where they are used within the operator and never seen."""
+    if call.base in _DROPOUTS:
+        return Form(_read_dropout, _put_dropout)
+    if call.base.removesuffix("_") == _SLOPES:
+        return Form(_read_slopes, _put_slopes)
+    known = call.family in _PLAIN and isinstance(call.result, torch.Tensor)
+    return _FORMS.get(call.family, Form(_read_plain, _put_plain)) if known else None
+
+
+def saved_before(call: Call) -> torch.Tensor | None:
+    """What has to be copied before the call is made, for the numbers to be put."""
+    return call.args[0].clone() if call.base == f"{_SLOPES}_" else None
+
+
+def _read_plain(call: Call) -> tuple[torch.Tensor, ...]:
+    return (call.result,)
+
+
+def _put_plain(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+    call.result.copy_(numbers[0])
+
+
+def _put_below(call: Call, number: torch.Tensor, bound: float) -> None:
+    """Put uniform numbers: rounding to a narrower dtype is not to make them reach their bound."""
+    result = call.result
+    result.copy_(number)
+    if result.is_floating_point() and result.itemsize < number.itemsize:
+        limits = torch.finfo(result.dtype)
+        below = bound - max(abs(bound) * limits.eps, limits.tiny)
+        result.masked_fill_((result == bound) & (number < bound).to(result.device), below)
+
+
+def _read_dropout(call: Call) -> tuple[torch.Tensor, ...]:
+    return (call.result[1] != 0,)
+
+
+def _put_dropout(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+    """Compute dropout from the mask, in the order in which torch's own kernel does."""
+    output, mask = call.result
+    mask.copy_(numbers[0])
+    p = call.argument("p")
+    kept = p if call.base == "_fused_dropout" else 1 - p
+    wide = output.dtype if output.dtype is torch.float64 else torch.float32
+    scale = 1 / torch.tensor(kept, dtype=wide, device=output.device) if kept else 0.0
+    output.copy_(call.args[0].to(wide) * mask.to(wide) * scale)
+
+
+def _read_slopes(call: Call) -> tuple[torch.Tensor, ...]:
+    return (call.argument("noise"),)
+
+
+def _put_slopes(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+    """RReLU draws a slope for each input that is not positive; for the others, the noise is 1."""
+    before = call.args[0] if call.overwritten is None else call.overwritten
+    noise = call.argument("noise")
+    slopes = numbers[0].to(noise)
+    falls = before <= 0
+    only_here = int((falls & (slopes == 1)).sum())
+    if only_here:
+        raise MismatchError(f"{only_here} inputs are not positive in this run alone, and have no slope")
+    noise.copy_(torch.where(falls, slopes, 1))
+    call.result.copy_(torch.where(falls, before * slopes, before))
+
+
+def _read_spread(call: Call) -> tuple[torch.Tensor, ...]:
+    return (call.result, *_spread(call))
+
+
+def _put_spread(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+    """Put the same standard numbers, moved and stretched as this side's arguments say."""
+    value, start, stretch = numbers
+    own_start, own_stretch = _spread(call)
+    if not (torch.equal(own_start, start) and torch.equal(own_stretch, stretch)):
+        standard = torch.where(stretch == 0, 0.0, (value.double() - start) / stretch)
+        value = own_start + own_stretch * standard
+    if call.family == _UNIFORM:
+        _put_below(call, value, float(own_start + own_stretch))
+    else:
+        call.result.copy_(value.to(call.result.dtype))
+
+
+def _spread(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where standard numbers are moved to, and how far they are stretched."""
+    first, second = (torch.as_tensor(call.argument(name)).cpu().double() for name in _SPREADS[call.family])
+    return first, second - first if call.family == _UNIFORM else second
+
+
+_FORMS = {
+    _MASK: Form(lambda call: (call.result != 0,), _put_plain),
+    "rand": Form(_read_plain, lambda call, numbers: _put_below(call, numbers[0], 1.0)),
+    _NORMAL: Form(_read_spread, _put_spread),
+    _UNIFORM: Form(_read_spread, _put_spread),
+}
+"""Families whose result is not simply read and written."""

@@ -1,0 +1,272 @@
+"""The second run's part: every call that the first one kept is made again by the same module of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from detaudit.digest.apart import apart
+from detaudit.record.arithmetic import Float64
+from detaudit.record.layer_calls import Identity, LayerCall, LayerCalls
+from detaudit.record.layer_files import KeptCall, LayerFolder, is_own
+from detaudit.record.layer_rows import ONLY_FIRST, ONLY_SECOND, Pairs, Row, rows_of
+from detaudit.record.optimizer_steps import OptimizerStep, StepKey, step_again
+from detaudit.record.references import unit_of, unit_of_call
+from detaudit.record.replays import (
+    BACKWARD,
+    FORWARD,
+    GRADIENT_OF,
+    OF_INPUT,
+    OUTPUT,
+    Given,
+    Key,
+    numbered,
+    replay,
+    trained,
+)
+
+OPTIMIZER = "optimizer"
+AT_START, INPUT, OF_OUTPUT = "before the step", "input", "gradient of output"
+
+
+class LayerComparison:
+    """Goes through the calls of the first run, one after the other."""
+
+    def __init__(self, folder: LayerFolder, calls: LayerCalls, step: OptimizerStep | None) -> None:
+        self._folder, self._step = folder, step
+        self._own = {call.identity: call for call in calls.whole()}
+        self._parents = {
+            call.identity: None if call.parent is None else calls.calls[call.parent].identity
+            for call in calls.whole()
+        }
+        self._unkept = calls.unkept
+
+    def measure(self) -> dict[str, Any]:
+        """All numbers, as plain data. Raises OSError if the first run left nothing."""
+        contents = self._folder.contents()
+        weights = self._folder.weights()
+        rows: list[dict[str, Any]] = []
+        identities = [_identity(one["identity"]) for one in contents["calls"]]
+        for number in range(len(identities)):
+            kept = self._folder.load_call(number, weights)
+            rows += self._of_call(kept, _called_inside(contents, identities[number]), opens=not number)
+        rows += self._only_here(set(identities), {_identity(one) for one, _ in contents["unkept"]})
+        rows += self._of_step()
+        return {
+            "rows": rows,
+            "parents": [[list(_identity(one["identity"])), one["parent"]] for one in contents["calls"]],
+            "unkept": [*contents["unkept"], *([list(one), why] for one, why in self._unkept.items())],
+            "compiled": contents["compiled"],
+        }
+
+    def _of_call(self, kept: KeptCall, inside: frozenset[str], *, opens: bool) -> Iterator[dict[str, Any]]:
+        own = self._own.get(kept.identity)
+        if own is None:
+            if kept.identity not in self._unkept:
+                yield _plain(kept.identity, kept.kind, (FORWARD, OUTPUT), Row(), only=ONLY_FIRST)
+            return
+        pairs = _pairs(kept, own)
+        why = _other_arguments(kept, own)
+        if why:
+            kept.replayed.why = why
+        for key, row in rows_of(kept.replayed, _computing(kept, own), unit_of_call(own), pairs):
+            inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
+            yield _plain(kept.identity, kept.kind, key, row, inner=inner)
+        if self._parents[kept.identity] is None:
+            yield from self._of_root(kept, own, opens=opens)
+
+    def _of_root(self, kept: KeptCall, own: LayerCall, *, opens: bool) -> Iterator[dict[str, Any]]:
+        """What comes from outside: weights, batches, the gradient of the loss."""
+        for name in kept.parameters.keys() & own.parameters.keys():
+            row = _as_in_runs(kept.parameters[name], own.parameters[name])
+            yield _plain(kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), row)
+        for at, (one, other) in enumerate(zip(kept.leaves, own.leaves, strict=False)):
+            if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+                # What the step begins with is a batch; later inputs may be computed from what it gave.
+                is_batch = opens and at not in kept.of_inputs
+                row, key = _as_in_runs(one, other), (FORWARD, numbered(INPUT, at))
+                yield _plain(kept.identity, kept.kind, key, row, batch=is_batch)
+        for at in kept.gradients.keys() | own.gradients.keys():
+            row = _as_in_runs(kept.gradients.get(at), own.gradients.get(at))
+            yield _plain(kept.identity, kept.kind, (BACKWARD, numbered(OF_OUTPUT, at)), row)
+
+    def _only_here(self, known: set[Identity], unkept: set[Identity]) -> Iterator[dict[str, Any]]:
+        for identity, call in self._own.items():
+            if identity not in known and identity not in unkept:
+                kind = type(call.module).__name__
+                row = _plain(identity, kind, (FORWARD, OUTPUT), Row(), only=ONLY_SECOND)
+                yield {**row, "parent": self._parents[identity]}
+
+    def _of_step(self) -> Iterator[dict[str, Any]]:
+        loaded = self._folder.load_step()
+        if loaded is None or self._step is None:
+            return
+        plain, replayed = loaded
+        own, pairs = self._step, _step_pairs(plain, self._step)
+        if own.why or replayed.why:
+            replayed.why = replayed.why or own.why
+        again = _step_on(plain, own) if not replayed.why else None
+        if again is None and not replayed.why:
+            replayed.why = "the optimizer trains other weights"
+        step = own if again is None else again
+        rows = rows_of(
+            replayed,
+            lambda arithmetic: step_again(_fed(step, own, arithmetic), arithmetic),
+            unit_of(own.weights),
+            pairs,
+        )
+        for (place, entry), row in rows:
+            root, module, name = place
+            value = f"{name}.{entry}" if entry else name
+            yield _plain((root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), row)
+
+
+def _computing(kept: KeptCall, own: LayerCall) -> Any:  # noqa: ANN401 - a function
+    """How this run's module computes a call of the first run."""
+    leaves = [
+        mine if is_own(theirs) else theirs for theirs, mine in zip(kept.leaves, own.leaves, strict=False)
+    ]
+    state = replace(kept.state, autocast=own.state.autocast)
+    given = Given(
+        state,
+        leaves,
+        own.spec,
+        kept.differentiable,
+        kept.parameters,
+        trained(own.module),
+        kept.buffers,
+        kept.gradients,
+    )
+    as_here = replace(
+        given,
+        leaves=[_as(theirs, mine) for theirs, mine in zip(leaves, own.leaves, strict=False)],
+        parameters={name: _as(one, own.parameters.get(name)) for name, one in kept.parameters.items()},
+        buffers={name: _as(one, own.buffers.get(name)) for name, one in kept.buffers.items()},
+    )
+
+    def compute(arithmetic: Float64 | None) -> dict[Key, torch.Tensor]:
+        return replay(own.module, as_here if arithmetic is None else given, arithmetic)
+
+    return compute
+
+
+def _as(value: Any, own: Any) -> Any:  # noqa: ANN401 - any argument of a call
+    """A value of the first run in the dtype and layout, and on the device, of this run's own."""
+    if not isinstance(value, torch.Tensor) or not isinstance(own, torch.Tensor):
+        return value
+    value = value.to(own.device, own.dtype)
+    if value.shape != own.shape or own.layout is not torch.strided or value.stride() == own.stride():
+        return value
+    return torch.empty_like(own).copy_(value)
+
+
+def _other_arguments(kept: KeptCall, own: LayerCall) -> str:
+    """Why a call of this run cannot stand in for one of the first, if it cannot."""
+    if len(kept.leaves) != len(own.leaves):
+        return "it is called with other arguments"
+    kinds = [
+        (isinstance(one, torch.Tensor), isinstance(other, torch.Tensor))
+        for one, other in zip(kept.leaves, own.leaves, strict=True)
+    ]
+    return "" if all(one == other for one, other in kinds) else "it is called with other arguments"
+
+
+def _pairs(kept: KeptCall, own: LayerCall) -> Pairs:
+    """The values of a call as both runs have them."""
+    pairs: dict[Key, tuple[torch.Tensor | None, torch.Tensor | None]] = {}
+    for at, (one, other) in enumerate(zip(kept.outputs, own.outputs, strict=False)):
+        if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+            pairs[FORWARD, numbered(OUTPUT, at)] = one, other
+    for at in kept.of_inputs.keys() | own.of_inputs.keys():
+        pairs[BACKWARD, numbered(OF_INPUT, at)] = kept.of_inputs.get(at), own.of_inputs.get(at)
+    for name in kept.of_parameters.keys() | own.of_parameters.keys():
+        pairs[BACKWARD, GRADIENT_OF + name] = kept.of_parameters.get(name), own.of_parameters.get(name)
+    return pairs
+
+
+def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
+    """A value that is not computed by a module, as both runs have it."""
+    if one is None or other is None:
+        return Row(wrong=f"not in the {'first' if one is None else 'second'} run")
+    if one.shape != other.shape:
+        return Row(wrong=f"shape {tuple(one.shape)} in the first run, {tuple(other.shape)} in the second")
+    distance = apart(one, other)
+    exact = not (one.is_floating_point() or one.is_complex())
+    wrong = "other whole numbers" if exact and distance.elements else ""
+    unit = unit_of(value for value in (one, other) if value.is_floating_point())
+    return Row(_plain_apart(distance), wrong=wrong, unit=unit)
+
+
+def _plain_apart(distance: Any) -> dict[str, float]:  # noqa: ANN401 - an Apart
+    return {name: getattr(distance, name) for name in ("relative", "ulp", "elements", "of")}
+
+
+def _step_pairs(plain: dict[str, Any], own: OptimizerStep) -> Pairs:
+    kept = {_step_key(key): value for key, value in plain["left"]}
+    return {key: (kept.get(key), own.left.get(key)) for key in (*kept, *(set(own.left) - set(kept)))}
+
+
+def _step_on(plain: dict[str, Any], own: OptimizerStep) -> OptimizerStep | None:
+    """This run's step, on what the first run's optimizer found; None if it trains other weights."""
+    places = [tuple(place) for place in plain["places"]]
+    if sorted(map(str, places)) != sorted(map(str, own.places)):
+        return None
+    order = [places.index(place) for place in own.places]
+    states = []
+    for at, mine in zip(order, own.states, strict=True):
+        theirs = plain["states"][at]
+        states.append({name: mine.get(name) if is_own(value) else value for name, value in theirs.items()})
+    weights = [plain["weights"][at] for at in order]
+    gradients = [plain["gradients"][at] for at in order]
+    return replace(own, weights=weights, gradients=gradients, states=states)
+
+
+def _fed(step: OptimizerStep, own: OptimizerStep, arithmetic: Float64 | None) -> OptimizerStep:
+    """The step with values in this run's own dtypes, if it is to be made in its own arithmetic."""
+    if arithmetic is not None or step is own:
+        return step
+    pairs = zip(step.gradients, own.weights, strict=True)
+    states = zip(step.states, own.states, strict=True)
+    return replace(
+        step,
+        weights=[_as(one, mine) for one, mine in zip(step.weights, own.weights, strict=True)],
+        gradients=[_as(one, mine) for one, mine in pairs],
+        states=[{name: _as(one, mine.get(name)) for name, one in theirs.items()} for theirs, mine in states],
+    )
+
+
+def _step_key(key: Any) -> StepKey:  # noqa: ANN401 - plain data
+    (root, module, name), entry = key
+    return (root, module, name), entry
+
+
+def _identity(plain: Any) -> Identity:  # noqa: ANN401 - plain data
+    root, path, phase, occurrence = plain
+    return root, path, phase, occurrence
+
+
+def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[str]:
+    """Paths, below that of a call's module, of the modules that are called within it."""
+    parents = {
+        _identity(one["identity"]): one["parent"] and _identity(one["parent"]) for one in contents["calls"]
+    }
+    inside = set()
+    for one, parent in parents.items():
+        above = parent
+        while above is not None:
+            if above == identity:
+                inside.add(one[1].removeprefix(identity[1]).removeprefix("."))
+            above = parents.get(above)
+    return frozenset(inside)
+
+
+def _owner(value: str) -> str:
+    """Path of the module to which the parameter of a gradient belongs, below the module that is called."""
+    return value.removeprefix(GRADIENT_OF).rpartition(".")[0]
+
+
+def _plain(identity: Identity, kind: str, key: Key, row: Row, **more: object) -> dict[str, Any]:
+    return {"call": list(identity), "kind": kind, "phase": key[0], "value": key[1], **row.to_plain(), **more}

@@ -1,0 +1,105 @@
+"""The values of one step, layer by layer: kept by one run, and held by another against its own."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from typing import Any
+
+from detaudit.model.plan import Exchange, Part
+from detaudit.record.layer_calls import LayerCalls
+from detaudit.record.layer_comparison import LayerComparison
+from detaudit.record.layer_files import LayerFolder, plain_leaf
+from detaudit.record.layer_replays import replay_own, replay_step
+from detaudit.record.names import Names
+from detaudit.record.optimizer_steps import OptimizerStep, OptimizerSteps
+from detaudit.record.recorder import Recorder
+from detaudit.record.replay_state import unobserved
+from detaudit.record.stream import StreamState
+
+MEASURED = "layers.json"
+"""In the run's folder: what the second run measured."""
+
+
+class LayerValues:
+    """Watches the step; when it is over, replays all that was kept, alone."""
+
+    def __init__(self, recorder: Recorder, names: Names, exchange: Exchange) -> None:
+        self._recorder, self._exchange = recorder, exchange
+        self._calls = LayerCalls(recorder, exchange.step)
+        self._steps = OptimizerSteps(recorder, names, self._calls)
+        self._folder = LayerFolder(exchange.folder)
+        self._done = False
+        end_step, close = recorder.end_step, recorder.close
+
+        @functools.wraps(end_step)
+        def ending(stream: StreamState) -> None:
+            if self._calls.in_step(stream):
+                self._finish()
+            end_step(stream)
+
+        @functools.wraps(close)
+        def closing() -> None:
+            # Updates by hand are done at the latest when the program ends.
+            if self._calls.calls:
+                self._finish()
+            close()
+
+        recorder.scope.replace(recorder, "end_step", ending)
+        recorder.scope.replace(recorder, "close", closing)
+
+    def _finish(self) -> None:
+        """Replay what was kept; a failure is said, and never reaches the program."""
+        if self._done or not self._recorder.active:
+            return
+        self._done = True
+        try:
+            self._calls.keep_parameter_gradients()
+            with unobserved(self._recorder):
+                self._keep() if self._exchange.part is Part.KEEPS else self._compare()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            self._recorder.problem(f"the layers could not be measured: {type(error).__name__}: {error}")
+
+    def _keep(self) -> None:
+        calls = self._calls.whole()
+        self._folder.save_calls(calls, [replay_own(call) for call in calls])
+        step = self._steps.step
+        if step is not None:
+            self._folder.save_step(_plain_step(step), replay_step(step))
+        every = self._calls.calls
+        parents = [None if one.parent is None else every[one.parent].identity for one in calls]
+        self._folder.save_contents(
+            {
+                "calls": [
+                    {"identity": one.identity, "kind": type(one.module).__name__, "parent": parent}
+                    for one, parent in zip(calls, parents, strict=True)
+                ],
+                "unkept": list(self._calls.unkept.items()),
+                "compiled": is_compiled(),
+            }
+        )
+
+    def _compare(self) -> None:
+        comparison = LayerComparison(self._folder, self._calls, self._steps.step)
+        measured: dict[str, Any] = comparison.measure()
+        measured["compiled"] = measured["compiled"] or is_compiled()
+        with open(f"{self._recorder.session.folder}/{MEASURED}", "w", encoding="utf-8") as file:
+            json.dump(measured, file)
+
+
+def is_compiled() -> bool:
+    """Whether any module of the program was compiled: nothing is seen within."""
+    utils = sys.modules.get("torch._dynamo.utils")
+    return utils is not None and bool(utils.counters["frames"])
+
+
+def _plain_step(step: OptimizerStep) -> dict[str, Any]:
+    return {
+        "kind": type(step.optimizer).__name__,
+        "places": [list(place) for place in step.places],
+        "weights": step.weights,
+        "gradients": step.gradients,
+        "states": [{name: plain_leaf(value) for name, value in state.items()} for state in step.states],
+        "left": list(step.left.items()),
+    }

@@ -1,0 +1,111 @@
+"""The arguments of an operator as plain data, and the memory that its tensors lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from detaudit.digest.tensor import is_fake
+
+_ALIGNMENT = 16
+"""A multiple of every element's size."""
+
+_PLAIN = (bool, int, float, complex, str, type(None))
+_NAMED = (torch.dtype, torch.layout, torch.memory_format)
+
+
+def encode(value: Any, of_tensor: Callable[[torch.Tensor], Any]) -> Any:  # noqa: ANN401 - an argument of any operator
+    """Turn an argument into plain data; `of_tensor` says what stands for a tensor.
+
+    Raises TypeError for what has no such form.
+    """
+    if isinstance(value, torch.Tensor):
+        return of_tensor(value)
+    if isinstance(value, list | tuple):
+        return [encode(item, of_tensor) for item in value]
+    if isinstance(value, _NAMED):
+        return {"torch": str(value).removeprefix("torch.")}
+    if isinstance(value, torch.device):
+        return {"device": str(value)}
+    if isinstance(value, torch.Generator):
+        return {"generator": value.get_state(), "on": str(value.device)}
+    if type(value) in _PLAIN:
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be saved")
+
+
+def tensors_in(value: object) -> Iterator[torch.Tensor]:
+    """Every tensor among arguments or results."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from tensors_in(item)
+
+
+def is_strided(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a pattern of strides over memory, and nothing more."""
+    return tensor.layout is torch.strided and not tensor.is_quantized
+
+
+def resolved(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The values of a tensor over the memory of `like`, which may stand for its conjugate or negative."""
+    # A lazily conjugated tensor has the values of another one in its memory.
+    tensor = tensor.conj() if like.is_conj() else tensor
+    tensor = torch._neg_view(tensor) if like.is_neg() else tensor
+    return tensor.resolve_conj().resolve_neg()
+
+
+class Spans:
+    """The bytes of each storage that the tensors of one call use."""
+
+    def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Raise TypeError for a tensor that has no memory of its own."""
+        self._spans: dict[int, tuple[int, int]] = {}
+        """First byte and the one behind the last that is used of each storage."""
+        for tensor in tensors:
+            if not _has_memory(tensor):
+                raise TypeError(f"{type(tensor).__name__} has no memory of its own")
+            if is_strided(tensor):
+                key, (start, end) = storage_key(tensor), _span(tensor)
+                low, high = self._spans.get(key, (start, end))
+                self._spans[key] = min(low, start), max(high, end)
+
+    @property
+    def size(self) -> int:
+        """How many bytes they take together."""
+        return sum(high - low for low, high in self._spans.values())
+
+    def memory(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The used bytes of a tensor's storage, as a row of bytes: not a copy."""
+        low, high = self._spans[storage_key(tensor)]
+        empty = torch.empty(0, dtype=torch.uint8, device=tensor.device)
+        return empty.set_(tensor.untyped_storage(), low, (high - low,), (1,))
+
+    def offset(self, tensor: torch.Tensor) -> int:
+        """Where a tensor begins within those bytes, in elements."""
+        low, _ = self._spans[storage_key(tensor)]
+        return int(tensor.storage_offset()) - low // tensor.itemsize
+
+
+def storage_key(tensor: torch.Tensor) -> int:
+    """A number for a tensor's storage: the same for all tensors that share it, while it lives."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _has_memory(tensor: torch.Tensor) -> bool:
+    if is_fake(tensor) or is_traceable_wrapper_subclass(tensor) or tensor.is_meta or tensor.is_nested:
+        return False
+    # Some tensors of zeros are only said to be there.
+    return not is_strided(tensor) or bool(tensor.data_ptr()) or not tensor.numel()
+
+
+def _span(tensor: torch.Tensor) -> tuple[int, int]:
+    """The bytes of its storage that a tensor uses, from an address that every element type may begin at."""
+    start = int(tensor.storage_offset()) * tensor.itemsize
+    reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    length = int(reach + 1) * tensor.itemsize if tensor.numel() else 0
+    return start // _ALIGNMENT * _ALIGNMENT, start + length

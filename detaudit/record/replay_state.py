@@ -1,0 +1,139 @@
+"""What a module call depends on besides its arguments and weights, and how the call is given it again."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+from torch.utils._python_dispatch import _disable_current_modes
+
+from detaudit.record.recorder import Recorder
+
+_DEVICES = ("cpu", "cuda", "xpu", "mps")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The random generators, modes and settings at the start of a module call."""
+
+    training: tuple[bool, ...]
+    """Of the module and all modules in it."""
+    gradients: bool
+    autocast: tuple[tuple[str, torch.dtype], ...]
+    """The kinds of device for which autocast is on, with its dtype."""
+    generators: dict[str, torch.Tensor]
+    python: Any
+    numpy: Any
+
+    @classmethod
+    def now(cls, module: nn.Module) -> State:
+        """The state as it is."""
+        autocast = tuple(
+            (kind, torch.get_autocast_dtype(kind)) for kind in _DEVICES if torch.is_autocast_enabled(kind)
+        )
+        training = tuple(part.training for part in module.modules())
+        return cls(training, torch.is_grad_enabled(), autocast, *_random_states())
+
+    def to_plain(self) -> dict[str, object]:
+        """The state as plain data and tensors."""
+        numpy = self.numpy
+        return {
+            "training": list(self.training),
+            "gradients": self.gradients,
+            "autocast": [[kind, dtype] for kind, dtype in self.autocast],
+            "generators": self.generators,
+            "python": [self.python[0], list(self.python[1]), self.python[2]],
+            "numpy": None if numpy is None else [numpy[0], numpy[1].tolist(), *numpy[2:]],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> State:
+        """The state from what `to_plain` gave."""
+        version, words, gauss = plain["python"]
+        return cls(
+            tuple(plain["training"]),
+            plain["gradients"],
+            tuple((kind, dtype) for kind, dtype in plain["autocast"]),
+            plain["generators"],
+            (version, tuple(words), gauss),
+            None if plain["numpy"] is None else tuple(plain["numpy"]),
+        )
+
+    @contextlib.contextmanager
+    def entered(self, module: nn.Module) -> Iterator[None]:
+        """Have the same state again around the code of the block."""
+        for part, training in zip(module.modules(), self.training, strict=False):
+            part.training = training
+        _set_random_states(self.generators, self.python, self.numpy)
+        with contextlib.ExitStack() as stack:
+            # Unlike the settings around it, which may be those of the optimizer's step.
+            stack.enter_context(torch.inference_mode(mode=False))
+            stack.enter_context(torch.set_grad_enabled(self.gradients))
+            wanted = dict(self.autocast)
+            for kind in _DEVICES:
+                if kind in wanted or torch.is_autocast_enabled(kind):
+                    dtype = wanted.get(kind)
+                    stack.enter_context(
+                        torch.autocast(kind, dtype, enabled=kind in wanted, cache_enabled=False)
+                    )
+            yield
+
+
+@contextlib.contextmanager
+def unobserved(recorder: Recorder) -> Iterator[None]:
+    """Run code of the program so that nobody sees it: no hook, no output, no change of random generators."""
+    generators = _random_states()
+    default, active = torch.get_default_dtype(), recorder.active
+    hooks = [
+        torch_module._global_forward_pre_hooks,
+        torch_module._global_forward_hooks,
+        torch_module._global_backward_pre_hooks,
+        torch_module._global_backward_hooks,
+    ]
+    kept = [dict(one) for one in hooks]
+    recorder.active = False
+    for one in hooks:
+        one.clear()
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+            _disable_current_modes(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for one, before in zip(hooks, kept, strict=True):
+            one.clear()
+            one.update(before)
+        torch.set_default_dtype(default)
+        recorder.active = active
+        _set_random_states(*generators)
+
+
+def _random_states() -> tuple[dict[str, torch.Tensor], Any, Any]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        states |= {f"cuda:{at}": state for at, state in enumerate(torch.cuda.get_rng_state_all())}
+    numpy = sys.modules.get("numpy.random")
+    return states, random.getstate(), None if numpy is None else numpy.get_state()
+
+
+def _set_random_states(generators: dict[str, torch.Tensor], python: Any, numpy: Any) -> None:  # noqa: ANN401 - the libraries' own types
+    torch.set_rng_state(generators["cpu"])
+    for device, state in generators.items():
+        if device != "cpu" and torch.cuda.is_initialized():
+            torch.cuda.set_rng_state(state, device)
+    random.setstate(python)
+    if numpy is not None and "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].set_state(numpy)

@@ -1,0 +1,91 @@
+"""Dropout where its mask can be seen: not within the fused kernels for attention and LSTMs of a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.modules import rnn
+
+from detaudit.record.recorder import Recorder
+
+NAMED_FILE = "named.txt"
+"""In the folder of the run: settings that were chosen for the exchange of random numbers, a line each."""
+
+_ATTENTION_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p")
+_ATTENTION = "attention with dropout runs unfused (SDPBackend.MATH), so that its mask can be the same"
+_RNN = "recurrent layers with dropout run without cuDNN, so that their masks can be the same"
+
+
+def use_unfused_dropout(recorder: Recorder) -> None:
+    """Have dropout on a GPU drawn by operators of its own; a build for the CPU never does otherwise."""
+    if torch.backends.cuda.is_built():
+        say = _Named(os.path.join(recorder.session.folder, NAMED_FILE))
+        attend = functional.scaled_dot_product_attention
+        recorder.scope.replace(functional, "scaled_dot_product_attention", unfused_attention(attend, say))
+        for kind in (rnn.RNN, rnn.LSTM, rnn.GRU):
+            recorder.scope.replace(kind, "forward", unfused_recurrence(kind.forward, say))
+
+
+class _Named:
+    """Leaves word of each setting, once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(text + "\n")
+
+
+def unfused_attention(attend: Callable[..., Any], say: Callable[[str], None]) -> Callable[..., Any]:
+    """Scaled dot-product attention that takes the unfused path where it drops out on a GPU."""
+
+    @functools.wraps(attend)
+    def attention(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch's function takes and gives
+        given = dict(zip(_ATTENTION_ARGUMENTS, args, strict=False)) | kwargs
+        on_cpu = isinstance(given.get("query"), torch.Tensor) and given["query"].device.type == "cpu"
+        if torch.compiler.is_compiling() or on_cpu or not given.get("dropout_p"):
+            return attend(*args, **kwargs)
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        say(_ATTENTION)
+        with sdpa_kernel(SDPBackend.MATH):
+            return attend(*args, **kwargs)
+
+    return attention
+
+
+def unfused_recurrence(forward: Callable[..., Any], say: Callable[[str], None]) -> Callable[..., Any]:
+    """The forward method of a recurrent module that goes without cuDNN where it drops out on a GPU."""
+
+    @functools.wraps(forward)
+    def recurrence(module: nn.RNNBase, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - torch's own signature
+        drops = module.training and module.dropout and module.num_layers > 1
+        if torch.compiler.is_compiling() or not drops or next(module.parameters()).device.type == "cpu":
+            return forward(module, *args, **kwargs)
+        say(_RNN)
+        with _without_cudnn():
+            return forward(module, *args, **kwargs)
+
+    return recurrence
+
+
+@contextlib.contextmanager
+def _without_cudnn() -> Iterator[None]:
+    # Not `torch.backends.cudnn.flags`, which sets everything else of cuDNN too.
+    before = torch._C._get_cudnn_enabled()
+    torch._C._set_cudnn_enabled(False)  # noqa: FBT003 - it takes no name
+    try:
+        yield
+    finally:
+        torch._C._set_cudnn_enabled(before)

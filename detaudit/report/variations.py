@@ -1,0 +1,155 @@
+"""What `--vary` showed, in lines: which bits, which operators, which layers, and how it grows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from detaudit.model.result import AuditResult, Verdict
+from detaudit.model.variation import Apart, Growth, LayerNumbers, OperatorNumbers, Variation
+from detaudit.report.lines import Line, Tone, count
+
+ROUNDING, PRECISION = "numeric-setting", "precision"
+MOST_OPERATORS = 5
+MOST_LAYERS = 6
+MOST_DECADES = 6
+"""Rows of the plot of growth."""
+
+EQUAL = "the same bits"
+BITS = "other bits, though it must reach no number"
+OTHER_BITS = "other bits, the same numbers up to rounding"
+SAME_NUMBERS = "the same numbers up to rounding"
+WRONG = "other numbers: more than rounding makes"
+
+
+def headline(result: AuditResult) -> tuple[str, Tone] | None:
+    """What stands first, where the verdict alone would not say it."""
+    if not result.varied:
+        return None
+    if result.verdict is Verdict.REPRODUCIBLE:
+        return (
+            ("SAME BITS", Tone.GOOD)
+            if all(one.equal for one in result.varied)
+            else ("SAME NUMBERS", Tone.GOOD)
+        )
+    only_rounding = bool(result.findings) and all(one.cause == ROUNDING for one in result.findings)
+    return ("OTHER BITS", Tone.UNSURE) if only_rounding else None
+
+
+def variation_lines(result: AuditResult) -> Iterator[Line]:
+    """One line for each run under other conditions; more where it was measured."""
+    for one in result.varied:
+        yield Line("varied", f"{one.first} and {one.second}: {_told(result, one)}")
+        yield from (Line("", f"explained by {text}") for text in one.named)
+        yield from _operators(one.operators)
+        yield from _layers(one.layers)
+        yield from _growth(one.growth)
+
+
+def _told(result: AuditResult, one: Variation) -> str:
+    if one.equal:
+        return EQUAL
+    if any(layer.flagged for layer in one.layers):
+        return WRONG
+    if one.promise == PRECISION:
+        return SAME_NUMBERS
+    rounding = {finding.origin.run for finding in result.findings if finding.cause == ROUNDING}
+    measured = (one.first, one.second) in rounding or result.verdict is Verdict.REPRODUCIBLE
+    return OTHER_BITS if measured else BITS
+
+
+def _operators(operators: Sequence[OperatorNumbers]) -> Iterator[Line]:
+    changed = [one for one in operators if one.changed]
+    if not changed:
+        return
+    worst = sorted(changed, key=lambda one: -_ulp(one.apart))[:MOST_OPERATORS]
+    rows = [("operator", "in", "calls", "ULP")]
+    rows += [
+        (
+            f"{one.operator} ({one.phase})",
+            one.module or one.root or "no module",
+            f"{one.changed} of {one.calls}",
+            f"{_ulp(one.apart):.3g}",
+        )
+        for one in worst
+    ]
+    gives = "operator gives" if len(changed) == 1 else "operators give"
+    said = f"{len(changed)} {gives} other bits for the same inputs"
+    more = f"; the {len(worst)} furthest apart" if len(changed) > len(worst) else ""
+    yield Line("operators", said + more)
+    yield from _table(rows)
+
+
+def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
+    fed = [one for one in layers if one.isolated is not None]
+    flagged = [one for one in layers if one.flagged]
+    if not layers:
+        return
+    said = f"{count(len({(one.root, one.module) for one in fed}), 'layer')} fed the same on both sides: "
+    said += f"{count(len({(one.root, one.module) for one in flagged}), 'layer')} out of proportion"
+    if not flagged:
+        said = said.replace("0 layers out", "none out")
+    yield Line("layers", said)
+    differing = [one for one in layers if _relative(one.isolated) or _relative(one.propagated)]
+    shown = sorted(differing, key=lambda one: (not one.flagged, -_share(one)))[:MOST_LAYERS]
+    if shown:
+        rows = [("layer", "value", "isolated", "propagated", "of allowed")]
+        rows += [
+            (
+                f"{one.module or one.root} ({one.kind})",
+                one.value,
+                _shown(one.isolated),
+                _shown(one.propagated),
+                f"{_share(one):.2g}" if one.allowed else "-",
+            )
+            for one in shown
+        ]
+        yield from _table(rows)
+
+
+def _growth(growth: Sequence[Growth]) -> Iterator[Line]:
+    """Steps to the right, decades of the relative difference upwards."""
+    points = [(one.step, one.weights) for one in growth if one.weights and math.isfinite(one.weights)]
+    if len(points) < 2:  # noqa: PLR2004 - one point does not grow
+        return
+    values = [value for _, value in points]
+    first, last = points[0], points[-1]
+    ends = (f"{value:.1e} after step {step}" for step, value in (first, last))
+    yield Line("growth", f"all weights together, relative: {', '.join(ends)}")
+    low, high = math.floor(math.log10(min(values))), math.floor(math.log10(max(values)))
+    low = max(low, high - MOST_DECADES + 1)
+    for decade in range(high, low - 1, -1):
+        marks = "".join("*" if max(low, math.floor(math.log10(value))) == decade else " " for value in values)
+        yield Line("", f"1e{decade:+03d} |{marks}", Tone.CODE)
+    yield Line(
+        "", f"step  {first[0]}{str(last[0]).rjust(max(2, len(values) - len(str(first[0]))))}", Tone.CODE
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[Line]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield Line("", "  ".join(cells).rstrip(), Tone.CODE)
+
+
+def _shown(apart: Apart | None) -> str:
+    if apart is None:
+        return "-"
+    return "same bits" if not apart.elements else f"{apart.relative:.1e}"
+
+
+def _relative(apart: Apart | None) -> bool:
+    return apart is not None and bool(apart.elements)
+
+
+def _ulp(apart: Apart | None) -> float:
+    return 0.0 if apart is None else apart.ulp
+
+
+def _share(layer: LayerNumbers) -> float:
+    """How much of what is allowed the larger of both errors takes."""
+    errors = [
+        one for one in (layer.first_error, layer.second_error) if one is not None and not math.isnan(one)
+    ]
+    return max(errors, default=0.0) / layer.allowed if layer.allowed else 0.0

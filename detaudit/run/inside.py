@@ -1,0 +1,83 @@
+"""What `--vary` sets within a run, as soon as torch is there and before the program uses it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.data.dataloader import DataLoader
+
+from detaudit.model.axes import DETERMINISTIC, DEVICE, MKLDNN, WORKERS
+from detaudit.record.session import Session
+
+EXIT_CONDITIONS = 3
+"""How a run ends whose conditions cannot be had; a line on standard error says why."""
+
+_OF_WORKERS = ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout")
+"""What a loader without workers refuses."""
+
+
+def set_conditions(session: Session) -> None:
+    """Set what the run's axes ask for. Ends the process where that cannot be had."""
+    for axis, value in session.axes:
+        setting = _SETTINGS.get(axis)
+        if setting is not None:
+            setting(value)
+
+
+def _mkldnn(value: str) -> None:
+    torch.backends.mkldnn.set_flags(value == "on")
+
+
+def _deterministic(value: str) -> None:
+    torch.use_deterministic_algorithms(value == "on")
+
+
+def _workers(value: str) -> None:
+    """Let every loader have that many workers, whatever the program says."""
+    make = DataLoader.__init__
+    signature = inspect.signature(make)
+
+    @functools.wraps(make)
+    def making(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - torch's own signature
+        # Wrong arguments are for torch to refuse, in its own words.
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError:
+            make(*args, **kwargs)
+            return
+        given.arguments["num_workers"] = int(value)
+        if value == "0":
+            for name in _OF_WORKERS:
+                given.arguments.pop(name, None)
+        make(*given.args, **given.kwargs)
+
+    DataLoader.__init__ = making  # type: ignore[method-assign]  # so that subclasses are reached too
+
+
+def _device(value: str) -> None:
+    """Hide all other devices, so that a program that takes what it finds takes this one."""
+    from detaudit.target.devices import missing
+
+    why = missing(value)
+    if why is not None:
+        sys.stderr.write(f"detaudit: no such device: {value} ({why})\n")
+        raise SystemExit(EXIT_CONDITIONS)
+    kind = value.partition(":")[0]
+    if kind != "mps":
+        torch.backends.mps.is_available = lambda: False  # type: ignore[assignment]  # torch caches its answer
+    if kind != "xpu":
+        torch.xpu.is_available = lambda: False
+        torch.xpu.device_count = lambda: 0
+
+
+_SETTINGS: dict[str, Callable[[str], None]] = {
+    MKLDNN: _mkldnn,
+    DETERMINISTIC: _deterministic,
+    WORKERS: _workers,
+    DEVICE: _device,
+}

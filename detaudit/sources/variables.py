@@ -1,0 +1,35 @@
+"""Environment variables that two runs have on purpose with other values: which lines read them.
+
+There is nothing to hold: two runs with equal values are two runs under the same conditions.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from detaudit.sources.source import Source
+from detaudit.sources.taps import Asked, Taps
+
+NAME = "environment-variables"
+
+
+def _tap(taps: Taps) -> None:
+    names = set(taps.amount_in_words(NAME).split(","))
+
+    def read(original: Any, variables: Any, name: Any) -> str:  # noqa: ANN401 - as the method
+        value: str = original(variables, name)
+        if name in names:
+            taps.note(NAME, f"os.environ[{name!r}]", value, subject=name)
+        return value
+
+    taps.method(type(os.environ), "__getitem__", read, asked_by=Asked.PROGRAM_THROUGH_STANDARD)
+
+
+SOURCE = Source(
+    name=NAME,
+    words="environment variables",
+    causes=("env-dependence",),
+    tap=_tap,
+)
+"""Where it is held, its amount is the names of the variables that are looked out for, with commas between."""

@@ -1,0 +1,139 @@
+"""Which part of a tensor inside a model belongs to which sample of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device, torch.Size)
+
+
+class UncuttableError(Exception):
+    """A value of which it is not known what of it belongs to which sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the samples of a batch lie in a tensor."""
+
+    dim: int
+    """The dimension that grows with the batch; -1: none, the tensor belongs to all samples together."""
+    each: int = 1
+    """How many entries each sample has there: tokens, heads, windows."""
+    together: bool = True
+    """Whether the entries of one sample lie side by side, or those of all samples take turns."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether no part of the tensor belongs to one sample alone."""
+        return self.dim < 0
+
+    def entries(self, positions: Sequence[int], size: int) -> list[int]:
+        """The entries of the samples at these positions in a batch of `size`, laid out as in a batch."""
+        if self.together:
+            return [position * self.each + number for position in positions for number in range(self.each)]
+        return [number * size + position for number in range(self.each) for position in positions]
+
+    def fits(self, tensor: torch.Tensor, size: int) -> bool:
+        """Whether a tensor has room for so many samples, and no more."""
+        return self.shared or (self.dim < tensor.ndim and tensor.shape[self.dim] == self.each * size)
+
+    def take(self, tensor: torch.Tensor, positions: Sequence[int], size: int) -> torch.Tensor:
+        """What belongs to the samples at these positions, in the memory order of the tensor."""
+        if self.shared:
+            return tensor
+        index = torch.tensor(self.entries(positions, size), device=tensor.device)
+        return _ordered_as(tensor.index_select(self.dim, index), tensor)
+
+    def put(
+        self, tensor: torch.Tensor, part: torch.Tensor, positions: Sequence[int], size: int
+    ) -> torch.Tensor:
+        """A copy of the tensor with another part for the samples at these positions."""
+        if self.shared:
+            return part.clone()
+        index = torch.tensor(self.entries(positions, size), device=tensor.device)
+        return tensor.clone().index_copy_(self.dim, index, part)
+
+
+SHARED = Layout(-1)
+
+
+def find_layout(small: torch.Tensor, large: torch.Tensor, sizes: tuple[int, int]) -> Layout | None:
+    """How samples lie, from one value in batches of two sizes that begin with the same sample.
+
+    None where the shapes do not tell.
+    """
+    if small.ndim != large.ndim or small.layout is not torch.strided or large.layout is not torch.strided:
+        return None
+    grown = [dim for dim in range(small.ndim) if small.shape[dim] != large.shape[dim]]
+    if not grown:
+        return SHARED
+    dim = grown[0]
+    each, rest = divmod(small.shape[dim], sizes[0])
+    if len(grown) > 1 or rest or large.shape[dim] != each * sizes[1]:
+        return None
+    layouts = [Layout(dim, each), Layout(dim, each, together=False)]
+    return layouts[0] if each == 1 else min(layouts, key=lambda one: _distance(one, small, large, sizes))
+
+
+def _distance(layout: Layout, small: torch.Tensor, large: torch.Tensor, sizes: tuple[int, int]) -> float:
+    """How far the first sample's values are apart, if the samples lie so."""
+    one, other = layout.take(small, [0], sizes[0]), layout.take(large, [0], sizes[1])
+    wide = torch.complex128 if one.is_complex() else torch.float64
+    return float((one.to(wide) - other.to(wide)).abs().nan_to_num(0.0, 0.0, 0.0).sum())
+
+
+def _ordered_as(tensor: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
+    """The tensor with its dimensions in memory in the order of another's: kernels go by that."""
+    strides = model.stride()
+    order = sorted(range(model.ndim), key=lambda dim: -strides[dim])
+    back = [order.index(dim) for dim in range(model.ndim)]
+    return tensor.permute(order).contiguous().permute(back)
+
+
+def changed(value: Any, change: Callable[[torch.Tensor], Any], memory: dict[int, Any]) -> Any:  # noqa: ANN401 - arguments of any module
+    """Arguments with each tensor changed; one that is given twice is one tensor afterwards too.
+
+    Raises UncuttableError for what holds tensors in a way that is not known.
+    """
+    if isinstance(value, torch.Tensor):
+        if id(value) not in memory:
+            memory[id(value)] = change(value)
+        return memory[id(value)]
+    if type(value) in {list, tuple}:
+        return type(value)(changed(part, change, memory) for part in value)
+    if type(value) is dict:
+        return {name: changed(part, change, memory) for name, part in value.items()}
+    if not isinstance(value, _PLAIN):
+        raise UncuttableError(f"it is given a {type(value).__name__}")
+    return value
+
+
+def tensors_of(value: object) -> list[torch.Tensor]:
+    """Every tensor in arguments or results, each once, in a fixed order."""
+    return list({id(tensor): tensor for tensor in _walk(value)}.values())
+
+
+def _walk(value: object) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _walk(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _walk(part)
+
+
+def numbers_of(value: object) -> list[object]:
+    """All that is in arguments besides tensors: what decides which way a module goes."""
+    if isinstance(value, torch.Tensor):
+        return []
+    if isinstance(value, Mapping):
+        return [one for name, part in value.items() for one in (name, *numbers_of(part))]
+    if isinstance(value, list | tuple):
+        return [one for part in value for one in numbers_of(part)]
+    return [value]

@@ -1,0 +1,179 @@
+"""The samples of a model file's batches: found, put together, and dealt out in batches of any make-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+_MOST_BATCHES = 1000
+"""How many batches are read in search of samples that fit together."""
+PADDING_LABEL = -100
+"""What `cross_entropy` ignores by default."""
+
+
+class CannotTellError(Exception):
+    """Why the question cannot be answered for this model file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of one shape, as one large batch."""
+
+    batch: Any
+    count: int
+
+    def select(self, indices: Sequence[int]) -> Any:  # noqa: ANN401 - any batch
+        """A batch of these samples."""
+        return _mapped(self.batch, lambda leaf: _picked(leaf, indices))
+
+    def with_zeros(self, index: int, size: int) -> Any:  # noqa: ANN401 - any batch
+        """A batch of one sample and, behind it, rows of nothing but zeros."""
+        return _mapped(self.select([index] * size), _emptied)
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether its length can be padded: the batch says which tokens count."""
+        mask = self.batch.get("attention_mask") if isinstance(self.batch, Mapping) else None
+        return isinstance(mask, torch.Tensor) and mask.ndim == 2  # noqa: PLR2004 - samples, tokens
+
+    def lengthened(self, index: int, more: int) -> Any:  # noqa: ANN401 - any batch
+        """One sample with so many tokens of padding at its end, which its mask leaves out."""
+        batch = self.select([index])
+        length = batch["attention_mask"].shape[1]
+
+        def longer(name: str, leaf: Any) -> Any:  # noqa: ANN401 - a tensor, or what need not be longer
+            if not isinstance(leaf, torch.Tensor) or leaf.ndim < 2 or leaf.shape[1] != length:  # noqa: PLR2004 - samples, tokens
+                return leaf
+            value = PADDING_LABEL if "label" in name else 0
+            padding = leaf.new_full((leaf.shape[0], more, *leaf.shape[2:]), value)
+            return torch.cat([leaf, padding], 1)
+
+        return {name: longer(name, leaf) for name, leaf in batch.items()}
+
+    def in_dtype(self, dtype: torch.dtype) -> Samples:
+        """The same samples, with every floating-point number in this dtype."""
+        return Samples(_mapped(self.batch, lambda leaf: _converted(leaf, dtype)), self.count)
+
+
+def gather(batches: Iterable[Any], wanted: int) -> Samples:
+    """Join batches along their first dimension until there are `wanted` samples of one shape, if there are.
+
+    Raises CannotTellError where the first dimension does not count samples.
+    """
+    groups: dict[str, list[Any]] = {}
+    counts: dict[str, int] = {}
+    for number, batch in enumerate(batches):
+        form, size = _form(batch), _size(batch)
+        groups.setdefault(form, []).append(batch)
+        counts[form] = counts.get(form, 0) + size
+        if counts[form] >= wanted or number == _MOST_BATCHES:
+            break
+    if not groups:
+        raise CannotTellError("make_batches() gave no batch")
+    form = max(counts, key=lambda one: counts[one])
+    return Samples(_joined(groups[form]), counts[form])
+
+
+def _size(batch: object) -> int:
+    """How many samples a batch has. Raises CannotTellError."""
+    shapes = [tuple(leaf.shape) for leaf in _arrays(batch) if leaf.ndim]
+    if not shapes:
+        raise CannotTellError("a batch holds no tensor whose first dimension could count samples")
+    sizes = {shape[0] for shape in shapes}
+    if len(sizes) > 1:
+        text = ", ".join(str(list(shape)) for shape in dict.fromkeys(shapes))
+        raise CannotTellError(f"the tensors of a batch do not agree in their first dimension: {text}")
+    return int(sizes.pop())
+
+
+def _form(batch: object) -> str:
+    """What batches must have in common to be joined: structure, types, shapes of one sample."""
+    if isinstance(batch, torch.Tensor | np.ndarray):
+        return f"{batch.dtype}{list(batch.shape[1:]) if batch.ndim else repr(batch)}"
+    if isinstance(batch, Mapping):
+        return "{" + ",".join(f"{name}:{_form(part)}" for name, part in batch.items()) + "}"
+    if isinstance(batch, list | tuple):
+        if _one_for_each(batch):
+            return "[...]"
+        return f"{type(batch).__name__}({','.join(_form(part) for part in batch)})"
+    return repr(batch)
+
+
+def _arrays(value: object) -> Iterator[Any]:
+    if isinstance(value, torch.Tensor):
+        if value.layout is not torch.strided:
+            raise CannotTellError(f"a batch holds a {value.layout} tensor")
+        yield value
+    elif isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _arrays(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _arrays(part)
+    elif not isinstance(value, str | bytes | bool | int | float | complex | None):
+        raise CannotTellError(f"a batch holds a {type(value).__name__}, which cannot be cut into samples")
+
+
+def _one_for_each(value: Sequence[object]) -> bool:
+    """Whether a list has a name or a number for each sample, as loaders make them."""
+    return bool(value) and all(isinstance(part, str | bytes | int | float) for part in value)
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any batch
+    """A batch with each tensor, array, and list of names or numbers changed."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return change(value) if value.ndim else value
+    if isinstance(value, Mapping):
+        return {name: _mapped(part, change) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        if _one_for_each(value):
+            return change(value)
+        return _rebuilt(value, [_mapped(part, change) for part in value])
+    return value
+
+
+def _rebuilt(value: Sequence[Any], parts: list[Any]) -> Any:  # noqa: ANN401 - a list or a tuple of any class
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)  # type: ignore[call-arg]  # a list, a tuple
+
+
+def _picked(leaf: Any, indices: Sequence[int]) -> Any:  # noqa: ANN401 - a tensor, an array, a list
+    if isinstance(leaf, list | tuple):
+        return type(leaf)(leaf[index] for index in indices)
+    # As a loader makes it: the samples one after the other in memory of its own.
+    return leaf[list(indices)]
+
+
+def _emptied(leaf: Any) -> Any:  # noqa: ANN401 - a tensor, an array, a list
+    if isinstance(leaf, torch.Tensor | np.ndarray):
+        leaf[1:] = 0
+    return leaf
+
+
+def _converted(leaf: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - a tensor, an array, a list
+    if isinstance(leaf, torch.Tensor):
+        return leaf.to(dtype) if leaf.is_floating_point() else leaf
+    if isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating):
+        return leaf.astype(np.float64 if dtype is torch.float64 else np.float32)
+    return leaf
+
+
+def _joined(batches: list[Any]) -> Any:  # noqa: ANN401 - any batch
+    """One batch of all the samples of several of one form."""
+    first = batches[0]
+    if isinstance(first, torch.Tensor):
+        return torch.cat(batches) if first.ndim else first
+    if isinstance(first, np.ndarray):
+        return np.concatenate(batches) if first.ndim else first
+    if isinstance(first, Mapping):
+        return {name: _joined([batch[name] for batch in batches]) for name in first}
+    if isinstance(first, list | tuple):
+        if _one_for_each(first):
+            return type(first)(part for batch in batches for part in batch)
+        return _rebuilt(first, [_joined(list(parts)) for parts in zip(*batches, strict=True)])
+    return first

@@ -1,0 +1,64 @@
+"""All the ways to have a sample in a batch: alone, first, last, in other company, padded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from detaudit.target.batch_measure import Seat
+from detaudit.target.batch_samples import Samples
+
+FIRST, LAST = "first", "last"
+FIRST_OTHERS, LAST_OTHERS = "first, with other neighbours,", "last, with other neighbours,"
+COPIES = "padded with copies of itself"
+SWAPPED = ((FIRST, FIRST_OTHERS), (FIRST, COPIES), (LAST, LAST_OTHERS))
+"""Pairs in which the sample sits in the same place and its neighbours are not the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to have a sample in a batch."""
+
+    name: str
+    seat: Seat
+    make: Callable[[Samples], Any]
+    """The batch."""
+
+
+def alone(index: int, count: int, size: int) -> Variant:
+    """What the others are held against: the sample by itself, or first in the smaller batch."""
+    others = [one for one in range(count) if one != index]
+    name = "alone" if size == 1 else f"first of {size}"
+    return Variant(name, Seat(0, size), lambda samples: samples.select([index, *others[: size - 1]]))
+
+
+def variants(index: int, samples: Samples, sizes: list[int], padded: int | None) -> Iterator[Variant]:
+    """All the ways to have a sample in a batch."""
+    others = [one for one in range(samples.count) if one != index]
+
+    def among(name: str, position: int, neighbours: list[int]) -> Variant:
+        chosen = [*neighbours[:position], index, *neighbours[position:]]
+        return Variant(name, Seat(position, len(chosen)), lambda one: one.select(chosen))
+
+    for size in sizes[1:]:
+        near, far = others[: size - 1], others[::-1][: size - 1]
+        yield among(f"{FIRST} of {size}", 0, near)
+        if size > 2:  # noqa: PLR2004 - first and last are all there is
+            yield among(f"in the middle of {size}", size // 2, near)
+        yield among(f"{LAST} of {size}", size - 1, near)
+        if samples.count > size:
+            yield among(f"{FIRST_OTHERS} of {size}", 0, far)
+            yield among(f"{LAST_OTHERS} of {size}", size - 1, far)
+        with_zeros = partial(Samples.with_zeros, index=index, size=size)
+        yield Variant(f"padded with zeros to {size}", Seat(0, size), with_zeros)
+        yield among(f"{COPIES} to {size}", 0, [index] * (size - 1))
+    if padded is not None and sizes[0] == 1:
+        length = int(samples.batch["attention_mask"].shape[1])
+        seat = Seat(0, 1, (padded, length))
+        yield Variant(
+            f"padded from {length} to {padded} tokens",
+            seat,
+            lambda one: one.lengthened(index, padded - length),
+        )

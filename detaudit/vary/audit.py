@@ -1,0 +1,196 @@
+"""An audit along axes: run under each set of conditions, compare bit for bit, measure or explain the rest."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from detaudit.compare.compare import compare
+from detaudit.compare.result import finding_from, plain_result
+from detaudit.diagnose.audit import audit_target
+from detaudit.diagnose.failure import failure_notices, why_failed
+from detaudit.model.axes import BATCH, Promise, weakest
+from detaudit.model.plan import RunPlan, Target, TargetRef
+from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Verdict
+from detaudit.model.trace import Level
+from detaudit.model.variation import Variation
+from detaudit.options import Settings
+from detaudit.run.progress import Progress
+from detaudit.run.workspace import workspace
+from detaudit.target.find import find_target
+from detaudit.trace.reader import TraceReader
+from detaudit.vary.asked import Asked, asked_in, check_axes, check_target, combinations, differing
+from detaudit.vary.effect import nothing_varied, without_effect
+from detaudit.vary.experiment import Experiment, Failure, Run, shares_draws
+from detaudit.vary.faults import find_source, is_other_data
+from detaudit.vary.judged import judged
+from detaudit.vary.measured import Repeated, measure
+from detaudit.vary.pair import Pair
+from detaudit.vary.told import numbered
+
+TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
+"""Notices that only say what was asked for."""
+
+
+def audit_vary(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
+    """Run what the user typed along the axes of `settings.vary`; see `audit_varied`."""
+    asked = asked_in(settings.vary)
+    return audit_varied(find_target(ref), settings, asked, progress)
+
+
+def audit_varied(
+    target: Target, settings: Settings, asked: Asked, progress: Progress, call: str | None = None
+) -> AuditResult:
+    """Run a target once under each combination of values, and say how far the runs are the same.
+
+    `asked` has at least two values for each axis: `{"threads": [1, 2]}`; the first of each are what the other
+    runs are held against. Raises UsageError for an axis that is not known, has fewer values, or one that the
+    target cannot take.
+    """
+    check_axes(asked)
+    check_target(asked, target)
+    if BATCH in asked:
+        from detaudit.vary.batch_answer import audit_batch_sizes
+
+        return audit_batch_sizes(target, settings, asked[BATCH], progress)
+    level = Level.LAYER if settings.level == "auto" else Level(settings.level)
+    plan = RunPlan(target, 1, level, settings.seed, settings.steps, settings.timeout, call=call)
+    with workspace(settings.keep) as folder, ExitStack() as stack:
+        experiment = Experiment(plan, folder, progress, stack, shares_draws(asked))
+        return _Answer(experiment, settings, asked).give()
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One answer in the making."""
+
+    experiment: Experiment
+    settings: Settings
+    asked: Asked
+    runs: list[Run] = field(default_factory=list, init=False)
+    repeated: dict[str, Run] = field(default_factory=dict, init=False)
+    """Second runs under the same conditions, by the names of these."""
+    findings: list[Finding] = field(default_factory=list, init=False)
+    unexplained: list[str] = field(default_factory=list, init=False)
+    notices: list[Notice] = field(default_factory=list, init=False)
+    varied: list[Variation] = field(default_factory=list, init=False)
+    extra_runs: int = field(default=0, init=False)
+
+    def give(self) -> AuditResult:
+        """Make the runs and answer."""
+        for number, chosen in enumerate(combinations(self.asked)):
+            run = self.experiment.run(chosen, first=not number)
+            if isinstance(run, Failure):
+                return self._failed(run)
+            self.runs.append(run)
+        first, *others = self.runs
+        comparisons = {one.name: compare(first.reader, one.reader, (first.name, one.name)) for one in others}
+        result = plain_result(first.plan.target.summary, self._readers(), list(comparisons.values()))
+        if result.verdict is Verdict.UNVERIFIED:
+            return result
+        why = self._without_effect()
+        if why is not None:
+            return replace(result, verdict=Verdict.UNVERIFIED, reason=why, findings=())
+        different = [one for one in others if not comparisons[one.name].equal]
+        if different and self._looks_closer:
+            unsteady = self._repeat([first, *different])
+            if unsteady is not None:
+                return unsteady
+        for one in others:
+            self._explain(first, one, comparisons[one.name])
+        return judged(self._gathered(result), self.settings.tolerance)
+
+    @property
+    def _looks_closer(self) -> bool:
+        """Whether differences are measured: where bits cannot agree at all, there is no answer without."""
+        return self.settings.diagnose or weakest(self.asked) is Promise.PRECISION
+
+    def _readers(self) -> dict[str, TraceReader]:
+        return {run.name: run.reader for run in self.runs}
+
+    def _without_effect(self) -> str | None:
+        for run in self.runs:
+            why = without_effect(run.reader, run.chosen)
+            if why is not None:
+                return why
+        return nothing_varied(self._readers(), tuple(self.asked))
+
+    def _repeat(self, runs: list[Run]) -> AuditResult | None:
+        """Run again under the same conditions: what does not repeat itself differs along no axis."""
+        for number, run in enumerate(runs):
+            again = self.experiment.again(run, first=not number)
+            self.extra_runs += 1
+            if isinstance(again, Failure):
+                return self._failed(again)
+            if not compare(run.reader, again.reader).equal:
+                return self._unsteady(run)
+            self.repeated[run.name] = again
+        return None
+
+    def _unsteady(self, run: Run) -> AuditResult:
+        """Where two runs under the same conditions differ, that is the fault to look for."""
+        settings = replace(self.settings, keep=None)
+        result = audit_target(
+            run.plan.target, settings, self.experiment.progress, run.plan.call, axes=run.chosen
+        )
+        text = f"with {run.name}, two runs differ already: nothing can be said about the axes"
+        return replace(result, notices=(Notice("not-varied", text), *result.notices))
+
+    def _explain(self, first: Run, second: Run, comparison: Comparison) -> None:
+        axes = differing(first.chosen, second.chosen)
+        promise = weakest(axes)
+        variation = Variation(axes, first.name, second.name, promise.value, comparison.equal)
+        if comparison.equal:
+            self.varied.append(variation)
+            return
+        if not self._looks_closer:
+            self.varied.append(variation)
+            self.findings.append(finding_from(comparison, differs=1, pairs=1))
+            return
+        suspicious = promise is Promise.BITS or (promise is Promise.ROUNDING and is_other_data(comparison))
+        if suspicious and self._is_fault(first, second, comparison, may_round=promise is not Promise.BITS):
+            self.varied.append(variation)
+            return
+        repeated = Repeated(self.repeated[first.name].reader, self.repeated[second.name].reader)
+        folder = self.experiment.folder / f"measured{len(self.varied)}"
+        pair = Pair(first.plan, second.plan, (first.name, second.name), folder, self.experiment.progress)
+        measured = measure(pair, comparison, repeated)
+        self.varied.append(measured.variation)
+        self.findings.extend(measured.findings)
+        self.notices.extend(measured.notices)
+        self.extra_runs += measured.extra_runs
+
+    def _is_fault(self, first: Run, second: Run, comparison: Comparison, *, may_round: bool) -> bool:
+        """Look for the source of a difference; False if it turns out to be arithmetic."""
+        folder = self.experiment.folder / f"searched{len(self.varied)}"
+        fault = find_source(first, second, comparison, folder, self.experiment.progress, may_round=may_round)
+        self.extra_runs += fault.extra_runs
+        if fault.is_arithmetic:
+            return False
+        self.findings.extend(fault.findings)
+        self.unexplained.extend(fault.unexplained)
+        self.notices.extend(fault.notices)
+        return True
+
+    def _gathered(self, result: AuditResult) -> AuditResult:
+        notices = (one for one in result.notices if one.id not in TOLD_BY_THE_AXES)
+        return replace(
+            result,
+            findings=tuple(numbered(self.findings)),
+            unexplained=tuple(dict.fromkeys(self.unexplained)),
+            notices=tuple(dict.fromkeys((*self.notices, *notices))),
+            varied=tuple(self.varied),
+            extra_runs=self.extra_runs,
+        )
+
+    def _failed(self, failure: Failure) -> AuditResult:
+        reason = why_failed(failure.plan, [failure.outcome])
+        return AuditResult(
+            verdict=Verdict.UNVERIFIED,
+            reason=f"with {failure.name}: {reason}",
+            target=failure.plan.target.summary,
+            runs=(),
+            compared=None,
+            findings=(),
+            notices=failure_notices([failure.outcome]),
+        )

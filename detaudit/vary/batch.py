@@ -1,0 +1,223 @@
+"""Is a sample the same alone, in a batch, elsewhere in it, in other company, and padded: the answer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from detaudit.errors import RunError, UsageError
+from detaudit.model.plan import Target, TargetKind
+from detaudit.model.variation import LayerNumbers
+from detaudit.options import Settings
+from detaudit.run.launch import end_group
+from detaudit.run.progress import Progress
+from detaudit.run.workspace import workspace
+from detaudit.vary.batch_mixing import Mixing, holds_one, mixing_in, numbers_of, unsettled_in
+
+EVALUATION, TRAINING = "evaluation", "training"
+_START = "import sys; sys.path.append(sys.argv[1]); from detaudit.target.batch import main; main(sys.argv[2])"
+_PACKAGE_PARENT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class BatchVariant:
+    """One way to have a sample in a batch, and whether the sample notices."""
+
+    mode: str
+    """`evaluation` or `training`."""
+    name: str
+    """`last of 8`, `padded with zeros to 8`, ..."""
+    size: int
+    equal: bool | None
+    """Whether the sample's output and gradients are the same bits as alone; None: that could not be seen."""
+    module: str
+    """Where the first value that differs is made; empty: in the model's own code, or nowhere."""
+    phase: str
+    """`forward` or `backward`; empty where nothing differs."""
+    why: str
+    """Why it could not be run or compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What becomes of a sample when its batch changes."""
+
+    sizes: tuple[int, ...]
+    dtype: str = ""
+    tried: int = 0
+    """How many samples were tried."""
+    layers: tuple[LayerNumbers, ...] = ()
+    """In evaluation mode, in the order of the forward pass; `flagged` where samples are mixed."""
+    training: tuple[LayerNumbers, ...] = ()
+    """The same in training mode; empty where the model has none."""
+    mixing: tuple[Mixing, ...] = ()
+    """The modules that mix samples, those by definition among them."""
+    variants: tuple[BatchVariant, ...] = ()
+    draws: tuple[str, ...] = ()
+    """Operators whose random numbers were replaced by one number for all samples."""
+    problems: tuple[str, ...] = ()
+    """Why the question is not, or not fully, answered."""
+    notes: tuple[str, ...] = ()
+    """What was not tried, and what was done so that samples can be compared."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether a sample has the same bits in every variant that was tried."""
+        return not self.problems and bool(self.variants) and all(one.equal is True for one in self.variants)
+
+    @property
+    def rounding(self) -> tuple[LayerNumbers, ...]:
+        """The values that a module by itself makes with other bits, without mixing samples.
+
+        Of modules inside of each other the innermost.
+        """
+        return (*self._rounding(self.layers, EVALUATION), *self._rounding(self.training, TRAINING))
+
+    def _rounding(self, layers: tuple[LayerNumbers, ...], mode: str) -> Iterator[LayerNumbers]:
+        mixing = {one.module for one in self.mixing if one.mode == mode}
+        found = [one for one in layers if one.isolated is not None and one.isolated.elements]
+        modules = {one.module for one in found} | mixing
+        for one in found:
+            if one.module not in mixing and not holds_one(one.module, modules):
+                yield one
+
+
+def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progress: Progress) -> BatchReport:
+    """Try samples of a model file in batches of these sizes, and hold them against the smallest.
+
+    Raises UsageError for a target that makes its own batches, and for fewer than two sizes.
+    """
+    if target.kind is not TargetKind.MODEL_FILE or target.path is None:
+        raise UsageError(
+            "batch-not-possible",
+            f"{target.name} makes its batches itself: their size cannot be varied from outside",
+            "audit a model file (make_model and make_batches)",
+        )
+    chosen = sorted(set(sizes))
+    if len(chosen) < 2 or chosen[0] < 1:  # noqa: PLR2004 - a difference needs two
+        raise UsageError(
+            "batch-sizes", "a batch of one size only varies nothing", "give two sizes from 1 on: batch=1,8"
+        )
+    progress.note(f"trying samples in batches of {', '.join(map(str, chosen))}")
+    with workspace(settings.keep) as folder:
+        try:
+            answer = _ask(target.path, settings, chosen, folder)
+        except RunError as error:
+            return BatchReport(tuple(chosen), problems=(error.message,))
+    return report_of(answer, tuple(chosen))
+
+
+def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> dict[str, Any]:
+    """Have a process of its own try everything. Raises RunError if it gives no answer."""
+    file = (folder / "batch.json").resolve()
+    how = {"path": str(path), "seed": settings.seed, "sizes": sizes, "answer": str(file)}
+    command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(how)]
+    output, errors = folder / "stdout.txt", folder / "stderr.txt"
+    with ExitStack() as stack:
+        process = subprocess.Popen(
+            command,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=stack.enter_context(output.open("wb")),
+            stderr=stack.enter_context(errors.open("wb")),
+        )
+        stack.callback(end_group, process)
+        try:
+            process.wait(settings.timeout)
+        except subprocess.TimeoutExpired as error:
+            message = f"the samples were not all tried within {settings.timeout:g} s"
+            raise RunError("batch-timeout", message) from error
+    if process.returncode or not file.is_file():
+        lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = lines[-1].removeprefix("detaudit: ") if lines else f"exit code {process.returncode}"
+        raise RunError("batch-failed", f"the samples could not be tried: {last}")
+    answer: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if "cannot_tell" in answer:
+        raise RunError("batch-unknown", answer["cannot_tell"])
+    return answer
+
+
+@dataclass(slots=True)
+class _Words:
+    """What is to be said, each thing once."""
+
+    problems: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+
+
+def report_of(answer: dict[str, Any], sizes: tuple[int, ...]) -> BatchReport:
+    """What the other process measured, judged."""
+    modes: dict[str, Any] = answer["modes"]
+    mixing = [one for mode, found in modes.items() for one in mixing_in(mode, found, answer["modules"])]
+    words = _Words()
+    for mode, found in modes.items():
+        _tell(mode, found, mixing, words)
+    for one in mixing:
+        if one.ambiguous:
+            words.problems.setdefault(
+                f"{one.module or answer['root']} takes dimension 1 as the batch (batch_first=False): samples "
+                "are taken from dimension 0 of the batches here, where it would have time"
+            )
+    _tell_of_draws(modes, words)
+    if answer["data"] == sizes[-1]:
+        words.notes.setdefault(
+            f"no other neighbours: the data has only {answer['data']} samples of one shape"
+        )
+    if not any("tokens" in trial["name"] for found in modes.values() for trial in found["trials"]):
+        words.notes.setdefault(
+            "padding to a greater length was not tried: the batches have no attention_mask"
+        )
+    if answer["trains"] and TRAINING not in modes:
+        words.notes.setdefault("in training mode the model gives the same bits as in evaluation mode")
+    layers = {mode: numbers_of(mode, found, answer, mixing) for mode, found in modes.items()}
+    return BatchReport(
+        sizes,
+        modes[EVALUATION]["dtype"],
+        answer["asked"],
+        layers[EVALUATION],
+        layers.get(TRAINING, ()),
+        tuple(mixing),
+        tuple(_variants(modes)),
+        tuple(sorted({name for found in modes.values() for name in found["draws"]})),
+        tuple(words.problems),
+        tuple(words.notes),
+    )
+
+
+def _variants(modes: dict[str, Any]) -> Iterator[BatchVariant]:
+    for mode, found in modes.items():
+        for trial in found["trials"]:
+            yield BatchVariant(mode, **trial)
+
+
+def _tell(mode: str, found: dict[str, Any], mixing: list[Mixing], words: _Words) -> None:
+    """Say what kept a mode from being fully compared."""
+    for problem in found["problems"]:
+        words.problems.setdefault(problem)
+    by_definition = any(one.mode == mode and one.by_definition for one in mixing)
+    failed: dict[tuple[bool, str], list[str]] = {}
+    for trial in found["trials"]:
+        if trial["equal"] is None:
+            # Batch normalisation refuses a single sample in training, and positions may have an end.
+            expected = (by_definition and trial["name"] == "alone") or "tokens" in trial["name"]
+            failed.setdefault((expected, trial["why"]), []).append(trial["name"])
+    for (expected, why), names in failed.items():
+        said = words.notes if expected else words.problems
+        said.setdefault(f"in {mode} mode, not compared: {'; '.join(names)}: {why}")
+    for text in unsettled_in(found, [one for one in mixing if one.mode == mode]):
+        words.problems.setdefault(f"in {mode} mode, {text}")
+
+
+def _tell_of_draws(modes: dict[str, Any], words: _Words) -> None:
+    drawn = {name for found in modes.values() for name in found["draws"]}
+    if drawn:
+        names = ", ".join(sorted(drawn))
+        words.notes.setdefault(
+            f"random numbers ({names}) were replaced by one number for all samples: dropout keeps everything"
+        )

@@ -1,0 +1,184 @@
+"""Rounding, or one sample in another's numbers: what the distances in two dtypes say about each module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from detaudit.model.variation import Apart, LayerNumbers
+
+_FLOAT64_ROUNDING = 2.0**-40
+"""More than rounding in float64 makes, by a factor of some thousands for a sum that cancels."""
+_SHRINKS = 2.0**-14
+"""By at least so much rounding is smaller in float64 than in float32: 2**-29, and what chance does to it."""
+_LOW_ROUNDING = {"float32": 2.0**-13, "bfloat16": 2.0**-2, "float16": 2.0**-4}
+"""More than rounding makes in these, if there is no float64 to ask."""
+
+_BY_ITSELF = ("isolated", "swapped", "padded")
+
+Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """A module in which a sample's numbers depend on what else is in its batch, beyond rounding."""
+
+    mode: str
+    """`evaluation` or `training`."""
+    module: str
+    """Path below the root; empty: the root's own code."""
+    kind: str
+    """Its class."""
+    how: str
+    by_definition: bool
+    """True for batch normalisation in training mode."""
+    relative: float | None
+    """How far the sample's values are apart at most; None where that was not measured."""
+    ambiguous: bool = False
+    """True where it may be that the samples of the batches do not lie in dimension 0."""
+
+
+def mixing_in(mode: str, found: dict[str, Any], modules: dict[str, Any]) -> Iterator[Mixing]:
+    """The innermost modules that mix samples in one mode."""
+    swapped, isolated, padded = (
+        _beyond_rounding(found, measure) for measure in ("swapped", "isolated", "padded")
+    )
+    called = {row["module"] for row in found["rows"]}
+    by_definition = {
+        path
+        for path, about in modules.items()
+        if path in called and about["batch_norm"] and about["training"] and mode == "training"
+    }
+    mixes = swapped.keys() | by_definition
+    for path, about in modules.items():
+        if path in by_definition:
+            how = "normalises over the batch in training mode, by definition"
+            yield Mixing(mode, path, about["kind"], how, by_definition=True, relative=swapped.get(path))
+        elif path in swapped:
+            if not holds_one(path, mixes):
+                yield _unasked(mode, path, about, swapped[path], "changes with the sample's neighbours")
+        elif path in isolated:
+            if not holds_one(path, isolated.keys() | mixes):
+                how = "changes with the size of the batch or the sample's position in it"
+                yield _unasked(mode, path, about, isolated[path], how)
+        elif path in padded and not holds_one(path, padded.keys() | isolated.keys() | mixes):
+            how = "changes with the padding of the sample: are the padded tokens masked?"
+            yield _unasked(mode, path, about, padded[path], how)
+
+
+def _unasked(mode: str, path: str, about: dict[str, Any], relative: float, how: str) -> Mixing:
+    second = about["batch_second"]
+    if second:
+        how = f"takes dimension 1 as the batch (batch_first=False): {how}"
+    return Mixing(mode, path, about["kind"], how, about["batch_norm"], relative, second)
+
+
+def holds_one(path: str, others: Collection[str]) -> bool:
+    """Whether one of the other modules is a part of this one."""
+    return any(other != path and (not path or other.startswith(f"{path}.")) for other in others)
+
+
+def _beyond_rounding(found: dict[str, Any], measure: str) -> dict[str, float]:
+    """The modules that differ by more than rounding, with the largest relative distance."""
+    low, high = _low_and_high(found)
+    modules: dict[str, float] = {}
+    for place, row in (low if high is None else high).items():
+        distance = row[measure]
+        if distance is None:
+            continue
+        coarse = low[place][measure] if place in low else None
+        if high is None:
+            beyond = _in_low_dtype(distance, found["dtype"]) and measure == "swapped"
+        else:
+            beyond = _stays(distance, coarse, forward=place[1] == "forward" and measure == "swapped")
+        if beyond:
+            relative = distance["apart"]["relative"]
+            modules[place[0]] = _larger(modules.get(place[0], 0.0), relative)
+    return modules
+
+
+def _low_and_high(found: dict[str, Any]) -> tuple[dict[Place, Any], dict[Place, Any] | None]:
+    """The rows in the lower dtype and those in float64, by their places."""
+    own, other = _by_place(found["rows"]), found["other_rows"]
+    if found["dtype"] != "float64":
+        return own, None if other is None else _by_place(other)
+    return ({} if other is None else _by_place(other)), own
+
+
+def _by_place(rows: list[dict[str, Any]]) -> dict[Place, Any]:
+    return {(row["module"], row["phase"], row["value"]): row for row in rows}
+
+
+def _stays(fine: dict[str, Any], coarse: dict[str, Any] | None, *, forward: bool) -> bool:
+    """Whether a distance in float64 is not the smaller one that rounding would leave."""
+    if not fine["apart"]["elements"]:
+        return False
+    if math.isnan(fine["apart"]["relative"]):
+        return True
+    if fine["apart"]["relative"] <= _FLOAT64_ROUNDING:
+        return False
+    if coarse is None or not coarse["apart"]["elements"]:
+        # A gradient that is zero but for rounding can be exactly zero in one dtype and not in the other.
+        return forward
+    return math.isnan(coarse["norm"]) or fine["norm"] > _SHRINKS * coarse["norm"]
+
+
+def _in_low_dtype(distance: dict[str, Any], dtype: str) -> bool:
+    relative = distance["apart"]["relative"]
+    return bool(distance["apart"]["elements"]) and not relative <= _LOW_ROUNDING.get(dtype, math.inf)
+
+
+def _larger(one: float, other: float) -> float:
+    return math.nan if math.isnan(one) or math.isnan(other) else max(one, other)
+
+
+def unsettled_in(found: dict[str, Any], mixing: list[Mixing]) -> list[str]:
+    """What cannot be told: for want of a second dtype, or of a module that mixes samples where some must."""
+    rows = found["rows"]
+    if found["other_rows"] is not None:
+        if mixing or not _beyond_rounding(found, "propagated"):
+            return []
+        reasons = sorted({f"{row['module'] or 'the model'}: {row['why']}" for row in rows if row["why"]})
+        why = "; ".join(reasons) or "none does it by itself"
+        text = "a sample's numbers depend on its batch by more than rounding, and which module makes them is "
+        return [f"{text}not known ({why})"]
+    if not any(row["propagated"] and row["propagated"]["apart"]["elements"] for row in rows):
+        return []
+    reason = f"the model cannot be run in another dtype ({found['other_problem']})"
+    return [f"samples differ with their batch, and whether only by rounding cannot be told: {reason}"]
+
+
+def numbers_of(
+    mode: str, found: dict[str, Any], answer: dict[str, Any], mixing: list[Mixing]
+) -> tuple[LayerNumbers, ...]:
+    """The numbers of every value in one mode; those of modules that mix samples are flagged."""
+    hows = {one.module: one.how for one in mixing if one.mode == mode}
+    return tuple(_numbers(row, answer, hows) for row in found["rows"])
+
+
+def _numbers(row: dict[str, Any], answer: dict[str, Any], hows: dict[str, str]) -> LayerNumbers:
+    path = row["module"]
+    kind = answer["modules"][path]["kind"]
+    differs = any(row[measure] and row[measure]["apart"]["elements"] for measure in _BY_ITSELF)
+    flagged = path in hows and differs
+    return LayerNumbers(
+        step=0,
+        phase=row["phase"],
+        root=answer["root"],
+        module=path,
+        kind=kind,
+        value=row["value"],
+        propagated=_apart(row["propagated"]),
+        isolated=_apart(row["isolated"] or row["padded"]),
+        first_error=None,
+        second_error=None,
+        allowed=None,
+        flagged=flagged,
+        why=hows[path] if flagged else row["why"],
+    )
+
+
+def _apart(distance: dict[str, Any] | None) -> Apart | None:
+    return None if distance is None else Apart(**distance["apart"])

@@ -1,0 +1,83 @@
+"""The runs of one `--vary`: one under each set of conditions, and again where the bits differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from detaudit.model.axes import CAPABILITY, DEVICE, DTYPE
+from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
+from detaudit.run.progress import Progress
+from detaudit.run.runner import execute
+from detaudit.trace.reader import TraceReader
+from detaudit.vary.asked import Chosen, in_words
+from detaudit.vary.pair import ended_well
+
+OTHER_DRAWS = frozenset({DEVICE, CAPABILITY, DTYPE})
+"""Axes along which the same seed gives other random numbers: those of the first run are used in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run that ended well."""
+
+    name: str
+    """Its conditions in words."""
+    chosen: Chosen
+    plan: RunPlan
+    reader: TraceReader
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One that did not."""
+
+    name: str
+    plan: RunPlan
+    outcome: RunOutcome
+
+
+@dataclass(slots=True)
+class Experiment:
+    """Makes the runs."""
+
+    plan: RunPlan
+    """What all have in common: one run, its conditions left open."""
+    folder: Path
+    progress: Progress
+    stack: ExitStack
+    shares_draws: bool
+    count: int = field(default=0, init=False)
+
+    def run(self, chosen: Chosen, *, first: bool) -> Run | Failure:
+        """One run under these conditions; the first one is what the others are held against."""
+        return self._carry_out(in_words(chosen), chosen, self._plan(chosen, first=first))
+
+    def again(self, run: Run, *, first: bool) -> Run | Failure:
+        """The same once more, with sketches of the values, to see whether it repeats itself."""
+        draws = run.plan.draws
+        if draws is not None and first:
+            # Its own draws are what is to repeat: it must not be given them.
+            draws = replace(draws, folder=self.folder / "draws-again")
+        return self._carry_out(run.name, run.chosen, replace(run.plan, draws=draws, sketches=True))
+
+    def _plan(self, chosen: Chosen, *, first: bool) -> RunPlan:
+        draws = None
+        if self.shares_draws:
+            draws = Exchange(self.folder / "draws", Part.KEEPS if first else Part.TAKES)
+        return replace(self.plan, axes=chosen, draws=draws)
+
+    def _carry_out(self, name: str, chosen: Chosen, plan: RunPlan) -> Run | Failure:
+        self.progress.note(f"running with {name}")
+        (outcome,) = execute(plan, self.folder / f"vary{self.count}", self.progress)
+        self.count += 1
+        if not ended_well(outcome) or outcome.trace is None:
+            return Failure(name, plan, outcome)
+        return Run(name, chosen, plan, self.stack.enter_context(TraceReader(outcome.trace)))
+
+
+def shares_draws(axes: Iterable[str]) -> bool:
+    """Whether the runs must be given the same random numbers."""
+    return not OTHER_DRAWS.isdisjoint(axes)

@@ -1,0 +1,137 @@
+"""Where an axis must not reach the numbers, and does: the source that lets it, found by holding it fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detaudit.compare.result import finding_from
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.diagnosis import diagnose
+from detaudit.diagnose.suspects import GENERATORS
+from detaudit.diagnose.trials import Laboratory
+from detaudit.diagnose.zoom import Closer, look_closer
+from detaudit.model.axes import ENVIRONMENT
+from detaudit.model.plan import Intervention
+from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
+from detaudit.model.trace import Kind, LedgerEntry, Phase
+from detaudit.run.progress import Progress
+from detaudit.sources import variables
+from detaudit.sources.fixes import fix_for
+from detaudit.vary.asked import differing
+from detaudit.vary.drift import find_drift
+from detaudit.vary.experiment import Run
+
+_CAUSE = "env-dependence"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What was found out about a difference that must not be."""
+
+    findings: tuple[Finding, ...]
+    unexplained: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    extra_runs: int = 0
+    is_arithmetic: bool = False
+    """True if an operator makes it from the same inputs: the arithmetic differs, not the program."""
+
+
+def is_other_data(comparison: Comparison) -> bool:
+    """Whether runs part before any arithmetic of the model: another batch, another weight, another course."""
+    first = comparison.first
+    if first is None:
+        return False
+    place = first.event.place
+    return (
+        first.kind is DivergenceKind.STRUCTURE
+        or place.phase in {Phase.INIT, Phase.DATA}
+        or place.kind in {Kind.BATCH, Kind.INPUT}
+    )
+
+
+def find_source(
+    first: Run, second: Run, comparison: Comparison, folder: Path, progress: Progress, *, may_round: bool
+) -> Fault:
+    """Look closer, then hold one source after the other fixed in both runs, until they are equal.
+
+    `may_round`: a difference that an operator makes from equal inputs is arithmetic, and not searched for.
+    """
+    plan = replace(first.plan, runs=2, then_axes=second.plan.axes, draws=None)
+    case = Case(plan, folder, progress)
+    finding = finding_from(comparison, differs=1, pairs=1)
+    axes = differing(first.chosen, second.chosen)
+    closer = look_closer(case, finding, comparison, None, _looking_out_for(axes))
+    if may_round and _is_arithmetic(closer):
+        return Fault((closer.finding,), extra_runs=case.extra_runs, is_arithmetic=True)
+    drift = find_drift(Laboratory(case), closer, closer.finding, (first.reader, second.reader))
+    if drift is not None:
+        return Fault((_in_these_words(drift, first, second),), extra_runs=case.extra_runs)
+    readers = {first.name: first.reader, second.name: second.reader}
+    diagnosis = diagnose(case, closer, comparison, readers)
+    findings = diagnosis.findings
+    if not any(one.cause for one in findings):
+        findings = tuple(_by_variable(one, closer, axes) for one in findings)
+    told = tuple(_in_these_words(one, first, second) for one in findings)
+    if any(one.cause for one in findings):
+        return Fault(told, extra_runs=case.extra_runs)
+    return Fault(told, diagnosis.unexplained, closer.notices, case.extra_runs)
+
+
+def _is_arithmetic(closer: Closer) -> bool:
+    fine = closer.comparison
+    if (
+        fine is None
+        or fine.first is None
+        or fine.first.event.place.kind is not Kind.OP
+        or not fine.first.origin
+    ):
+        return False
+    drawn = (pair for pair in closer.ledgers if pair.entry.source in GENERATORS and pair.differs)
+    return not any(pair.entry.step <= fine.first.step for pair in drawn)
+
+
+def _in_these_words(finding: Finding, first: Run, second: Run) -> Finding:
+    """Say of which two runs it is the fault."""
+    return replace(
+        finding, message=f"with {second.name}, other numbers than with {first.name}: {finding.message}"
+    )
+
+
+def _by_variable(finding: Finding, closer: Closer, axes: tuple[str, ...]) -> Finding:
+    """Where an environment variable is what differs, and no source explains it: the line that reads it."""
+    names = _variables(axes)
+    if not names:
+        return finding
+    entry = next(_reads(closer), None)
+    site = finding.site if entry is None else entry.site
+    others = [one for one in (finding.site, *finding.other_sites) if one not in {None, site}]
+    symbol = f"os.environ[{min(names)!r}]" if entry is None else entry.operation
+    return replace(
+        finding,
+        id=_CAUSE,
+        cause=_CAUSE,
+        # Under each value a second run was the same: the variable alone makes the difference.
+        confirmed=True,
+        site=site,
+        symbol=symbol,
+        message=f"what the program reads from {' and '.join(sorted(names))} reaches the numbers",
+        other_sites=tuple(one for one in others if one is not None),
+        fix=fix_for(_CAUSE, symbol),
+    )
+
+
+def _reads(closer: Closer) -> Iterator[LedgerEntry]:
+    entries = (pair.entry for pair in closer.ledgers)
+    return (one for one in entries if one.source == variables.NAME and one.site is not None)
+
+
+def _variables(axes: tuple[str, ...]) -> set[str]:
+    return {axis.removeprefix(ENVIRONMENT) for axis in axes if axis.startswith(ENVIRONMENT)}
+
+
+def _looking_out_for(axes: tuple[str, ...]) -> tuple[Intervention, ...]:
+    """What lets the ledger note the lines that read the variables on the axes."""
+    names = _variables(axes)
+    return (Intervention(variables.NAME, amount=",".join(sorted(names))),) if names else ()

@@ -1,0 +1,156 @@
+"""Which layers are wrong: an error out of proportion, made in the layer and not in one inside of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from detaudit.model.variation import Apart, LayerNumbers
+from detaudit.record.proportion import Error, another_function, out_of_proportion
+
+Call = tuple[str, str, str, int]
+"""Root, path, phase, and how many calls of that module the step has before it."""
+
+_AT_START, _INPUT, _OUTSIDE = "before the step", "input", "gradient of output"
+_MAY_ROUND = 64.0
+"""How many units in the last place weights may differ before the step, and batches: both are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the second run wrote down."""
+
+    rows: tuple[dict[str, Any], ...]
+    parents: dict[Call, Call | None]
+    """Within which call a call was made."""
+    unkept: tuple[tuple[Call, str], ...]
+    compiled: bool
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Measured:
+        """The same from JSON."""
+        parents = {_call(one): None if parent is None else _call(parent) for one, parent in plain["parents"]}
+        for row in plain["rows"]:
+            if row.get("parent") is not None:
+                parents[_call(row["call"])] = _call(row["parent"])
+        unkept = tuple((_call(one), why) for one, why in plain["unkept"])
+        return cls(tuple(plain["rows"]), parents, unkept, plain["compiled"])
+
+
+def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
+    """The numbers of every layer, with what is wrong flagged; of several calls of a layer, the worst."""
+    whys = [why_wrong(row, measured) for row in measured.rows]
+    makers = _makers(measured, whys)
+    worst: dict[tuple[str, ...], LayerNumbers] = {}
+    for row, why, maker in zip(measured.rows, whys, makers, strict=True):
+        if row.get("inner") and not maker:
+            continue
+        numbers = _numbers(row, step, why if maker else "")
+        key = (numbers.phase, numbers.root, numbers.module, numbers.value)
+        if key not in worst or _badness(numbers) > _badness(worst[key]):
+            worst[key] = numbers
+    yield from worst.values()
+
+
+def why_wrong(row: dict[str, Any], measured: Measured) -> str:
+    """What is wrong with a value; empty if nothing is."""
+    if "only" in row:
+        return "" if measured.compiled else f"runs in the {row['only']} run only"
+    if "batch" in row or row["value"].endswith(_AT_START):
+        return _why_other(row) if row.get("batch", True) else ""
+    return str(row["wrong"]) or _why_out_of_proportion(row)
+
+
+def _why_out_of_proportion(row: dict[str, Any]) -> str:
+    if row["apart64"] is not None and another_function(row["apart64"], row["noise"], row["unit"]):
+        return f"computes something else in the two runs: {row['apart64']:.1e} apart in float64 already"
+    first, second = _error(row["first"]), _error(row["second"])
+    if first is None or second is None:
+        return ""
+    for one, other, name in ((second, first, "second"), (first, second, "first")):
+        if out_of_proportion(one, other):
+            return (
+                f"the {name} run is off by {one.error:.1e}, where its dtype explains {one.allowed:.1e} "
+                f"and the other run is off by {other.error:.1e}"
+            )
+    return ""
+
+
+def _why_other(row: dict[str, Any]) -> str:
+    """What is wrong with a batch, or with a weight before the step."""
+    apart = row["propagated"]
+    if row["wrong"] or apart is None or not apart["elements"]:
+        return str(row["wrong"])
+    if math.isfinite(apart["relative"]) and apart["relative"] <= _MAY_ROUND * row["unit"]:
+        return ""
+    return f"is not the same in both runs: {apart['elements']} of {apart['of']} elements differ"
+
+
+def _makers(measured: Measured, whys: list[str]) -> list[bool]:
+    """Which of the wrong values are made where they are found: nothing is wrong within the call."""
+    wrong = [
+        _call(row["call"]) for row, why in zip(measured.rows, whys, strict=True) if why and _is_inside(row)
+    ]
+    excused: set[Call] = set()
+    for call in wrong:
+        above = measured.parents.get(call)
+        while above is not None and above not in excused:
+            excused.add(above)
+            above = measured.parents.get(above)
+    absent = {_call(row["call"]) for row in measured.rows if "only" in row}
+    return [
+        bool(why)
+        and not (_is_inside(row) and _call(row["call"]) in excused)
+        and not _within(row, absent, measured)
+        for row, why in zip(measured.rows, whys, strict=True)
+    ]
+
+
+def _is_inside(row: dict[str, Any]) -> bool:
+    """Whether a value is made by the call, and not handed to it from outside."""
+    return not row["value"].endswith(_AT_START) and not row["value"].startswith((_INPUT, _OUTSIDE))
+
+
+def _within(row: dict[str, Any], absent: set[Call], measured: Measured) -> bool:
+    """Whether a call is missing because the one around it is."""
+    return "only" in row and measured.parents.get(_call(row["call"])) in absent
+
+
+def _numbers(row: dict[str, Any], step: int, why: str) -> LayerNumbers:
+    first, second = _error(row["first"]), _error(row["second"])
+    root, path, _, _ = row["call"]
+    return LayerNumbers(
+        step=step,
+        phase=row["phase"],
+        root=root,
+        module=path,
+        kind=row["kind"],
+        value=row["value"],
+        propagated=_apart(row["propagated"]),
+        isolated=_apart(row["isolated"]),
+        first_error=None if first is None else first.error,
+        second_error=None if second is None else second.error,
+        allowed=None if second is None else second.allowed,
+        flagged=bool(why),
+        why=why or row["why"],
+    )
+
+
+def _badness(numbers: LayerNumbers) -> tuple[bool, float, float]:
+    ratio = (numbers.second_error or 0.0) / numbers.allowed if numbers.allowed else 0.0
+    return numbers.flagged, ratio, numbers.isolated.relative if numbers.isolated else 0.0
+
+
+def _error(plain: dict[str, float] | None) -> Error | None:
+    return None if plain is None else Error(**plain)
+
+
+def _apart(plain: dict[str, Any] | None) -> Apart | None:
+    return None if plain is None else Apart(**plain)
+
+
+def _call(plain: Any) -> Call:  # noqa: ANN401 - from JSON
+    root, path, phase, occurrence = plain
+    return root, path, phase, occurrence

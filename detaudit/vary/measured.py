@@ -1,0 +1,60 @@
+"""Where an axis may change the arithmetic, and did: how far, in which layers and operators, how it grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detaudit.model.axes import COMPILE, DTYPE, weakest
+from detaudit.model.result import Comparison, Finding, Notice
+from detaudit.model.variation import OperatorNumbers, Variation
+from detaudit.trace.reader import TraceReader
+from detaudit.vary.asked import differing
+from detaudit.vary.growth import growth_of
+from detaudit.vary.layers import measure_layers
+from detaudit.vary.operators import measure_operators
+from detaudit.vary.pair import Pair
+from detaudit.vary.told import findings_of
+
+WITHOUT_OPERATORS = frozenset({DTYPE, COMPILE})
+"""Axes along which the two sides do not call the same operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The second runs under both conditions, recorded with sketches."""
+
+    first: TraceReader
+    second: TraceReader
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What measuring showed."""
+
+    variation: Variation
+    findings: tuple[Finding, ...]
+    notices: tuple[Notice, ...]
+    extra_runs: int
+
+
+def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
+    """Run the step in which the runs part again, with its values, and measure it layer by layer."""
+    axes = differing(pair.first.axes, pair.second.axes)
+    step = 0 if comparison.first is None else comparison.first.step
+    layers = measure_layers(pair, step)
+    problems = list(layers.problems)
+    operators: tuple[OperatorNumbers, ...] = ()
+    if WITHOUT_OPERATORS.isdisjoint(axes):
+        seen = measure_operators(pair, step)
+        operators, problems = seen.operators, [*problems, *seen.problems]
+    variation = Variation(
+        axes,
+        *pair.names,
+        weakest(axes).value,
+        equal=False,
+        layers=layers.layers,
+        operators=operators,
+        growth=growth_of(repeated.first, repeated.second),
+    )
+    notices = tuple(Notice("not-measured", text) for text in dict.fromkeys(problems))
+    return Measured(variation, tuple(findings_of(variation, comparison)), notices, pair.extra_runs)

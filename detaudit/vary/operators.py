@@ -1,0 +1,200 @@
+"""Which operators give other bits for the same inputs under other conditions, and how far apart they are."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
+from detaudit.model.trace import Level, Phase, Site
+from detaudit.model.variation import Apart, OperatorNumbers
+from detaudit.record.operator_lines import AGAIN, ANSWERS, KEPT, Lines, read_lines
+from detaudit.trace.reader import TraceReader
+from detaudit.vary.pair import Pair, ended_well
+
+_PHASES = [phase.value for phase in Phase]
+
+Line = dict[str, Any]
+_Key = tuple[str, str, str | None, str, str | None, int | None]
+"""Phase, root, module, operator, file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorReport:
+    """What the operators of one step say about two sets of conditions."""
+
+    operators: tuple[OperatorNumbers, ...] = ()
+    """Those that give other bits, and those that could not be held against each other (`why` says so)."""
+    problems: tuple[str, ...] = ()
+    """What was not compared beside these."""
+
+
+def measure_operators(pair: Pair, step: int) -> OperatorReport:
+    """Call each operator of a step on the same inputs under both conditions.
+
+    Three runs: one keeps the values of the step on disk, one takes them under the other conditions; where
+    bits change, one more takes them under the first, to leave out what changes by itself. Raises RunError if
+    a run cannot be started.
+    """
+    values = pair.folder / "operator-values"
+    values.mkdir(parents=True)
+    runs = _Runs(pair, step, values)
+    try:
+        operators = _measure(runs)
+    finally:
+        shutil.rmtree(values, ignore_errors=True)
+    return OperatorReport(operators, tuple(runs.problems))
+
+
+class _Runs:
+    """Runs of a pair that keep or take the values of one step."""
+
+    def __init__(self, pair: Pair, step: int, values: Path) -> None:
+        self.pair = pair
+        self.step = step
+        self.values = values
+        self.problems: dict[str, None] = {}
+        self.sites: dict[str, Site] = {}
+        """Lines of the program, by their keys in hexadecimal."""
+
+    def kept(self) -> list[Line]:
+        """What the run under the first conditions keeps, call by call."""
+        first = self.pair.names[0]
+        outcome = self._run(self.pair.first, "operators-kept", Part.KEEPS, first)
+        return [] if outcome is None else self._lines(self.values / KEPT)
+
+    def taken(self, plan: RunPlan, name: str, conditions: str) -> list[Line] | None:
+        """What a run says of the kept calls; None if it did not end well."""
+        outcome = self._run(plan, name, Part.TAKES, conditions)
+        return None if outcome is None else self._lines(outcome.stdout.parent / ANSWERS)
+
+    def _run(self, plan: RunPlan, name: str, part: Part, conditions: str) -> RunOutcome | None:
+        end = self.step + 1
+        asked = replace(plan, runs=1, level=Level.OP, steps=end, window=(self.step, end), sketches=False)
+        asked = replace(asked, values=Exchange(self.values, part, self.step))
+        if plan.draws is not None:
+            # Their own, however the runs before have exchanged theirs.
+            asked = replace(asked, draws=Exchange(self.values / "draws", part))
+        outcome = self.pair.run(asked, name)
+        if outcome.trace is not None:
+            with TraceReader(outcome.trace) as reader:
+                self.sites |= {key.hex(): site for key, site in reader.sites.items()}
+                for problem in reader.info.problems:
+                    self.problems[f"operators with {conditions}: {problem}"] = None
+        if ended_well(outcome):
+            return outcome
+        self.problems[f"operators were not compared: the run with {conditions} did not end well"] = None
+        return None
+
+    def _lines(self, path: Path) -> list[Line]:
+        lines = list(read_lines(path))
+        self.problems |= {line["note"]: None for line in lines if "note" in line}
+        return [line for line in lines if "note" not in line]
+
+
+def _measure(runs: _Runs) -> tuple[OperatorNumbers, ...]:
+    first, second = runs.pair.names
+    kept = runs.kept()
+    if not kept:
+        runs.problems[f"no operator was seen in step {runs.step} with {first}"] = None
+        return ()
+    taken = runs.taken(runs.pair.second, "operators-taken", second)
+    if taken is None:
+        return ()
+    answers = {line["number"]: _worded(line, second) for line in taken if "number" in line}
+    _leave_out_unsteady(runs, answers)
+    missing = {"why": f"not called with {second}"}
+    judged = [(call, answers.get(call["number"], missing)) for call in kept if not call.get("drawn")]
+    alone = {"why": f"not called with {first}"}
+    behind = [(line | {"number": len(kept)}, alone) for line in taken if line.get("alone")]
+    return _numbers([*judged, *behind], runs.step, runs.sites)
+
+
+def _worded(answer: Line, second: str) -> Line:
+    """An answer whose reason says under which conditions that was."""
+    why = f"{answer['why']} (with {second})" if answer.get("why") else ""
+    if answer.get("unsteady"):
+        why = f"gives other bits from call to call with {second}"
+    return answer | {"why": why}
+
+
+def _leave_out_unsteady(runs: _Runs, answers: dict[int, Line]) -> None:
+    """Run the first conditions again: what changes there too does not change by the other conditions."""
+    changed = [number for number, answer in answers.items() if answer.get("changed")]
+    if not changed:
+        return
+    again = Lines(runs.values / AGAIN)
+    for number in changed:
+        again.add({"number": number})
+    first = runs.pair.names[0]
+    for line in runs.taken(runs.pair.first, "operators-again", first) or ():
+        if line.get("changed") or line.get("unsteady"):
+            why = f"gives other bits from call to call with {first} alone"
+            answers[line["number"]] = {"number": line["number"], "why": why}
+
+
+@dataclass(slots=True)
+class _Group:
+    """All calls of one operator in one module, from one line."""
+
+    first: int
+    """Number of the first call."""
+    calls: int = 0
+    changed: int = 0
+    furthest: Apart | None = None
+    whys: dict[str, int] = field(default_factory=dict)
+    """What is to be said of calls, and of how many."""
+
+    def add(self, answer: Line) -> None:
+        """Count one call."""
+        self.calls += 1
+        self.changed += bool(answer.get("changed"))
+        if answer.get("apart"):
+            apart = Apart(**answer["apart"])
+            known = self.furthest
+            self.furthest = apart if known is None or apart.ulp > known.ulp else known
+        why = answer.get("why")
+        if why:
+            self.whys[why] = self.whys.get(why, 0) + 1
+
+    def why(self) -> str:
+        """What is to be said, and of how many calls if not of all."""
+        return "; ".join(
+            why if count == self.calls else f"{count} of {self.calls} calls: {why}"
+            for why, count in self.whys.items()
+        )
+
+
+def _numbers(
+    judged: Iterable[tuple[Line, Line]], step: int, sites: Mapping[str, Site]
+) -> tuple[OperatorNumbers, ...]:
+    """Sum up calls with what is known of each; leave out operators of which there is nothing to say."""
+    groups: dict[_Key, _Group] = {}
+    for call, answer in judged:
+        site = sites.get(call["site"])
+        file, line = (None, None) if site is None else (site.file, site.line)
+        key = (call["phase"], call["root"], call["module"], call["operator"], file, line)
+        groups.setdefault(key, _Group(call["number"])).add(answer)
+    said = [(key, group) for key, group in groups.items() if group.changed or group.whys]
+    said.sort(key=lambda one: (_PHASES.index(one[0][0]), one[1].first))
+    return tuple(_summed(step, key, group) for key, group in said)
+
+
+def _summed(step: int, key: _Key, group: _Group) -> OperatorNumbers:
+    phase, root, module, operator, file, line = key
+    return OperatorNumbers(
+        step=step,
+        phase=phase,
+        root=root,
+        module=module,
+        operator=operator,
+        file=file,
+        line=line,
+        calls=group.calls,
+        changed=group.changed,
+        apart=group.furthest,
+        why=group.why(),
+    )

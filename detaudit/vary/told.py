@@ -1,0 +1,173 @@
+"""What was measured along an axis, as findings: a layer that is wrong, or a setting that rounds otherwise."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from detaudit.compare.result import finding_from
+from detaudit.model.axes import (
+    CAPABILITY,
+    COMPILE,
+    DETERMINISTIC,
+    ENVIRONMENT,
+    LAYOUT,
+    MKLDNN,
+    THREADS,
+    Promise,
+)
+from detaudit.model.result import Comparison, Finding, Origin
+from detaudit.model.trace import Site
+from detaudit.model.variation import LayerNumbers, OperatorNumbers, Variation
+from detaudit.vary.judged import ROUNDING
+
+WRONG_LAYER = "wrong-layer"
+
+PIN = {
+    THREADS: "pin the number of threads: torch.set_num_threads(N), or OMP_NUM_THREADS=N",
+    CAPABILITY: "set ATEN_CPU_CAPABILITY to what all machines have (avx2)",
+    MKLDNN: "keep torch.backends.mkldnn.enabled as it was",
+    DETERMINISTIC: "switch torch.use_deterministic_algorithms the same way in all runs",
+    COMPILE: "compile in all runs or in none, with one version of torch",
+    LAYOUT: "keep one memory format in all runs",
+}
+"""How to keep a setting as it is."""
+
+
+def findings_of(variation: Variation, comparison: Comparison) -> Iterator[Finding]:
+    """The layers that are wrong; where there are none and bits could have been equal, the setting."""
+    flagged = [layer for layer in variation.layers if layer.flagged]
+    for layers in _by_module(flagged):
+        yield _wrong_layer(variation, layers, comparison)
+    if not flagged and variation.promise == Promise.ROUNDING.value and comparison.first is not None:
+        yield _rounding(variation, comparison)
+
+
+def numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, with ids of their own."""
+    seen: dict[str, int] = {}
+    for finding in findings:
+        number = seen[finding.id] = seen.get(finding.id, 0) + 1
+        yield finding if number == 1 else replace(finding, id=f"{finding.id}-{number}")
+
+
+def _by_module(flagged: list[LayerNumbers]) -> list[list[LayerNumbers]]:
+    modules: dict[tuple[str, str], list[LayerNumbers]] = {}
+    for layer in flagged:
+        modules.setdefault((layer.root, layer.module), []).append(layer)
+    return list(modules.values())
+
+
+def _wrong_layer(variation: Variation, layers: list[LayerNumbers], comparison: Comparison) -> Finding:
+    """One module whose numbers are out of proportion on one side."""
+    worst = layers[0]
+    # Words for a person; the place for a program is in the origin.
+    named = f"{worst.module or worst.root} ({worst.kind})"
+    others = sorted({layer.value for layer in layers[1:]} - {worst.value})
+    more = f"; so {'is' if len(others) == 1 else 'are'} its {', '.join(others)}" if others else ""
+    event = f"{worst.value} of module {worst.module or worst.root}"
+    return Finding(
+        id=WRONG_LAYER,
+        cause=None,
+        confirmed=True,
+        evidence=tuple(_evidence(layer) for layer in layers),
+        origin=Origin(
+            run=(variation.first, variation.second),
+            step=worst.step,
+            phase=worst.phase,
+            module=worst.module,
+            op=None,
+            event=event,
+            root=worst.root,
+        ),
+        site=_site_of(worst, comparison),
+        other_sites=(),
+        symbol=worst.kind,
+        message=f"{named} makes it, fed the same on both sides: its {worst.value}: {worst.why}{more}",
+        fix=f"compare what {worst.kind} computes with {variation.first} and with {variation.second}",
+        rate={"differs": 1, "pairs": 1},
+        affects=comparison.affected,
+    )
+
+
+def _evidence(layer: LayerNumbers) -> dict[str, object]:
+    return {
+        "isolated": layer.value,
+        "first_error": layer.first_error,
+        "second_error": layer.second_error,
+        "allowed": layer.allowed,
+    }
+
+
+def _site_of(layer: LayerNumbers, comparison: Comparison) -> Site | None:
+    first = comparison.first
+    if first is None or (first.event.place.root, first.event.place.module) != (layer.root, layer.module):
+        return None
+    return first.event.site
+
+
+def _rounding(variation: Variation, comparison: Comparison) -> Finding:
+    """Other bits and the same numbers: which setting, and the first operator that rounds otherwise."""
+    finding = finding_from(comparison, differs=1, pairs=1)
+    axes = " and ".join(variation.axes)
+    operators = [one for one in variation.operators if one.changed]
+    made = operators[0] if operators else None
+    evidence: dict[str, object] = {
+        "axis": axes,
+        "set_back_equal_pairs": 1,
+        "pairs": 1,
+        "with": variation.second,
+        "without": variation.first,
+    }
+    origin, site = finding.origin, finding.site
+    if made is not None:
+        origin = replace(origin, module=made.module, root=made.root, op=made.operator, phase=made.phase)
+        site = _line(made, finding)
+    return replace(
+        finding,
+        id=ROUNDING,
+        cause=ROUNDING,
+        confirmed=True,
+        evidence=(evidence,),
+        origin=origin,
+        site=site,
+        other_sites=tuple(
+            one for one in (finding.site, *finding.other_sites) if one not in {None, site} and one
+        ),
+        symbol=None if made is None else made.operator,
+        message=_in_words(variation, operators),
+        fix="; ".join(dict.fromkeys(_pin(axis) for axis in variation.axes)),
+    )
+
+
+def _in_words(variation: Variation, operators: list[OperatorNumbers]) -> str:
+    changed = f"with {variation.second}, other bits than with {variation.first}, by rounding alone"
+    far = [one for one in operators if one.apart is not None]
+    if not far:
+        return f"{changed}: no layer is out of proportion"
+    worst = max(far, key=lambda one: 0.0 if one.apart is None else one.apart.ulp)
+    where = f" in {worst.module or worst.root}" if worst.root else ""
+    ulp = "" if worst.apart is None else f"{worst.apart.ulp:.3g} ULP"
+    count = f"{len(operators)} operators give" if len(operators) > 1 else "1 operator gives"
+    return f"{changed}: {count} other bits for the same inputs, at most {ulp} ({worst.operator}{where})"
+
+
+def _line(operator: OperatorNumbers, finding: Finding) -> Site | None:
+    if operator.file is None or operator.line is None:
+        return finding.site
+    known = [one for one in (finding.site, *finding.other_sites) if one is not None]
+    for site in known:
+        if (site.file, site.line) == (operator.file, operator.line):
+            return site
+    return Site(operator.file, operator.line, "", _text_of(operator.file, operator.line))
+
+
+def _text_of(file: str, line: int) -> str:
+    return linecache.getline(file, line).strip()
+
+
+def _pin(axis: str) -> str:
+    if axis.startswith(ENVIRONMENT):
+        return f"set {axis.removeprefix(ENVIRONMENT)} to the same value in all runs"
+    return PIN[axis]

@@ -1,0 +1,380 @@
+"""The same random numbers in two runs."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from detaudit.model.plan import Exchange, Part
+from detaudit.model.trace import Level
+from detaudit.record.common_draws import draws_apart, kept_draws, taken_draws
+from detaudit.record.draw_files import DrawFile, read_draws
+from detaudit.record.install import recording
+from detaudit.record.session import MAIN_TRACE, Session
+from detaudit.record.unfused_dropout import unfused_attention, unfused_recurrence
+from detaudit.trace.reader import TraceReader
+
+ONES = torch.ones(4, 6)
+RAMP = torch.linspace(-1, 1, 24)
+
+
+def _lstm():
+    return nn.LSTM(6, 4, 2, dropout=0.5)(ONES.unsqueeze(0).repeat(5, 1, 1))[0]
+
+
+def _attention():
+    return functional.scaled_dot_product_attention(*3 * [torch.ones(1, 2, 5, 4)], dropout_p=0.5)
+
+
+def _conditional():
+    return torch.cond(ONES.sum() < 0, torch.sin, lambda x: functional.dropout(x, 0.5), (ONES,))
+
+
+def _without_gradients():
+    with torch.inference_mode():
+        return functional.dropout(ONES, 0.3)
+
+
+DRAWS = {
+    "dropout": lambda: functional.dropout(ONES, 0.3),
+    "dropout2d": lambda: functional.dropout2d(torch.ones(3, 5, 2, 2)),
+    "alpha dropout": lambda: functional.alpha_dropout(ONES, 0.5, training=True),
+    "dropout in inference": _without_gradients,
+    "lstm": _lstm,
+    "attention": _attention,
+    "rrelu": lambda: functional.rrelu(RAMP, training=True),
+    "rrelu in place": lambda: functional.rrelu(RAMP.clone(), training=True, inplace=True),
+    "randn": lambda: torch.randn(7),
+    "scalar": lambda: torch.randn(()),
+    "complex": lambda: torch.randn(3, dtype=torch.complex64),
+    "bfloat16": lambda: torch.randn(9, dtype=torch.bfloat16),
+    "rand_like": lambda: torch.rand_like(ONES.t()),
+    "randint": lambda: torch.randint(0, 999, (5,)),
+    "randperm": lambda: torch.randperm(50),
+    "normal_": lambda: torch.empty(8).normal_(1, 3),
+    "normal of tensors": lambda: torch.normal(RAMP, RAMP.abs()),
+    "uniform_": lambda: torch.empty(8).uniform_(-2, 5),
+    "exponential_": lambda: torch.empty(8).exponential_(2),
+    "bernoulli of a tensor": lambda: torch.bernoulli(torch.full((40,), 0.5)),
+    "multinomial": lambda: torch.multinomial(torch.ones(200), 3),
+    "poisson": lambda: torch.poisson(torch.full((9,), 30.0)),
+    "gamma": lambda: torch.distributions.Gamma(ONES, ONES).sample(),
+    "own generator": lambda: torch.randn(3, generator=torch.Generator().manual_seed(torch.initial_seed())),
+    "init": lambda: nn.init.kaiming_uniform_(nn.Parameter(torch.empty(5, 5))).detach(),
+    "vmap": lambda: torch.vmap(lambda x: x + torch.randn(2), randomness="different")(torch.ones(3, 2)),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_one_run_takes_the_numbers_of_the_other(draw):
+    """Dropout, noise, sampling and init are the same on both sides, although the seeds are not."""
+    torch.manual_seed(0)
+    with kept_draws() as draws:
+        kept = draw()
+    torch.manual_seed(1)
+    with taken_draws(draws) as problems:
+        taken = draw()
+    torch.manual_seed(1)
+    own = draw()
+
+    assert not problems
+    assert torch.equal(taken, kept)
+    assert not torch.equal(own, kept), "without taking, the numbers are others"
+
+
+def test_exchanging_leaves_program_and_generators_alone():
+    """A run that keeps its numbers draws those that it would, and either goes on as it would have."""
+    torch.manual_seed(3)
+    plain, state = [draw() for draw in DRAWS.values()], torch.get_rng_state()
+    torch.manual_seed(3)
+    with kept_draws() as draws:
+        kept = [draw() for draw in DRAWS.values()]
+    assert all(torch.equal(one, other) for one, other in zip(plain, kept, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(3)
+    with taken_draws(draws):
+        for draw in DRAWS.values():
+            draw()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_fused_dropout_takes_the_mask_of_the_cpu():
+    """What a GPU calls for dropout drops what the CPU dropped, forward and backward."""
+    given = torch.linspace(-3, 3, 30, requires_grad=True)
+    with kept_draws() as draws:
+        kept = functional.dropout(given, 0.3)
+    kept.sum().backward()
+    with taken_draws(draws) as problems:
+        taken, mask = torch.native_dropout(other := given.detach().requires_grad_(), 0.3, train=True)
+    taken.sum().backward()
+
+    assert not problems
+    assert torch.equal(mask, kept != 0)
+    torch.testing.assert_close(taken, kept)
+    torch.testing.assert_close(other.grad, given.grad)
+    with kept_draws() as fused:
+        torch.native_dropout(ONES, 0.3, train=True)
+    with taken_draws(fused) as problems:
+        functional.dropout(ONES, 0.3)
+    assert not problems
+
+
+def test_numbers_are_cast_to_the_dtype_of_the_side():
+    """float64 takes float32's numbers as they are; bfloat16 rounds them, but never up to an open bound."""
+    with kept_draws() as draws:
+        noise, uniform = torch.randn(5), torch.rand(50_000)
+    with taken_draws(draws) as problems:
+        wide, narrow = torch.randn(5, dtype=torch.float64), torch.rand(50_000, dtype=torch.bfloat16)
+
+    assert not problems
+    assert torch.equal(wide, noise.double())
+    assert bool((uniform.bfloat16() == 1).any()), "plain rounding would reach the bound"
+    assert bool((narrow < 1).all())
+
+
+def test_arithmetic_before_a_sample_still_counts():
+    """Samples around a mean that differs between the sides differ by that: only the noise is the same."""
+    mean = torch.linspace(-1, 1, 9)
+    with kept_draws() as draws:
+        kept, wide = torch.normal(mean, 2.0), torch.empty(9).uniform_(0, 1)
+    with taken_draws(draws) as problems:
+        taken, wider = torch.normal(mean + 0.5, 2.0), torch.empty(9).uniform_(1, 3)
+
+    assert not problems
+    torch.testing.assert_close(taken, kept + 0.5)
+    torch.testing.assert_close(wider, wide * 2 + 1)
+
+
+@torch.library.custom_op("detaudit_test::noisy", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
+def noisy(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x + torch.rand_like(x), x.clone()
+
+
+UNLIKE = {
+    "one more": (lambda: [torch.randn(3)], lambda: [torch.randn(3), torch.rand(2)], "nothing more"),
+    "one less": (lambda: [torch.randn(3), torch.rand(2)], lambda: [torch.randn(3)], "went on to draw"),
+    "another shape": (lambda: torch.randn(3), lambda: torch.randn(4), "randn.default of 4, where"),
+    "another operator": (lambda: torch.randn(3), lambda: torch.rand(3), "aten.rand.default of 3, where"),
+    "another rate": (lambda: functional.dropout(ONES, 0.5), lambda: functional.dropout(ONES, 0.4), "0.6"),
+    "a sign": (
+        lambda: functional.rrelu(RAMP, training=True),
+        lambda: functional.rrelu(RAMP - 0.1, training=True),
+        "have no slope",
+    ),
+    "hidden": (_conditional, _conditional, "cond draws and uses"),
+    "unseen": (lambda: noisy(ONES), lambda: noisy(ONES), "detaudit_test.noisy draws and uses"),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "words"), UNLIKE.values(), ids=UNLIKE)
+def test_what_does_not_match_is_said_and_not_filled(first, second, words):
+    """Where two runs do not draw alike, that is said once, and the second goes on with its own numbers."""
+    with kept_draws() as draws:
+        first()
+    torch.manual_seed(5)
+    own = second()
+    torch.manual_seed(5)
+    with taken_draws(draws) as problems:
+        taken = second()
+
+    assert words in problems[-1]
+    assert len(problems) == 1 + len(draws.problems)
+    if len(draws.drawn) == 1 and isinstance(own, torch.Tensor):
+        assert torch.equal(taken, own)
+
+
+def test_draws_of_ones_own_are_no_part_of_the_exchange(tmp_path):
+    """A layer that is tried out once more between two draws of the program does not shift them."""
+    kept = record(tmp_path, Part.KEEPS, lambda: [torch.randn(3), torch.randn(3)])
+
+    def other():
+        first = torch.randn(3)
+        with draws_apart():
+            torch.randn(3)
+        with kept_draws() as draws, draws_apart():
+            torch.randn(2)
+        with taken_draws(draws):
+            torch.randn(2)
+        return [first, torch.randn(3)]
+
+    taken = record(tmp_path, Part.TAKES, other)
+
+    assert problems_of(tmp_path, Part.TAKES) == ()
+    assert all(torch.equal(one, two) for one, two in zip(kept, taken, strict=True))
+
+
+def record(folder, part, program):
+    """Call a program under a recorder that exchanges its draws; return what it returns."""
+    own = folder / part.value
+    own.mkdir()
+    session = Session(
+        str(own), Level.STEP, "test", {}, None, None, is_main=True, draws=Exchange(folder / "draws", part)
+    )
+    with recording(session):
+        return program()
+
+
+def problems_of(folder, part):
+    with TraceReader(folder / part.value / MAIN_TRACE) as reader:
+        return reader.info.problems
+
+
+def in_threads():
+    """What the main thread and two others draw, one after the other."""
+    drawn = [torch.randn(2)]
+    for number in range(2):
+        thread = threading.Thread(target=lambda: drawn.append(torch.randn(40)), name=f"side {number}")
+        thread.start()
+        thread.join()
+    return drawn
+
+
+def test_each_thread_takes_the_numbers_of_its_own(tmp_path):
+    """A program's threads keep and take their numbers each for themselves, in whatever order they run."""
+    torch.manual_seed(0)
+    kept = record(tmp_path, Part.KEEPS, in_threads)
+    torch.manual_seed(1)
+    taken = record(tmp_path, Part.TAKES, in_threads)
+
+    assert all(torch.equal(one, two) for one, two in zip(kept, taken, strict=True))
+    assert problems_of(tmp_path, Part.TAKES) == ()
+
+
+@pytest.mark.parametrize("program", [lambda: torch.randn(2), lambda: [torch.randn(2), torch.randn(3)]])
+def test_the_trace_says_that_two_runs_did_not_draw_alike(tmp_path, program):
+    """One draw more or less than the other run's ends in the trace, with the line."""
+    three = record(tmp_path, Part.KEEPS, lambda: [torch.randn(2), torch.randn(3), torch.randn(4)])
+    assert len(three) == 3
+    record(tmp_path, Part.TAKES, program)
+    (problem,) = problems_of(tmp_path, Part.TAKES)
+
+    assert "the other run went on to draw aten.randn.default of" in problem
+    assert "test_common_draws.py:" in problem
+
+
+def test_numbers_that_were_not_kept_are_missed(tmp_path):
+    """A run that is to take numbers where there are none says so."""
+    record(tmp_path, Part.TAKES, lambda: torch.randn(2))
+
+    assert "drew nothing in a thread of this name" in problems_of(tmp_path, Part.TAKES)[0]
+
+
+def test_a_file_of_draws_comes_back_and_shows_damage(tmp_path):
+    """Kept numbers are read as they were written; a cut file ends early, a damaged one is refused."""
+    path = str(tmp_path / "a.draws")
+    file = DrawFile(path)
+    with kept_draws() as draws:
+        for draw in DRAWS.values():
+            draw()
+    for one in draws.drawn:
+        file.append(one)
+    back = list(read_draws(path))
+    assert [one.identity for one in back] == [one.identity for one in draws.drawn]
+    assert all(map(torch.equal, (one.numbers[0] for one in back), (one.numbers[0] for one in draws.drawn)))
+
+    content = (tmp_path / "a.draws").read_bytes()
+    (tmp_path / "cut.draws").write_bytes(content[:-1])
+    assert len(list(read_draws(str(tmp_path / "cut.draws")))) == len(back) - 1
+    for number, damage in enumerate((b"{}\n", b"[1]\n", b"nonsense\n", content[:40] + b"\n")):
+        (tmp_path / f"{number}.draws").write_bytes(damage + content)
+        with pytest.raises(ValueError, match="is damaged"):
+            list(read_draws(str(tmp_path / f"{number}.draws")))
+
+
+def test_dropout_within_fused_kernels_is_unfused_on_a_device():
+    """Attention and LSTMs that drop out on a GPU take the path where the mask is seen, and that is named."""
+    named, used = [], []
+
+    def attend(*_args, **_kwargs):
+        used.append(torch.backends.cuda.flash_sdp_enabled())
+
+    def forward(*_args):
+        used.append(torch._C._get_cudnn_enabled())
+
+    attention, recurrence = unfused_attention(attend, named.append), unfused_recurrence(forward, named.append)
+    away, here = torch.ones(1, 1, 2, 2, device="meta"), torch.ones(1, 1, 2, 2)
+    attention(away, away, away, dropout_p=0.5)
+    attention(away, away, away)
+    attention(here, here, here, None, 0.5)
+    assert used == [False, True, True]
+    assert len(named) == 1
+    used.clear()
+    for device, dropout in (("meta", 0.5), ("meta", 0.0), ("cpu", 0.5)):
+        recurrence(nn.LSTM(2, 2, 2, dropout=dropout, device=device))
+    assert used == [False, True, True]
+    assert len(named) == 2
+
+
+SCRIPT = """
+    import torch
+    from torch import nn
+
+    class Noisy(torch.utils.data.Dataset):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            return torch.randn(20) + index
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 24), nn.Dropout(0.5), nn.Linear(24, 2))
+    nn.init.normal_(net[0].weight)
+    print(net[0].weight.double().sum().item().hex())
+    for x in torch.utils.data.DataLoader(Noisy(), 4, num_workers=1):
+        print(x.double().sum().item().hex(), torch.randn(99).double().sum().item().hex())
+        net(x).sum().backward()
+"""
+
+
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() == "DEFAULT", reason="has no other kernels")
+def test_kernels_that_draw_other_numbers_get_the_same(run_program, tmp_path):
+    """Under another instruction set, init, noise and a loader's batches are those of the first run."""
+    other = {"variables": (("ATEN_CPU_CAPABILITY", "default"),)}
+    first = run_program(SCRIPT, "step", draws=Exchange(tmp_path / "draws", Part.KEEPS))
+    taking = run_program(SCRIPT, "step", draws=Exchange(tmp_path / "draws", Part.TAKES), **other)
+    alone = run_program(SCRIPT, "step", **other)
+
+    with TraceReader(taking.trace) as reader:
+        assert reader.info.problems == ()
+    assert taking.stdout.read_text() == first.stdout.read_text() != ""
+    assert alone.stdout.read_text() != first.stdout.read_text()
+
+
+class Several(nn.Module):
+    """A model whose dropout a GPU would do within three kinds of kernels."""
+
+    def __init__(self):
+        super().__init__()
+        self.recurrent = nn.LSTM(8, 8, 2, dropout=0.4)
+        self.attention = nn.MultiheadAttention(8, 2, dropout=0.3)
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, x):
+        x = self.recurrent(x + torch.randn_like(x))[0]
+        return self.drop(self.attention(x, x, x, need_weights=False)[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("keeper", ["cpu", "cuda"])
+def test_a_gpu_and_the_cpu_take_each_others_numbers(tmp_path, keeper):
+    """LSTM, attention, dropout and noise are the same on a GPU and the CPU up to rounding, both ways."""
+    torch.manual_seed(0)
+    model = Several()
+
+    def on(device):
+        torch.manual_seed(1)
+        result = model.to(device)(torch.ones(6, 3, 8, device=device))
+        result.sum().backward()
+        return result.detach().cpu()
+
+    taker = "cuda" if keeper == "cpu" else "cpu"
+    kept = record(tmp_path, Part.KEEPS, lambda: on(keeper))
+    taken = record(tmp_path, Part.TAKES, lambda: on(taker))
+
+    assert problems_of(tmp_path, Part.KEEPS) == problems_of(tmp_path, Part.TAKES) == ()
+    torch.testing.assert_close(taken, kept, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(on(taker), kept, rtol=1e-2, atol=1e-2), "without taking, the numbers are others"

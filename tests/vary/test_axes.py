@@ -1,0 +1,162 @@
+"""Each axis: a program that is the same along it, and one that is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from detaudit.model.result import Verdict
+
+UNMOVED = """
+    import argparse, os
+    import torch
+    from torch import nn
+    from torch.utils.data import DataLoader, TensorDataset
+
+    def main():
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--name", default="")
+        parser.parse_args()
+        os.environ.get("RUN_NAME")
+        torch.manual_seed(0)
+        x = torch.rand(32, 4)
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        for (batch,) in DataLoader(TensorDataset(x), batch_size=16, shuffle=True):
+            loss = model(batch).abs().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    if __name__ == "__main__":
+        main()
+"""
+
+MOVED = """
+    import argparse, os
+    import torch
+    from torch import nn
+    from torch.utils.data import DataLoader, Dataset
+
+    class Noisy(Dataset):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            return torch.full((48,), float(index)) + torch.rand(48)
+
+    def main():
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--scale", type=float, default=1.0)
+        scale = parser.parse_args().scale
+        scale += float(os.environ.get("SCALE", "0"))
+        torch.manual_seed(0)
+        words = {word: number for number, word in enumerate({"alpha", "beta", "gamma", "delta", "epsilon"})}
+        model = nn.Sequential(nn.Linear(48, 48), nn.Conv1d(1, 8, 3), nn.Sigmoid(), nn.LayerNorm(46))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        images = torch.rand(600, 1, 48) * scale + words["alpha"] + 3 * words["beta"]
+        for batch in DataLoader(Noisy(), batch_size=4, num_workers=0):
+            loss = model(images).pow(2).mean() + model[0](batch).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    if __name__ == "__main__":
+        main()
+"""
+
+TOGETHER = [
+    ("hash-seed=0,1", "workers=0,2"),
+    ("threads=1,2", "mkldnn=on,off"),
+    ("deterministic=off,on", "cpu-capability=avx2,default"),
+    ('args="","--name b"', "env:RUN_NAME=a,b"),
+]
+
+
+@pytest.mark.parametrize("axes", TOGETHER, ids=lambda axes: axes[0].partition("=")[0])
+def test_what_an_axis_does_not_reach_is_the_same_along_it(axes, vary):
+    """A program that no axis reaches gives the same bits in every combination of values."""
+    result = vary(UNMOVED, *axes)
+
+    assert result.verdict is Verdict.REPRODUCIBLE, result.reason
+    assert all(one.equal for one in result.varied)
+    assert len(result.varied) == 3
+    assert len(result.runs) == 4
+    assert result.findings == ()
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        "hash-seed=0,1",
+        "workers=0,2",
+        "threads=1,2",
+        "mkldnn=on,off",
+        "cpu-capability=avx2,default",
+        "args=,--scale 2",
+        "env:SCALE=0,1",
+    ],
+)
+def test_what_an_axis_reaches_differs_along_it(axis, vary):
+    """A program that the axis reaches is not called the same."""
+    result = vary(MOVED, axis, diagnose=False)
+
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    (variation,) = result.varied
+    assert not variation.equal
+    assert variation.axes == (axis.partition("=")[0],)
+    assert len(result.runs) == 2
+
+
+def test_a_value_that_the_program_overrules_says_nothing(vary):
+    """A condition that is not in force is no evidence: unverified, with what the program did."""
+    program = "import torch\ntorch.set_num_threads(1)\n" + SMALL
+    result = vary(program, "threads=1,2")
+
+    assert result.verdict is Verdict.UNVERIFIED
+    assert result.reason == "threads=2 had no effect: the program set the number of threads itself, to 1"
+
+
+def test_loaders_and_compiling_that_a_program_does_not_have_say_nothing(vary):
+    """Along `workers` a program without loaders is unverified, along `compile` one that never compiles."""
+    assert "takes no batch from a DataLoader" in vary(SMALL, "workers=0,2").reason
+    assert "nothing was compiled" in vary(SMALL, "compile=off,on").reason
+
+
+def test_a_missing_device_is_named(vary):
+    """Without the device there is no answer, and the reason names it."""
+    result = vary(SMALL, "device=cpu,xpu")
+
+    assert result.verdict is Verdict.UNVERIFIED
+    assert "xpu" in str(result.reason)
+
+
+def test_a_run_that_fails_is_named_by_its_conditions(vary):
+    """A target that ends with an error under one value gives no answer, and says under which."""
+    result = vary("import os, torch\nassert os.environ['KIND'] == 'a'\n" + SMALL, "env:KIND=a,b")
+
+    assert result.verdict is Verdict.UNVERIFIED
+    assert result.reason.startswith("with env:KIND=b: ")
+
+
+def test_what_does_not_repeat_itself_is_not_put_down_to_an_axis(vary):
+    """A target that differs from run to run anyway is called so, with its own cause."""
+    result = vary("import numpy, torch\n" + SMALL.replace("torch.rand(8, 4)", UNSEEDED), "env:KIND=a,b")
+
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    assert [finding.cause for finding in result.findings] == ["unseeded-numpy"]
+    assert result.varied == ()
+    assert result.notices[0].id == "not-varied"
+
+
+UNSEEDED = "torch.from_numpy(numpy.random.rand(8, 4)).float()"
+SMALL = """
+import torch
+torch.manual_seed(0)
+model = torch.nn.Linear(4, 1)
+x = torch.rand(8, 4)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    model(x).pow(2).mean().backward()
+    optimizer.step()
+"""
