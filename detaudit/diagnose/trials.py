@@ -47,6 +47,8 @@ class Laboratory:
     """Carries out trials on one case, and counts what they cost."""
 
     case: Case
+    folders: str = "trial"
+    """What the names of its folders begin with."""
     trials: list[Trial] = field(default_factory=list)
     leftovers: frozenset[str] = frozenset()
     """Files that earlier runs of the audit left and later ones picked up."""
@@ -57,7 +59,7 @@ class Laboratory:
             return Trial(held, 0, 0, failed=f"the search was ended after {self.case.extra_runs} further runs")
         names = ", ".join(BY_NAME[one.source].words for one in held)
         self.case.progress.note(f"running with {names} held fixed, and nothing else")
-        folder = f"trial{len(self.trials)}"
+        folder = f"{self.folders}{len(self.trials)}"
         with ExitStack() as stack:
             outcomes = self._run(held, folder, 2)
             trial = self._judge(stack, held, outcomes)

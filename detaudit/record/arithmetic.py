@@ -7,13 +7,14 @@ unit in the last place of the program's own dtype, up or down by chance (Monte C
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from detaudit.record.reductions import loss_within, losses_by_loops, losses_of_results
 from detaudit.record.schema import OperatorPlan, make_plan
 
 _WIDE = {
@@ -40,9 +41,15 @@ _EXACT = frozenset(
 )  # fmt: skip
 """Operators that move, compare or choose numbers, and round none."""
 
-_CONTRACTIONS = frozenset({"mm", "addmm", "bmm", "baddbmm", "dot", "mv", "addmv"})
-_SLOPE = 1 / 16
-"""How fast what a sum may lose grows with the square root of its length; measured on torch's kernels."""
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """How a dtype rounds."""
+
+    unit: float
+    """Distance of 1 and the next number."""
+    least: float
+    """The smallest number above zero."""
 
 
 class Float64(TorchDispatchMode):
@@ -87,9 +94,9 @@ class Float64(TorchDispatchMode):
 class RoundedByChance(Float64):
     """Computes in float64, with every operator's inputs and results off by about `unit`, up or down."""
 
-    def __init__(self, unit: float, seed: int) -> None:
+    def __init__(self, rounding: Rounding, seed: int) -> None:
         super().__init__()
-        self._unit = unit
+        self._rounding = rounding
         self._plans: dict[Any, OperatorPlan] = {}
         # Not torch's: what is drawn here is no random number of the program's.
         self._generator = np.random.default_rng(seed)
@@ -100,42 +107,51 @@ class RoundedByChance(Float64):
         if plan is None:
             plan = self._plans[func] = make_plan(func)
         args, kwargs = self._wide(func, args, kwargs)
-        if plan.skip or plan.makes_fresh or plan.draws or _base_name(func) in _EXACT:
+        name = _base_name(func)
+        if plan.skip or plan.makes_fresh or plan.draws or name in _EXACT:
             return func(*args, **kwargs)
-        inner = self._unit * _SLOPE * math.sqrt(_length(func, args))
+        within = self._rounding.unit * loss_within(name, args)
         rounded = list(args)
-        for position, name in plan.read:
+        for position, argument in plan.read:
             if position < len(args) and not _is_written(func._schema.arguments[position]):
-                rounded[position] = self._off(args[position], inner)
-            elif name in kwargs:
-                kwargs[name] = self._off(kwargs[name], inner)
+                rounded[position] = self._off(args[position], within)
+            elif argument in kwargs:
+                kwargs[argument] = self._off(kwargs[argument], within)
         result = func(*rounded, **kwargs)
-        self._round(result)
+        self._round(result, losses_of_results(name, args))
+        for position, loss in losses_by_loops(name, args, result).items():
+            result[position].add_(loss * self._from(self._rounding.unit * self._signs(loss)))
         return result
 
     def entering(self, value: torch.Tensor) -> torch.Tensor:
         """A copy of a value of the program, off by about `unit`."""
-        return self._moved(widened(value).clone(), self._unit)
+        entered = widened(value).clone()
+        self._round(entered, (1.0,))
+        return entered
 
     def _off(self, value: Any, unit: float) -> Any:  # noqa: ANN401 - an argument of any operator
         if isinstance(value, list | tuple):
             return [self._off(item, unit) for item in value]
-        return self._moved(value, unit) if isinstance(value, torch.Tensor) else value
+        if isinstance(value, torch.Tensor) and _can_round(value):
+            return value * self._from(1 + unit * self._signs(value))
+        return value
 
-    def _moved(self, value: torch.Tensor, unit: float) -> torch.Tensor:
-        return value * self._factors(value, unit) if _can_round(value) else value
-
-    def _round(self, result: object) -> None:
+    def _round(self, result: object, losses: tuple[float, ...]) -> None:
         if isinstance(result, torch.Tensor):
             if _can_round(result):
-                result.mul_(self._factors(result, self._unit))
+                signs = self._signs(result)
+                least = (result != 0) * self._from(self._rounding.least * signs)
+                result.mul_(self._from(1 + self._rounding.unit * losses[0] * signs)).add_(least)
         elif isinstance(result, list | tuple):
-            for item in result:
-                self._round(item)
+            for position, item in enumerate(result):
+                self._round(item, losses[min(position, len(losses) - 1) :])
 
-    def _factors(self, like: torch.Tensor, unit: float) -> torch.Tensor:
-        signs = self._generator.integers(0, 2, like.shape, dtype=np.int8)
-        return torch.from_numpy(np.asarray(1 - unit + 2 * unit * signs))
+    @staticmethod
+    def _from(numbers: Any) -> torch.Tensor:  # noqa: ANN401 - numpy makes a number of an array without axes
+        return torch.from_numpy(np.asarray(numbers))
+
+    def _signs(self, like: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.asarray(self._generator.integers(0, 2, like.shape, dtype=np.int8) * 2.0 - 1.0)
 
 
 def _base_name(operator: Any) -> str:  # noqa: ANN401 - an operator overload
@@ -168,17 +184,3 @@ def _can_round(value: torch.Tensor) -> bool:
         and value.layout is torch.strided
         and value.numel() > 0
     )
-
-
-def _length(func: Any, args: Any) -> float:  # noqa: ANN401 - a call of any operator
-    """How many products the operator adds up for one of its results; torch adds plain sums in pairs."""
-    name = _base_name(func)
-    tensors = [value for value in args if isinstance(value, torch.Tensor)]
-    if name in _CONTRACTIONS:
-        return float(max(1, tensors[-2].shape[-1]))
-    if name == "convolution":
-        return tensors[1].numel() / max(1, tensors[1].shape[0])
-    if name == "convolution_backward":
-        gradient, _, weight = tensors[:3]
-        return max(weight.numel(), gradient.numel()) / max(1, gradient.shape[1])
-    return 1.0

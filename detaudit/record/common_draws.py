@@ -25,6 +25,8 @@ from detaudit.record.draw_forms import Call, Form, MismatchError, draws_nothing,
 _apart = threading.local()
 
 _Say = Callable[[str], None]
+_Where = Callable[[], tuple[int, str]]
+"""Says in which step a thread is, and at which line."""
 
 
 class Side(Protocol):
@@ -40,7 +42,7 @@ class Side(Protocol):
 class Keeping:
     """Keeps the numbers of one thread, in order."""
 
-    def __init__(self, keep: Callable[[Drawn], None], where: Callable[[], str], say: _Say) -> None:
+    def __init__(self, keep: Callable[[Drawn], None], where: _Where, say: _Say) -> None:
         self._keep, self._where, self._say = keep, where, say
         self._stopped = False
 
@@ -66,7 +68,7 @@ class Taking:
     """Takes the numbers that the same thread of the other run kept, as long as both draw alike."""
 
     def __init__(
-        self, kept: Iterator[Drawn], where: Callable[[], str], say: _Say, *, may_run_ahead: bool = False
+        self, kept: Iterator[Drawn], where: _Where, say: _Say, *, may_run_ahead: bool = False
     ) -> None:
         self._kept, self._where, self._say = kept, where, say
         self._may_run_ahead = may_run_ahead
@@ -81,7 +83,7 @@ class Taking:
         if form is None:
             self.stop(_unseen(call))
             return
-        own = _drawn(call, form, "")
+        own = _drawn(call, form, self._where())
         if kept is None and self._may_run_ahead:
             self._stopped = True
         elif kept is None:
@@ -97,12 +99,13 @@ class Taking:
             self._stopped = True
             self._say(f"random numbers of the other run could not be taken: {_prefix(self._where())}{why}")
 
-    def finish(self) -> None:
-        """Say so if the other run drew more."""
+    def finish(self, steps: int | None = None) -> None:
+        """Say so if the other run drew more in these steps; None: in all."""
         with _quietly(self):
             left = None if self._stopped else next(self._kept, None)
-            if left is not None:
-                raise MismatchError(f"the other run went on to draw {left}{_at(left)}")
+            if left is not None and (steps is None or left.step < steps):
+                self._stopped = True
+                self._say(f"random numbers of the other run were left: it went on to draw {left}{_at(left)}")
 
 
 class CommonDraws(TorchDispatchMode):
@@ -150,19 +153,24 @@ class CommonDraws(TorchDispatchMode):
     def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of an operator made of others
         """Call what runs operators where nobody sees them (`torch.cond`); say so if they drew."""
         side = None if torch.compiler.is_compiling() else self._side()
-        before = None if side is None else _generators()
+        if side is None:
+            return func(*args, **kwargs)
+        before: list[bytes] = []
+        with _quietly(side):
+            before = _generators()
         result = func(*args, **kwargs)
-        if side is not None and _generators() != before:
-            side.stop(f"{func} draws and uses its random numbers within itself")
+        with _quietly(side):
+            if _generators() != before:
+                raise MismatchError(f"{func} draws and uses its random numbers within itself")
         return result
 
     def _side_for(self, call: Call) -> Side | None:
-        with DisableTorchFunction():
-            side = None if draws_nothing(call) else self._side()
+        side, draws = self._side(), False
         if side is not None:
             with _quietly(side):
+                draws = not draws_nothing(call)
                 call.overwritten = saved_before(call)
-        return side
+        return side if draws else None
 
 
 @contextlib.contextmanager
@@ -179,11 +187,10 @@ def _quietly(side: Side) -> Iterator[None]:
 
 def _generators() -> list[bytes]:
     """The states of torch's default generators."""
-    with DisableTorchFunction(), _DisableTorchDispatch():
-        states = [torch.get_rng_state()]
-        if torch.cuda.is_initialized():
-            states += torch.cuda.get_rng_state_all()
-        return [bytes(state.numpy()) for state in states]
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_initialized():
+        states += torch.cuda.get_rng_state_all()
+    return [bytes(state.numpy()) for state in states]
 
 
 def _is_unreal(result: Any) -> bool:  # noqa: ANN401 - what any operator gives
@@ -192,16 +199,22 @@ def _is_unreal(result: Any) -> bool:  # noqa: ANN401 - what any operator gives
     return isinstance(first, torch.Tensor) and (is_fake(first) or first.is_meta)
 
 
-def _drawn(call: Call, form: Form, where: str) -> Drawn:
+def _drawn(call: Call, form: Form, where: tuple[int, str]) -> Drawn:
     numbers = form.read(call)
     for one in numbers:
         if is_traceable_wrapper_subclass(one) or one.is_nested:
             raise MismatchError(f"{type(one).__name__} has no memory of its own")
-    return Drawn(f"{call.name}.{call.operator._overloadname}", call.family, call.parameters, numbers, where)
+    operator = f"{call.name}.{call.operator._overloadname}"
+    return Drawn(operator, call.family, call.parameters, numbers, *where)
 
 
-def _prefix(where: str) -> str:
-    return f"{where}: " if where else ""
+def _prefix(where: tuple[int, str]) -> str:
+    step, line = where
+    return f"step {step}, {line}: " if line else ""
+
+
+def _nowhere() -> tuple[int, str]:
+    return 0, ""
 
 
 def _at(drawn: Drawn) -> str:
@@ -225,7 +238,7 @@ class Draws:
 def kept_draws() -> Iterator[Draws]:
     """Keep the random numbers that this thread draws in the block, in memory."""
     draws = Draws()
-    side = Keeping(draws.drawn.append, str, draws.problems.append)
+    side = Keeping(draws.drawn.append, _nowhere, draws.problems.append)
     with CommonDraws(lambda: side):
         yield draws
 
@@ -238,7 +251,7 @@ def taken_draws(draws: Draws) -> Iterator[list[str]]:
     something out gives them their states back.
     """
     problems = list(draws.problems)
-    side = Taking(iter(draws.drawn), str, problems.append)
+    side = Taking(iter(draws.drawn), _nowhere, problems.append)
     with draws_apart(), CommonDraws(lambda: side):
         yield problems
     side.finish()

@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
+from torch._C import DisableTorchFunction
 from xxhash import xxh3_64_hexdigest
 
 from detaudit.model.plan import Exchange, Part
@@ -49,9 +50,17 @@ class _Sides:
 
     def here(self) -> Side | None:
         """What the calling thread does; None if it is not to do anything now."""
-        recorder = self._recorder
-        if not recorder.active or is_apart():
+        if not self._recorder.active or is_apart():
             return None
+        try:
+            with DisableTorchFunction():
+                return self._side()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            self._recorder.problem(f"random numbers could not be exchanged: {type(error).__name__}: {error}")
+            return None
+
+    def _side(self) -> Side:
+        recorder = self._recorder
         stream = recorder.known_stream() or recorder.stream()
         side = self._sides.get(stream)
         if side is None:
@@ -63,11 +72,12 @@ class _Sides:
         # Of other threads and processes nobody knows how far they were to get.
         for stream, side in self._sides.items():
             if isinstance(side, Taking) and self._recorder.session.is_main and not stream.is_side:
-                side.finish()
+                # The other run may have been given more steps.
+                side.finish(self._recorder.session.steps)
 
     def _open(self, stream: StreamState) -> Side:
-        def where() -> str:
-            return self._where(stream)
+        def where() -> tuple[int, str]:
+            return stream.step, self._line()
 
         name = self._name(stream)
         folder = str(self._exchange.folder)
@@ -87,11 +97,10 @@ class _Sides:
         label = next(label for label, one in recorder._streams.items() if one is stream)
         return xxh3_64_hexdigest(f"{recorder._process()}\0{label}".encode())
 
-    def _where(self, stream: StreamState) -> str:
+    def _line(self) -> str:
         sites = self._recorder.sites
         site = sites._sites.get(sites.here())
-        line = "" if site is None else f", {site.file}:{site.line}"
-        return f"step {stream.step}{line}"
+        return "an unknown line" if site is None else f"{site.file}:{site.line}"
 
 
 def _first_free(folder: str, name: str) -> DrawFile:

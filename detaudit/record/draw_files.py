@@ -27,8 +27,14 @@ class Drawn:
     parameters: tuple[float, ...]
     numbers: tuple[torch.Tensor, ...]
     """Where they are kept: in the memory of the host, in row-major order."""
-    where: str = ""
-    """Step and line, for a reader."""
+    step: int = 0
+    line: str = ""
+    """File and line, for a reader."""
+
+    @property
+    def where(self) -> str:
+        """Where it was drawn, for a reader; empty where that is not known."""
+        return f"step {self.step}, {self.line}" if self.line else ""
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -54,7 +60,8 @@ class DrawFile:
             "operator": drawn.operator,
             "family": drawn.family,
             "parameters": drawn.parameters,
-            "where": drawn.where,
+            "step": drawn.step,
+            "line": drawn.line,
             "numbers": [[str(one.dtype).removeprefix("torch."), list(one.shape)] for one in drawn.numbers],
         }
         line = json.dumps(head).encode() + b"\n"
@@ -81,8 +88,8 @@ def read_draws(path: str) -> Iterator[Drawn]:
                     return
                 numbers = tuple(_from_file(file, dtype, shape) for dtype, shape in forms)
                 parameters = tuple(map(_number, head["parameters"]))
-                operator, family, where = (str(head[name]) for name in ("operator", "family", "where"))
-                drawn = Drawn(operator, family, parameters, numbers, where)
+                operator, family, at = (str(head[name]) for name in ("operator", "family", "line"))
+                drawn = Drawn(operator, family, parameters, numbers, int(head["step"]), at)
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ValueError(f"{path} is damaged: {error}") from error
             yield drawn

@@ -142,14 +142,19 @@ def _read_dropout(call: Call) -> tuple[torch.Tensor, ...]:
 
 
 def _put_dropout(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
-    """Compute dropout from the mask, in the order in which torch's own kernel does."""
+    """Compute dropout from the mask, with the roundings of torch's own kernels: the CPU has others."""
     output, mask = call.result
     mask.copy_(numbers[0])
-    p = call.argument("p")
+    given, p = call.args[0], call.argument("p")
     kept = p if call.base == "_fused_dropout" else 1 - p
-    wide = output.dtype if output.dtype is torch.float64 else torch.float32
-    scale = 1 / torch.tensor(kept, dtype=wide, device=output.device) if kept else 0.0
-    output.copy_(call.args[0].to(wide) * mask.to(wide) * scale)
+    if not kept:
+        output.zero_()
+    elif given.device.type == "cpu":
+        output.copy_(given * mask * torch.tensor(1 / kept, dtype=given.dtype))
+    else:
+        wide = given.dtype if given.dtype is torch.float64 else torch.float32
+        scale = 1 / torch.tensor(kept, dtype=wide, device=given.device)
+        output.copy_(given.to(wide) * mask.to(wide) * scale)
 
 
 def _read_slopes(call: Call) -> tuple[torch.Tensor, ...]:

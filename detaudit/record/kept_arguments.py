@@ -27,7 +27,12 @@ class KeptArguments:
         """An argument in the form that it has here: the device, the dtype, the order in memory."""
         if isinstance(own, torch.Tensor):
             kept = self.decode(value)
-            return _in_form_of(own, kept) if isinstance(kept, torch.Tensor) else kept
+            if not isinstance(kept, torch.Tensor):
+                return kept
+            formed = _in_form_of(own, kept)
+            # Some kernels give more where a gradient will be asked for.
+            differentiable = own.requires_grad and (formed.is_floating_point() or formed.is_complex())
+            return formed.requires_grad_(differentiable and not formed.is_inference())
         if isinstance(own, torch.device | torch.dtype | torch.layout | torch.memory_format):
             return own
         if isinstance(own, list | tuple) and isinstance(value, list) and len(own) == len(value):
@@ -60,10 +65,10 @@ class KeptArguments:
         memory = self._storages[number].untyped_storage()
         empty = torch.empty(0, dtype=getattr(torch, form["dtype"]), device=form["device"])
         tensor = empty.set_(memory, form["offset"], form["shape"], form["stride"])
+        # As lazily as it was: kernels conjugate while they compute.
         is_conjugate, is_negative = form["flags"]
         tensor = tensor.conj() if is_conjugate else tensor
-        tensor = torch._neg_view(tensor) if is_negative else tensor
-        return tensor.resolve_conj().resolve_neg()
+        return torch._neg_view(tensor) if is_negative else tensor
 
     def _load(self, digest: str) -> torch.Tensor:
         tensor: torch.Tensor = torch.load(self._folder / f"{digest}.pt", weights_only=True)

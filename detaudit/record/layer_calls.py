@@ -242,7 +242,10 @@ class LayerCalls:
         for call in self.calls:
             for name, parameter in call.module.named_parameters(recurse=False):
                 if parameter.grad is not None and name not in call.of_parameters:
-                    call.of_parameters[name] = self.copies.of(parameter.grad)
+                    try:
+                        call.of_parameters[name] = self.copies.of(parameter.grad)
+                    except Exception as error:  # noqa: BLE001 - as above
+                        self.unkept[call.identity] = _why(error)
 
     def whole(self) -> list[LayerCall]:
         """All calls that ended and were kept, in order."""

@@ -14,7 +14,7 @@ from detaudit.record.layer_calls import Identity, LayerCall, LayerCalls
 from detaudit.record.layer_files import KeptCall, LayerFolder, is_own
 from detaudit.record.layer_rows import ONLY_FIRST, ONLY_SECOND, Pairs, Row, rows_of
 from detaudit.record.optimizer_steps import OptimizerStep, StepKey, step_again
-from detaudit.record.references import unit_of, unit_of_call
+from detaudit.record.references import rounding_of, rounding_of_call
 from detaudit.record.replays import (
     BACKWARD,
     FORWARD,
@@ -72,7 +72,7 @@ class LayerComparison:
         why = _other_arguments(kept, own)
         if why:
             kept.replayed.why = why
-        for key, row in rows_of(kept.replayed, _computing(kept, own), unit_of_call(own), pairs):
+        for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), pairs):
             inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
             yield _plain(kept.identity, kept.kind, key, row, inner=inner)
         if self._parents[kept.identity] is None:
@@ -115,7 +115,7 @@ class LayerComparison:
         rows = rows_of(
             replayed,
             lambda arithmetic: step_again(_fed(step, own, arithmetic), arithmetic),
-            unit_of(own.weights),
+            rounding_of(own.weights),
             pairs,
         )
         for (place, entry), row in rows:
@@ -196,7 +196,7 @@ def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
     distance = apart(one, other)
     exact = not (one.is_floating_point() or one.is_complex())
     wrong = "other whole numbers" if exact and distance.elements else ""
-    unit = unit_of(value for value in (one, other) if value.is_floating_point())
+    unit = rounding_of(value for value in (one, other) if value.is_floating_point()).unit
     return Row(_plain_apart(distance), wrong=wrong, unit=unit)
 
 

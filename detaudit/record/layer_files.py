@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from detaudit.record.arithmetic import Rounding
 from detaudit.record.common_draws import Draws
 from detaudit.record.draw_files import Drawn
 from detaudit.record.layer_calls import PLAIN, Identity, LayerCall
@@ -30,7 +31,7 @@ class Replayed:
     values: dict[Any, torch.Tensor]
     references: dict[Any, Reference]
     draws: Draws
-    unit: float
+    rounding: Rounding
     why: str = ""
     """Why it could not be run again, or not be told from what the program did."""
     without_reference: str = ""
@@ -143,7 +144,15 @@ def _plain_replayed(replayed: Replayed) -> dict[str, object]:
     return {
         "values": list(replayed.values.items()),
         "references": [
-            (key, {field.name: getattr(one, field.name) for field in fields(Reference)})
+            (
+                key,
+                {
+                    "value": one.value,
+                    "noise": one.noise,
+                    "unsettled": one.unsettled,
+                    "rounding": asdict(one.rounding),
+                },
+            )
             for key, one in replayed.references.items()
         ],
         "drawn": [
@@ -151,7 +160,7 @@ def _plain_replayed(replayed: Replayed) -> dict[str, object]:
             for one in replayed.draws.drawn
         ],
         "draw_problems": replayed.draws.problems,
-        "unit": replayed.unit,
+        "rounding": asdict(replayed.rounding),
         "why": replayed.why,
         "without_reference": replayed.without_reference,
     }
@@ -163,12 +172,14 @@ def _replayed(plain: dict[str, Any]) -> Replayed:
         for one in plain["drawn"]
     ]
     values: Values = dict(plain["values"])
-    references = {key: Reference(**one) for key, one in plain["references"]}
+    references = {
+        key: Reference(**{**one, "rounding": Rounding(**one["rounding"])}) for key, one in plain["references"]
+    }
     return Replayed(
         values,
         references,
         Draws(drawn, plain["draw_problems"]),
-        plain["unit"],
+        Rounding(**plain["rounding"]),
         plain["why"],
         plain["without_reference"],
     )

@@ -8,21 +8,24 @@ from typing import Any
 import torch
 
 from detaudit.digest.apart import apart
+from detaudit.record.arithmetic import Rounding
 from detaudit.record.common_draws import Draws
 from detaudit.record.layer_calls import LayerCall
 from detaudit.record.layer_files import Replayed
 from detaudit.record.optimizer_steps import OptimizerStep, step_again
-from detaudit.record.proportion import FACTOR
 from detaudit.record.references import (
     Compute,
     Reference,
     drawing,
     redrawing,
     references,
-    unit_of,
-    unit_of_call,
+    rounding_of,
+    rounding_of_call,
 )
 from detaudit.record.replays import FORWARD, OUTPUT, Given, given_by, numbered, replay
+
+_UNSTEADY = 64.0
+"""How many units in the last place torch's own kernels may lie apart when they are run twice."""
 
 
 def computing_call(module: torch.nn.Module, given: Given) -> Compute[Any]:
@@ -38,34 +41,35 @@ def replay_own(call: LayerCall) -> Replayed:
         for at, one in enumerate(call.outputs)
         if isinstance(one, torch.Tensor)
     }
-    return _first_replay(compute, unit_of_call(call), in_run)
+    return _first_replay(compute, rounding_of_call(call), in_run)
 
 
 def replay_step(step: OptimizerStep) -> Replayed:
     """Make the optimizer's step of this run again."""
     if step.why:
-        return Replayed({}, {}, Draws(), 0.0, step.why)
-    return _first_replay(lambda arithmetic: step_again(step, arithmetic), unit_of(step.weights), step.left)
+        return Replayed({}, {}, Draws(), Rounding(0.0, 0.0), step.why)
+    return _first_replay(
+        lambda arithmetic: step_again(step, arithmetic), rounding_of(step.weights), step.left
+    )
 
 
-def _first_replay(compute: Compute[Any], unit: float, in_run: Mapping[Any, torch.Tensor]) -> Replayed:
+def _first_replay(compute: Compute[Any], rounding: Rounding, in_run: Mapping[Any, torch.Tensor]) -> Replayed:
     try:
         values, draws = drawing(lambda: compute(None))
     except Exception as error:  # noqa: BLE001 - code of the program that is called alone may fail in any way
-        return Replayed({}, {}, Draws(), unit, f"it cannot be run alone: {_said(error)}")
-    found, without = with_references(compute, draws, unit)
-    why = (
-        ""
-        if _is_faithful(values, found, in_run, unit)
-        else "run alone, it gives other numbers than in the run"
-    )
-    return Replayed(values, found, draws, unit, why, without)
+        return Replayed({}, {}, Draws(), rounding, f"it cannot be run alone: {_said(error)}")
+    found, without = with_references(compute, draws, rounding)
+    faithful = _is_faithful(values, in_run, rounding)
+    why = "" if faithful else "run alone, it gives other numbers than in the run"
+    return Replayed(values, found, draws, rounding, why, without)
 
 
-def with_references(compute: Compute[Any], draws: Draws, unit: float) -> tuple[dict[Any, Reference], str]:
+def with_references(
+    compute: Compute[Any], draws: Draws, rounding: Rounding
+) -> tuple[dict[Any, Reference], str]:
     """The references of a piece of the program, and why there are none if there are none."""
     try:
-        return references(compute, draws, unit), ""
+        return references(compute, draws, rounding), ""
     except Exception as error:  # noqa: BLE001 - as above: not every program can be run in float64
         return {}, f"it cannot be run in float64: {_said(error)}"
 
@@ -79,25 +83,17 @@ def replay_other(compute: Compute[Any], draws: Draws) -> tuple[dict[Any, torch.T
 
 
 def _is_faithful(
-    values: Mapping[Any, torch.Tensor],
-    found: Mapping[Any, Reference],
-    in_run: Mapping[Any, torch.Tensor],
-    unit: float,
+    values: Mapping[Any, torch.Tensor], in_run: Mapping[Any, torch.Tensor], rounding: Rounding
 ) -> bool:
-    return all(_agrees(values.get(key), found.get(key), one, unit) for key, one in in_run.items())
+    return all(_agrees(values.get(key), one, rounding.unit) for key, one in in_run.items())
 
 
-def _agrees(
-    value: torch.Tensor | None, reference: Reference | None, in_run: torch.Tensor, unit: float
-) -> bool:
-    """Whether a value is that of the run: the same, or off by no more than rounding explains."""
+def _agrees(value: torch.Tensor | None, in_run: torch.Tensor, unit: float) -> bool:
+    """Whether a value is that of the run: the same, or nearly so where torch's own kernels do not repeat."""
     if value is None or value.shape != in_run.shape:
         return False
-    if not apart(value, in_run).elements:
-        return True
-    error = None if reference is None else reference.error_of(in_run, unit)
-    again = None if reference is None else reference.error_of(value, unit)
-    return error is not None and again is not None and error.error <= FACTOR * max(error.allowed, again.error)
+    distance = apart(value, in_run)
+    return not distance.elements or distance.relative <= _UNSTEADY * unit
 
 
 def _said(error: Exception) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from detaudit.digest.apart import apart
+from detaudit.record.arithmetic import Rounding
 from detaudit.record.common_draws import Draws
 from detaudit.record.layer_files import Replayed
 from detaudit.record.layer_replays import replay_other, with_references
@@ -45,12 +46,14 @@ class Row:
         return asdict(self)
 
 
-def rows_of(first: Replayed, compute: Compute[Any], unit: float, in_runs: Pairs) -> Iterator[tuple[Any, Row]]:
+def rows_of(
+    first: Replayed, compute: Compute[Any], rounding: Rounding, in_runs: Pairs
+) -> Iterator[tuple[Any, Row]]:
     """Run a piece of the first run's program in this run, fed the same, and measure every value."""
     if first.why:
         yield from ((key, Row(_distance(*pair), why=first.why)) for key, pair in in_runs.items())
         return
-    second = _Second(first, compute, unit)
+    second = _Second(first, compute, rounding)
     for key in dict.fromkeys((*first.values, *second.values, *in_runs)):
         row = second.row(key)
         ones, others = in_runs.get(key, (None, None))
@@ -61,12 +64,12 @@ def rows_of(first: Replayed, compute: Compute[Any], unit: float, in_runs: Pairs)
 class _Second:
     """The second run's side of one piece of the program."""
 
-    def __init__(self, first: Replayed, compute: Compute[Any], unit: float) -> None:
-        self._first, self._compute, self._unit = first, compute, unit
+    def __init__(self, first: Replayed, compute: Compute[Any], rounding: Rounding) -> None:
+        self._first, self._compute, self._unit = first, compute, rounding.unit
         self.values, self._why = replay_other(compute, first.draws)
         self._own: dict[Any, Reference] = {}
         if first.references:
-            self._own, _ = with_references(compute, first.draws, unit)
+            self._own, _ = with_references(compute, first.draws, rounding)
         self._tried = False
 
     def row(self, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
@@ -90,15 +93,18 @@ class _Second:
         reference = self._first.references.get(key)
         if reference is None:
             return
-        first, second = reference.error_of(one, self._first.unit), reference.error_of(other, self._unit)
+        first, second = (
+            reference.error_of(one, self._first.rounding.unit),
+            reference.error_of(other, self._unit),
+        )
         own = self._own.get(key)
         if second is not None and own is not None:
             # A coarser dtype answers in its own way: where the unit is another, so are the trials.
-            noise = max(second.noise, own.relative_noise() * self._unit / own.unit)
-            second = Error(second.error, noise, second.unit)
+            noise = max(second.noise, own.relative_noise() * self._unit / own.rounding.unit)
+            second = replace(second, noise=noise)
         row.first = None if first is None else asdict(first)
         row.second = None if second is None else asdict(second)
-        row.noise, row.unit = reference.relative_noise(), reference.unit
+        row.noise, row.unit = reference.relative_noise(), reference.rounding.unit
         row.apart64 = None if own is None else reference.apart(own)
 
     def _is_suspicious(self, row: Row) -> bool:

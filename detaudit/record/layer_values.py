@@ -14,12 +14,10 @@ from detaudit.record.layer_files import LayerFolder, plain_leaf
 from detaudit.record.layer_replays import replay_own, replay_step
 from detaudit.record.names import Names
 from detaudit.record.optimizer_steps import OptimizerStep, OptimizerSteps
+from detaudit.record.proportion import MEASURED
 from detaudit.record.recorder import Recorder
 from detaudit.record.replay_state import unobserved
 from detaudit.record.stream import StreamState
-
-MEASURED = "layers.json"
-"""In the run's folder: what the second run measured."""
 
 
 class LayerValues:
@@ -41,13 +39,17 @@ class LayerValues:
 
         @functools.wraps(close)
         def closing() -> None:
-            # Updates by hand are done at the latest when the program ends.
-            if self._calls.calls:
-                self._finish()
+            self._at_end()
             close()
 
         recorder.scope.replace(recorder, "end_step", ending)
         recorder.scope.replace(recorder, "close", closing)
+        recorder.scope.on_end(self._at_end)
+
+    def _at_end(self) -> None:
+        """Updates by hand are done at the latest when the program ends."""
+        if self._calls.calls:
+            self._finish()
 
     def _finish(self) -> None:
         """Replay what was kept; a failure is said, and never reaches the program."""

@@ -18,7 +18,7 @@ from detaudit.record.operator_lines import AGAIN, ANSWERS, KEPT, identity_of, re
 from detaudit.record.plain import tensors_in
 from detaudit.record.recorder import Recorder
 
-_ALONE = ("aten.", "prims.", "quantized.")
+_ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")
 """Operators that do nothing beside computing; those of others may have effects that last."""
 
 _TIMES = 8

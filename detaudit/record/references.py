@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from detaudit.record.arithmetic import Float64, RoundedByChance, widened
+from detaudit.record.arithmetic import Float64, RoundedByChance, Rounding, widened
 from detaudit.record.common_draws import Draws, draws_apart, kept_draws, taken_draws
 from detaudit.record.layer_calls import LayerCall
 from detaudit.record.proportion import Error
@@ -39,7 +40,7 @@ class Reference:
     value: torch.Tensor
     noise: float
     """Norm of the largest difference that rounding by chance made."""
-    unit: float
+    rounding: Rounding
     """Of the dtype that was rounded to."""
     unsettled: bool
     """Whether rounding by chance changes a whole number or a choice, or reaches beyond all numbers."""
@@ -50,9 +51,9 @@ class Reference:
             return None
         both, distance = _sizes(self.value, value)
         if not both:
-            return Error(0.0, 0.0, unit)
+            return Error(0.0, 0.0, unit, 0.0)
         noise = math.inf if self.unsettled else self.noise
-        return Error(distance / both, noise * unit / self.unit / both, unit)
+        return Error(distance / both, noise * unit / self.rounding.unit / both, unit, distance)
 
     def apart(self, other: Reference) -> float | None:
         """Relative distance of two references of one value."""
@@ -87,10 +88,10 @@ def redrawing(draws: Draws, compute: Callable[[], _Result]) -> _Result:
     return result
 
 
-def references(compute: Compute[_Key], draws: Draws, unit: float) -> dict[_Key, Reference]:
+def references(compute: Compute[_Key], draws: Draws, rounding: Rounding) -> dict[_Key, Reference]:
     """Every value in float64. Whatever the computation raises is raised."""
     values = redrawing(draws, lambda: compute(Float64()))
-    bare = {key: Reference(value, 0.0, unit, unsettled=False) for key, value in values.items()}
+    bare = {key: Reference(value, 0.0, rounding, unsettled=False) for key, value in values.items()}
     return tried(compute, draws, bare, range(_TRIALS))
 
 
@@ -104,25 +105,26 @@ def tried(
 ) -> dict[_Key, Reference]:
     """The same references, after trials of rounding by chance with those seeds."""
     found = dict(known)
-    unit = next((one.unit for one in found.values()), 0.0)
-    for seed in seeds:
-        trial = functools.partial(compute, RoundedByChance(unit, seed))
+    roundings = {one.rounding for one in found.values()}
+    for rounding, seed in itertools.product(roundings, seeds):
+        trial = functools.partial(compute, RoundedByChance(rounding, seed))
         for key, value in redrawing(draws, trial).items():
             if key in found:
                 found[key] = _after(found[key], value)
     return found
 
 
-def unit_of(tensors: Iterable[torch.Tensor], narrower: Iterable[torch.dtype] = ()) -> float:
-    """Unit in the last place, at 1, of the coarsest dtype among them; float64's if there are none."""
+def rounding_of(tensors: Iterable[torch.Tensor], narrower: Iterable[torch.dtype] = ()) -> Rounding:
+    """The rounding of the coarsest dtype among them; float64's if there are none."""
     dtypes = {tensor.dtype for tensor in tensors} | set(narrower)
-    return max((torch.finfo(dtype).eps for dtype in dtypes), default=torch.finfo(torch.float64).eps)
+    infos = [torch.finfo(dtype) for dtype in dtypes] or [torch.finfo(torch.float64)]
+    return Rounding(max(one.eps for one in infos), max(one.tiny * one.eps for one in infos))
 
 
-def unit_of_call(call: LayerCall) -> float:
-    """The unit of the arithmetic in which a module call is made."""
-    unit = unit_of(call.tensors, (dtype for _, dtype in call.state.autocast))
-    return max(unit, _unit_of_products(call))
+def rounding_of_call(call: LayerCall) -> Rounding:
+    """The rounding of the arithmetic in which a module call is made."""
+    rounding = rounding_of(call.tensors, (dtype for _, dtype in call.state.autocast))
+    return replace(rounding, unit=max(rounding.unit, _unit_of_products(call)))
 
 
 def _unit_of_products(call: LayerCall) -> float:

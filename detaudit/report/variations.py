@@ -17,6 +17,7 @@ MOST_DECADES = 6
 
 EQUAL = "the same bits"
 BITS = "other bits, though it must reach no number"
+UNMEASURED = "other bits; how far apart could not be measured"
 OTHER_BITS = "other bits, the same numbers up to rounding"
 SAME_NUMBERS = "the same numbers up to rounding"
 WRONG = "other numbers: more than rounding makes"
@@ -53,9 +54,10 @@ def _told(result: AuditResult, one: Variation) -> str:
         return WRONG
     if one.promise == PRECISION:
         return SAME_NUMBERS
+    if one.layers or one.operators:
+        return OTHER_BITS
     rounding = {finding.origin.run for finding in result.findings if finding.cause == ROUNDING}
-    measured = (one.first, one.second) in rounding or result.verdict is Verdict.REPRODUCIBLE
-    return OTHER_BITS if measured else BITS
+    return UNMEASURED if (one.first, one.second) in rounding else BITS
 
 
 def _operators(operators: Sequence[OperatorNumbers]) -> Iterator[Line]:

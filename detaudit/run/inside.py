@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data.dataloader import DataLoader
 
-from detaudit.model.axes import DETERMINISTIC, DEVICE, MKLDNN, WORKERS
+from detaudit.model.axes import COMPILE, DETERMINISTIC, DEVICE, MKLDNN, WORKERS
 from detaudit.record.session import Session
 
 EXIT_CONDITIONS = 3
@@ -35,6 +35,14 @@ def _mkldnn(value: str) -> None:
 
 def _deterministic(value: str) -> None:
     torch.use_deterministic_algorithms(value == "on")
+
+
+def _compile(value: str) -> None:
+    """Let compiled code draw the random numbers that the same code draws otherwise."""
+    if value == "on":
+        import torch._inductor.config as inductor
+
+        inductor.fallback_random = True
 
 
 def _workers(value: str) -> None:
@@ -78,6 +86,7 @@ def _device(value: str) -> None:
 _SETTINGS: dict[str, Callable[[str], None]] = {
     MKLDNN: _mkldnn,
     DETERMINISTIC: _deterministic,
+    COMPILE: _compile,
     WORKERS: _workers,
     DEVICE: _device,
 }

@@ -5,18 +5,25 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
+from detaudit.target.batch_draws import torch_states
 from detaudit.target.batch_rows import UncuttableError, changed, tensors_of
 
 Key = tuple[str, int]
 """A module's path, and how many calls of it the run has before this one."""
 Gradients = dict[int, torch.Tensor]
 """Gradients of some tensors, by their places in the arguments or the results."""
+
+
+def _autocast() -> list[tuple[str, torch.dtype]]:
+    kinds = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    return [(kind, torch.get_autocast_dtype(kind)) for kind in kinds if torch.is_autocast_enabled(kind)]
 
 
 @dataclass(slots=True)
@@ -34,6 +41,8 @@ class Call:
     """The outputs of an outermost call as parts of the graph, until the backward pass is done."""
     input_gradients: Gradients = field(default_factory=dict)
     output_gradients: Gradients = field(default_factory=dict)
+    autocast: list[tuple[str, torch.dtype]] = field(default_factory=_autocast)
+    """The devices on which autocast was on, each with its dtype."""
 
     @property
     def inputs(self) -> list[torch.Tensor]:
@@ -158,7 +167,10 @@ class Watch:
             given = changed(
                 ready, lambda tensor: tensor.view_as(tensor) if tensor.requires_grad else tensor, {}
             )
-            outputs = tensors_of(call.module(*given[0], **given[1]))
+            with ExitStack() as stack:
+                for kind, dtype in call.autocast:
+                    stack.enter_context(torch.autocast(kind, dtype))
+                outputs = tensors_of(call.module(*given[0], **given[1]))
             copies = [_copied(tensor) for tensor in outputs]
             weights = dict(call.module.named_parameters(recurse=False))
             leaves = [fed[place] for place in wanted] + list(weights.values())
@@ -228,4 +240,5 @@ def generators() -> tuple[object, ...]:
     """The states of the random generators that a module may draw from."""
     numpy: Any = sys.modules.get("numpy.random")
     drawn = () if numpy is None else (numpy.get_state()[1].tobytes(), numpy.get_state()[2])
-    return (torch.get_rng_state().numpy().tobytes(), random.getstate(), *drawn)
+    torch_own = tuple(state.numpy().tobytes() for state in torch_states())
+    return (torch_own, random.getstate(), *drawn)

@@ -13,6 +13,22 @@ _LOW = {torch.float32, torch.float16, torch.bfloat16}
 _aten = torch.ops.aten
 
 
+def torch_states() -> list[torch.Tensor]:
+    """The states of torch's own random generators: the CPU's, and those of all GPUs."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ())]
+
+
+def have_moved(before: list[torch.Tensor]) -> bool:
+    """Whether something was drawn since the generators had these states."""
+    return any(not torch.equal(one, other) for one, other in zip(before, torch_states(), strict=False))
+
+
+def _go_back(states: list[torch.Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1:])
+
+
 class _Mode(TorchDispatchMode):
     """A mode that neither compiles nor keeps others from doing so."""
 
@@ -45,14 +61,14 @@ class SameDraws(_Mode):
             self.replaced.add(name)
             return args[0] / (1 - args[1]) if args[2] else args[0], torch.ones_like(args[0], dtype=torch.bool)
         value = _constant(func, name, args)
-        before = torch.get_rng_state()
+        before = torch_states()
         result = func(*args, **(kwargs or {}))
         if value is None:
-            if not torch.equal(before, torch.get_rng_state()):
+            if have_moved(before):
                 self.left.add(name)
             return result
         self.replaced.add(name)
-        torch.set_rng_state(before)
+        _go_back(before)
         return result.copy_(value) if isinstance(value, torch.Tensor) else result.fill_(value)
 
 
@@ -84,14 +100,21 @@ def _constant(func: Any, name: str, args: Any) -> Any:  # noqa: ANN401, PLR0911 
 class AllFloat64(_Mode):
     """Casts to a lower floating-point dtype, and fresh tensors in one, are in float64 instead."""
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch gives it none
+        self.raised = False
+        """Whether there were any."""
+
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch calls it so
         """Carry out an operator."""
         kwargs = kwargs or {}
         if func is not _aten.view.dtype:
-            args = tuple(_raised(one) for one in args)
-            kwargs = {name: _raised(one) for name, one in kwargs.items()}
+            args = tuple(self._raise(one) for one in args)
+            kwargs = {name: self._raise(one) for name, one in kwargs.items()}
         return func(*args, **kwargs)
 
-
-def _raised(argument: Any) -> Any:  # noqa: ANN401 - any argument
-    return torch.float64 if isinstance(argument, torch.dtype) and argument in _LOW else argument
+    def _raise(self, argument: Any) -> Any:  # noqa: ANN401 - any argument
+        if isinstance(argument, torch.dtype) and argument in _LOW:
+            self.raised = True
+            return torch.float64
+        return argument

@@ -49,7 +49,7 @@ class Isolation:
                 whole = self._evaluate(call, call.args, call.kwargs, self._cotangents(key, call, seat))
                 own = self._cotangents_alone(key, call, seat, count)
                 alone = self._evaluate(call, args, kwargs, own)
-                for row, found in self._distances(key, alone, whole, (small, seat)):
+                for row, found in self._distances(key, alone, whole, (small, seat), spoilt=record.spoilt):
                     row.alone(seat, found)
             except UncuttableError as error:
                 self.table.fail(key, error)
@@ -67,7 +67,8 @@ class Isolation:
                 gradients = self._cotangents(key, call, first.seat)
                 ours = self._evaluate(call, call.args, call.kwargs, gradients)
                 mixed = self._evaluate(call, args, kwargs, gradients)
-                for row, found in self._distances(key, ours, mixed, (first.seat, first.seat)):
+                seats, spoilt = (first.seat, first.seat), first.spoilt or second.spoilt
+                for row, found in self._distances(key, ours, mixed, seats, spoilt=spoilt):
                     row.swapped = worse(row.swapped, found)
             except UncuttableError as error:
                 self.table.fail(key, error)
@@ -131,7 +132,7 @@ class Isolation:
         return found
 
     def _distances(
-        self, key: Key, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat]
+        self, key: Key, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat], *, spoilt: bool
     ) -> Iterator[tuple[Row, Distance]]:
         """How far the sample's values of two evaluations are apart, each with its row."""
         ours, theirs = dict(enumerate(one.outputs)), dict(enumerate(other.outputs))
@@ -140,7 +141,7 @@ class Isolation:
         for pair in self.table.pairs(key, INPUT, one.input_gradients, other.input_gradients, seats):
             yield self.table.row(key[0], BACKWARD, SENT_BACK), distance(*pair)
         for name in one.weight_gradients:
-            if name not in other.weight_gradients:
+            if spoilt or name not in other.weight_gradients:
                 continue
             # Adding the zeros of the other samples turns -0.0 into 0.0.
             pair = (one.weight_gradients[name] + 0.0, other.weight_gradients[name] + 0.0)

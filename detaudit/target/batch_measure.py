@@ -51,6 +51,16 @@ class Record:
     seat: Seat
     calls: dict[Key, Call]
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    spoilt: bool = False
+    """Whether neighbours are not finite: their zeros times NaN are in the gradients of the weights."""
+
+    def spoilt_since(self, base: Record) -> bool:
+        """Whether modules give infinities or NaN here that give none in another run."""
+        return any(
+            not _finite(call) and _finite(base.calls[key])
+            for key, call in self.calls.items()
+            if key in base.calls
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +210,9 @@ class Table:
     def _weights_differ(self, base: Record, other: Record, path: str, call: Call) -> bool:
         own = [f"{path}.{name}" if path else name for name, _ in call.module.named_parameters(recurse=False)]
         both = [name for name in own if name in base.weights and name in other.weights]
-        return any(bool((base.weights[name] != other.weights[name]).any()) for name in both)
+        return not other.spoilt and any(
+            bool((base.weights[name] != other.weights[name]).any()) for name in both
+        )
 
     def _same_inputs(self, key: Key, ours: Call, theirs: Call, seats: Seats) -> bool:
         if ours.problem or theirs.problem or len(ours.inputs) != len(theirs.inputs):
@@ -211,7 +223,7 @@ class Table:
     def _compare_weights(self, base: Record, other: Record) -> None:
         before, self.first = self.first, {}
         for name in base.weights:
-            if name not in other.weights:
+            if other.spoilt or name not in other.weights:
                 continue
             path, _, own = name.rpartition(".")
             # Adding the zeros of the other samples turns -0.0 into 0.0.
@@ -238,6 +250,10 @@ def layouts_of(small: Record, large: Record) -> Layouts:
                 for place, pair in enumerate(zip(one, other, strict=True)):
                     found[key, side, place] = find_layout(*pair, sizes)
     return found
+
+
+def _finite(call: Call) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in call.outputs)
 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:

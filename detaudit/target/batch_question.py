@@ -13,7 +13,7 @@ from torch import nn
 from detaudit.digest.apart import apart
 from detaudit.target import drive
 from detaudit.target.batch_calls import Key, Watch, generators
-from detaudit.target.batch_draws import AllFloat64, SameDraws
+from detaudit.target.batch_draws import AllFloat64, SameDraws, have_moved, torch_states
 from detaudit.target.batch_isolate import Isolation
 from detaudit.target.batch_measure import OUTPUT, Layouts, Record, Seat, Table
 from detaudit.target.batch_rows import UncuttableError
@@ -21,6 +21,7 @@ from detaudit.target.batch_samples import Samples
 from detaudit.target.batch_variants import SWAPPED, Variant, alone, variants
 
 _LEAST_PADDING = 3
+SPOILT = "infinities or NaN in the rest of the batch: gradients of weights are not compared"
 Cotangents = dict[tuple[Key, int], torch.Tensor]
 """A gradient for each output of the model: by the call of an outermost module, and the output's place."""
 
@@ -61,6 +62,9 @@ class Question:
     knows_draws: bool = False
     """Whether all of them are known: the model ran in batches of several sizes."""
 
+    casts: bool | None = None
+    """Whether the model asks for a lower dtype than float64 itself; None: not known yet."""
+
     def __post_init__(self) -> None:
         self.watch = Watch(self.model)
         self.table = Table(self.layouts)
@@ -75,11 +79,14 @@ class Question:
     def forward(self, variant: Variant) -> tuple[Record, Any]:
         """Run the model and its loss on a batch."""
         drive._seed(self.seed)  # noqa: SLF001 - one way to seed for both
-        batch, before = variant.make(self.samples), torch.get_rng_state()
+        batch, before = variant.make(self.samples), torch_states()
         with self._settings():
             loss = self.watch.run(lambda: self.loss_fn(self.model, batch))
-        moved = not torch.equal(before, torch.get_rng_state())
-        if moved and self.knows_draws and not any("draws random" in one for one in self.problems):
+        if (
+            have_moved(before)
+            and self.knows_draws
+            and not any("draws random" in one for one in self.problems)
+        ):
             self.say("the model draws random numbers, and how many may depend on its batch")
         return Record(variant.seat, self.watch.calls), loss
 
@@ -93,9 +100,13 @@ class Question:
             if self.dtype is not None:
                 stack.callback(torch.set_default_dtype, torch.get_default_dtype())
                 torch.set_default_dtype(self.dtype)
-            if self.dtype is torch.float64:
-                stack.enter_context(AllFloat64())  # type: ignore[no-untyped-call]  # torch gives it none
+            if self.dtype is torch.float64 and self.casts is not False:
+                raising = stack.enter_context(AllFloat64())
+                stack.callback(self._cast, raising)
             yield
+
+    def _cast(self, mode: AllFloat64) -> None:
+        self.casts = self.casts or mode.raised
 
     def _drawn(self, mode: SameDraws) -> None:
         self.draws |= mode.replaced
@@ -109,41 +120,46 @@ class Question:
 
     def ask(self, index: int) -> None:
         """Try one sample in all its variants."""
-        base, gradients = self._first(index)
+        base_name, base, gradients = self._first(index)
         self._finite(base)
         kept: dict[str, Record] = {}
         for variant in variants(index, self.samples, self.sizes, self._padded_length(base)):
-            trial = self.trials.setdefault(variant.name, Trial(variant.name, variant.seat.size))
-            record = self._try(variant, gradients, trial)
-            if record is None:
-                continue
-            self.alone.isolate(self.sizes[0], record, self.table.compare(base, record))
-            self._judge(trial)
+            record = base
+            if variant.name != base_name:
+                trial = self.trials.setdefault(variant.name, Trial(variant.name, variant.seat.size))
+                tried = self._try(variant, gradients, trial)
+                if tried is None:
+                    continue
+                record = tried
+                self._hold(base, record, trial)
             if variant.seat.size == self.sizes[-1]:
-                kept[
-                    variant.name.removesuffix(f" of {self.sizes[-1]}").removesuffix(f" to {self.sizes[-1]}")
-                ] = record
+                kept[variant.kind] = record
         for one, other in SWAPPED:
             if one in kept and other in kept:
                 self.alone.swap(kept[one], kept[other], self.suspects)
 
-    def _judge(self, trial: Trial) -> None:
-        """Enter into a trial what the comparison of its run gave."""
+    def _hold(self, base: Record, record: Record, trial: Trial) -> None:
+        """Hold a run against the first, and enter into its trial what came of that."""
+        record.spoilt = record.spoilt_since(base)
+        self.alone.isolate(self.sizes[0], record, self.table.compare(base, record))
         if self.table.same is None:
             trial.equal, trial.why = None, "no value that the model gives for the sample could be compared"
         elif not self.table.same and trial.equal:
             trial.equal, (trial.module, trial.phase) = False, self.table.origin()
+        if record.spoilt and trial.equal is not None:
+            trial.why = SPOILT
 
-    def _first(self, index: int) -> tuple[Record, Cotangents]:
+    def _first(self, index: int) -> tuple[str, Record, Cotangents]:
         """The run that the others are held against: alone, or else first in a batch."""
         variant = alone(index, self.samples.count, self.sizes[0])
         try:
             base, gradients = self._base(variant)
         except Exception as error:  # noqa: BLE001 - the user's own code, with a batch it may not be made for
             self.trials[variant.name] = Trial(variant.name, self.sizes[0], None, why=short(error))
-            base, gradients = self._base(alone(index, self.samples.count, self.sizes[-1]))
+            variant = alone(index, self.samples.count, self.sizes[-1])
+            base, gradients = self._base(variant)
         self._backward(base, gradients)
-        return base, gradients
+        return variant.name, base, gradients
 
     def _finite(self, base: Record) -> None:
         for key, place in self.ends(base):

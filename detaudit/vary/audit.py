@@ -9,7 +9,7 @@ from detaudit.compare.compare import compare
 from detaudit.compare.result import finding_from, plain_result
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
-from detaudit.model.axes import BATCH, Promise, weakest
+from detaudit.model.axes import BATCH, COMPILE, Promise, weakest
 from detaudit.model.plan import RunPlan, Target, TargetRef
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Verdict
 from detaudit.model.trace import Level
@@ -53,11 +53,18 @@ def audit_varied(
         from detaudit.vary.batch_answer import audit_batch_sizes
 
         return audit_batch_sizes(target, settings, asked[BATCH], progress)
-    level = Level.LAYER if settings.level == "auto" else Level(settings.level)
+    level = _level(settings, asked)
     plan = RunPlan(target, 1, level, settings.seed, settings.steps, settings.timeout, call=call)
     with workspace(settings.keep) as folder, ExitStack() as stack:
         experiment = Experiment(plan, folder, progress, stack, shares_draws(asked))
         return _Answer(experiment, settings, asked).give()
+
+
+def _level(settings: Settings, asked: Asked) -> Level:
+    """How much is compared: of compiled code, no more than what steps begin and end with can be seen."""
+    if settings.level != "auto":
+        return Level(settings.level)
+    return Level.STEP if COMPILE in asked else Level.LAYER
 
 
 @dataclass(slots=True)

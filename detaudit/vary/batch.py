@@ -203,7 +203,9 @@ def _tell(mode: str, found: dict[str, Any], mixing: list[Mixing], words: _Words)
     by_definition = any(one.mode == mode and one.by_definition for one in mixing)
     failed: dict[tuple[bool, str], list[str]] = {}
     for trial in found["trials"]:
-        if trial["equal"] is None:
+        if trial["equal"] is not None and trial["why"]:
+            words.notes.setdefault(f"in {mode} mode, {trial['name']}: {trial['why']}")
+        elif trial["equal"] is None:
             # Batch normalisation refuses a single sample in training, and positions may have an end.
             expected = (by_definition and trial["name"] == "alone") or "tokens" in trial["name"]
             failed.setdefault((expected, trial["why"]), []).append(trial["name"])

@@ -159,10 +159,11 @@ def numbers_of(
 
 
 def _numbers(row: dict[str, Any], answer: dict[str, Any], hows: dict[str, str]) -> LayerNumbers:
-    path = row["module"]
+    path, propagated = row["module"], row["propagated"]
     kind = answer["modules"][path]["kind"]
-    differs = any(row[measure] and row[measure]["apart"]["elements"] for measure in _BY_ITSELF)
-    flagged = path in hows and differs
+    by_itself = [row[measure]["apart"] for measure in _BY_ITSELF if row[measure] is not None]
+    flagged = path in hows and any(one["elements"] for one in by_itself)
+    furthest = max(by_itself, key=lambda one: (math.isnan(one["relative"]), one["relative"]), default=None)
     return LayerNumbers(
         step=0,
         phase=row["phase"],
@@ -170,15 +171,11 @@ def _numbers(row: dict[str, Any], answer: dict[str, Any], hows: dict[str, str]) 
         module=path,
         kind=kind,
         value=row["value"],
-        propagated=_apart(row["propagated"]),
-        isolated=_apart(row["isolated"] or row["padded"]),
+        propagated=None if propagated is None else Apart(**propagated["apart"]),
+        isolated=None if furthest is None else Apart(**furthest),
         first_error=None,
         second_error=None,
         allowed=None,
         flagged=flagged,
         why=hows[path] if flagged else row["why"],
     )
-
-
-def _apart(distance: dict[str, Any] | None) -> Apart | None:
-    return None if distance is None else Apart(**distance["apart"])

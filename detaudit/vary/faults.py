@@ -65,7 +65,7 @@ def find_source(
     closer = look_closer(case, finding, comparison, None, _looking_out_for(axes))
     if may_round and _is_arithmetic(closer):
         return Fault((closer.finding,), extra_runs=case.extra_runs, is_arithmetic=True)
-    drift = find_drift(Laboratory(case), closer, closer.finding, (first.reader, second.reader))
+    drift = find_drift(Laboratory(case, "drift"), closer, closer.finding, (first.reader, second.reader))
     if drift is not None:
         return Fault((_in_these_words(drift, first, second),), extra_runs=case.extra_runs)
     readers = {first.name: first.reader, second.name: second.reader}

@@ -41,7 +41,7 @@ class Measured:
 
 def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
     """The numbers of every layer, with what is wrong flagged; of several calls of a layer, the worst."""
-    whys = [why_wrong(row, measured) for row in measured.rows]
+    whys = [_why_wrong(row, measured, step) for row in measured.rows]
     makers = _makers(measured, whys)
     worst: dict[tuple[str, ...], LayerNumbers] = {}
     for row, why, maker in zip(measured.rows, whys, makers, strict=True):
@@ -54,12 +54,15 @@ def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
     yield from worst.values()
 
 
-def why_wrong(row: dict[str, Any], measured: Measured) -> str:
+def _why_wrong(row: dict[str, Any], measured: Measured, step: int) -> str:
     """What is wrong with a value; empty if nothing is."""
     if "only" in row:
         return "" if measured.compiled else f"runs in the {row['only']} run only"
-    if "batch" in row or row["value"].endswith(_AT_START):
-        return _why_other(row) if row.get("batch", True) else ""
+    if row["value"].endswith(_AT_START):
+        # Later, an optimizer has made what it could of rounding: of a gradient that is zero, a whole step.
+        return "" if step else _why_other(row)
+    if "batch" in row:
+        return _why_other(row) if row["batch"] else ""
     return str(row["wrong"]) or _why_out_of_proportion(row)
 
 
@@ -90,22 +93,26 @@ def _why_other(row: dict[str, Any]) -> str:
 
 def _makers(measured: Measured, whys: list[str]) -> list[bool]:
     """Which of the wrong values are made where they are found: nothing is wrong within the call."""
-    wrong = [
-        _call(row["call"]) for row, why in zip(measured.rows, whys, strict=True) if why and _is_inside(row)
+    absent = {_call(row["call"]) for row in measured.rows if "only" in row}
+    candidates = [
+        bool(why) and not _within(row, absent, measured) for row, why in zip(measured.rows, whys, strict=True)
     ]
     excused: set[Call] = set()
-    for call in wrong:
-        above = measured.parents.get(call)
-        while above is not None and above not in excused:
-            excused.add(above)
-            above = measured.parents.get(above)
-    absent = {_call(row["call"]) for row in measured.rows if "only" in row}
+    for row, candidate in zip(measured.rows, candidates, strict=True):
+        if candidate and _is_inside(row):
+            excused.update(_around(_call(row["call"]), measured))
     return [
-        bool(why)
-        and not (_is_inside(row) and _call(row["call"]) in excused)
-        and not _within(row, absent, measured)
-        for row, why in zip(measured.rows, whys, strict=True)
+        candidate and not (_is_inside(row) and _call(row["call"]) in excused)
+        for row, candidate in zip(measured.rows, candidates, strict=True)
     ]
+
+
+def _around(call: Call, measured: Measured) -> Iterator[Call]:
+    """The calls within which a call was made, the innermost first."""
+    above = measured.parents.get(call)
+    while above is not None:
+        yield above
+        above = measured.parents.get(above)
 
 
 def _is_inside(row: dict[str, Any]) -> bool:
@@ -132,7 +139,7 @@ def _numbers(row: dict[str, Any], step: int, why: str) -> LayerNumbers:
         isolated=_apart(row["isolated"]),
         first_error=None if first is None else first.error,
         second_error=None if second is None else second.error,
-        allowed=None if second is None else second.allowed,
+        allowed=None if second is None or math.isinf(second.allowed) else second.allowed,
         flagged=bool(why),
         why=why or row["why"],
     )

@@ -11,12 +11,10 @@ from typing import Any
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
 from detaudit.model.trace import Level
 from detaudit.model.variation import LayerNumbers
+from detaudit.record.proportion import MEASURED
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.pair import Pair, ended_well
-
-MEASURED = "layers.json"
-"""Where the second run leaves its numbers, in its folder."""
 
 _NAMED = 3
 """How many layers a message names."""
@@ -45,7 +43,7 @@ def measure_layers(pair: Pair, step: int) -> LayerReport:
             return LayerReport((), (*problems, text))
     measured = None if outcome is None else _read(outcome.stdout.parent / MEASURED)
     if measured is None:
-        return LayerReport((), (*problems, "the layers were not measured: nothing was kept"))
+        return LayerReport((), (*problems, f"the layers were not measured: no step {step} was seen"))
     return LayerReport(tuple(numbers_of(measured, step)), tuple(dict.fromkeys((*problems, *_said(measured)))))
 
 
@@ -70,6 +68,8 @@ def _read(path: Path) -> Measured | None:
 
 def _said(measured: Measured) -> Iterable[str]:
     """What kept layers from being measured, each reason once."""
+    if not measured.rows:
+        yield "no layer was measured: the step calls no module"
     if measured.compiled:
         yield "what runs compiled is not looked into: of its layers, only those that run eagerly are measured"
     reasons: dict[str, list[str]] = {}

@@ -113,6 +113,7 @@ def _rounding(variation: Variation, comparison: Comparison) -> Finding:
     axes = " and ".join(variation.axes)
     operators = [one for one in variation.operators if one.changed]
     made = operators[0] if operators else None
+    measured = bool(operators) or any(layer.isolated is not None for layer in variation.layers)
     evidence: dict[str, object] = {
         "axis": axes,
         "set_back_equal_pairs": 1,
@@ -128,7 +129,7 @@ def _rounding(variation: Variation, comparison: Comparison) -> Finding:
         finding,
         id=ROUNDING,
         cause=ROUNDING,
-        confirmed=True,
+        confirmed=measured,
         evidence=(evidence,),
         origin=origin,
         site=site,
@@ -136,8 +137,15 @@ def _rounding(variation: Variation, comparison: Comparison) -> Finding:
             one for one in (finding.site, *finding.other_sites) if one not in {None, site} and one
         ),
         symbol=None if made is None else made.operator,
-        message=_in_words(variation, operators),
+        message=_in_words(variation, operators) if measured else _unmeasured(variation),
         fix="; ".join(dict.fromkeys(_pin(axis) for axis in variation.axes)),
+    )
+
+
+def _unmeasured(variation: Variation) -> str:
+    return (
+        f"with {variation.second}, other bits than with {variation.first}; whether that is rounding alone "
+        "could not be measured"
     )
 
 
@@ -170,4 +178,4 @@ def _text_of(file: str, line: int) -> str:
 def _pin(axis: str) -> str:
     if axis.startswith(ENVIRONMENT):
         return f"set {axis.removeprefix(ENVIRONMENT)} to the same value in all runs"
-    return PIN[axis]
+    return PIN.get(axis, f"keep {axis} the same in all runs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -14,6 +15,7 @@ from detaudit.model.trace import Level
 from detaudit.record.common_draws import draws_apart, kept_draws, taken_draws
 from detaudit.record.draw_files import DrawFile, read_draws
 from detaudit.record.install import recording
+from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import MAIN_TRACE, Session
 from detaudit.record.unfused_dropout import unfused_attention, unfused_recurrence
 from detaudit.trace.reader import TraceReader
@@ -123,6 +125,27 @@ def test_fused_dropout_takes_the_mask_of_the_cpu():
     assert not problems
 
 
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("device", DEVICES)
+def test_dropout_from_a_mask_has_the_bits_of_the_kernel(device, dtype):
+    """Taking the mask that it would have drawn itself changes no bit of dropout's result."""
+    given = torch.randn(4099, device=device).to(dtype)
+    for p in (0.1, 0.3, 0.55):
+        with kept_draws() as draws:
+            kept, _ = torch.native_dropout(given, p, train=True)
+        with taken_draws(draws) as problems:
+            taken, _ = torch.native_dropout(given, p, train=True)
+
+        assert not problems
+        assert torch.equal(taken, kept)
+
+
 def test_numbers_are_cast_to_the_dtype_of_the_side():
     """float64 takes float32's numbers as they are; bfloat16 rounds them, but never up to an open bound."""
     with kept_draws() as draws:
@@ -207,14 +230,13 @@ def test_draws_of_ones_own_are_no_part_of_the_exchange(tmp_path):
     assert all(torch.equal(one, two) for one, two in zip(kept, taken, strict=True))
 
 
-def record(folder, part, program):
+def record(folder, part, program, steps=None):
     """Call a program under a recorder that exchanges its draws; return what it returns."""
     own = folder / part.value
     own.mkdir()
-    session = Session(
-        str(own), Level.STEP, "test", {}, None, None, is_main=True, draws=Exchange(folder / "draws", part)
-    )
-    with recording(session):
+    exchange = Exchange(folder / "draws", part)
+    session = Session(str(own), Level.STEP, "test", {}, steps, None, is_main=True, draws=exchange)
+    with recording(session), contextlib.suppress(StopAfterSteps):
         return program()
 
 
@@ -252,8 +274,25 @@ def test_the_trace_says_that_two_runs_did_not_draw_alike(tmp_path, program):
     record(tmp_path, Part.TAKES, program)
     (problem,) = problems_of(tmp_path, Part.TAKES)
 
-    assert "the other run went on to draw aten.randn.default of" in problem
+    assert "it went on to draw aten.randn.default of" in problem
     assert "test_common_draws.py:" in problem
+
+
+def noisy_steps():
+    """Three steps of a training that draws noise in each."""
+    layer = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(layer.parameters())
+    for _ in range(3):
+        layer(torch.randn(2, 3)).sum().backward()
+        optimizer.step()
+
+
+def test_a_run_of_fewer_steps_need_not_take_all(tmp_path):
+    """A run that is ended after its steps is not said to have drawn less than one that had more of them."""
+    record(tmp_path, Part.KEEPS, noisy_steps)
+    record(tmp_path, Part.TAKES, noisy_steps, steps=2)
+
+    assert problems_of(tmp_path, Part.TAKES) == ()
 
 
 def test_numbers_that_were_not_kept_are_missed(tmp_path):
@@ -261,6 +300,14 @@ def test_numbers_that_were_not_kept_are_missed(tmp_path):
     record(tmp_path, Part.TAKES, lambda: torch.randn(2))
 
     assert "drew nothing in a thread of this name" in problems_of(tmp_path, Part.TAKES)[0]
+
+
+def test_a_folder_that_cannot_be_written_does_not_stop_the_program(tmp_path):
+    """Where numbers cannot be kept, the program goes on and the trace says so."""
+    (tmp_path / "draws").write_text("a file where the folder was to be")
+
+    assert record(tmp_path, Part.KEEPS, lambda: torch.randn(2)).shape == (2,)
+    assert "could not be exchanged" in problems_of(tmp_path, Part.KEEPS)[0]
 
 
 def test_a_file_of_draws_comes_back_and_shows_damage(tmp_path):

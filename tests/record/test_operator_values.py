@@ -222,7 +222,7 @@ def train(steps=2):
 
 def unusual():
     """Arguments of every kind: conjugates, sparse and shared memory, lists, complex numbers, no elements."""
-    wave = torch.view_as_complex(numbers(6, 6, 2).detach())
+    wave = torch.view_as_complex(numbers(100, 100, 2).detach())
     wave.mH @ wave
     wave * (1 + 2j)
     torch.eye(4).to_sparse() @ numbers(4, 4).detach()

@@ -1,4 +1,4 @@
-"""A sample alone, in batches, elsewhere in them, in other company and padded: what changes, and who changes it."""
+"""A sample alone, in batches, in other places, in other company and padded: what changes, and where."""
 
 import json
 import textwrap
@@ -40,9 +40,11 @@ TWO_LAYERS = """
 
 @pytest.fixture
 def ask(tmp_path):
-    """Ask about a model file, or about two linear layers with some arithmetic between them, in this process."""
+    """Ask about a model file, or about two linear layers with arithmetic between them, in this process."""
 
-    def asked(model=None, sizes=(1, 4), hidden="hidden", output="self.second(hidden)", dtype="", batches=4):
+    def asked(
+        model=None, sizes=(1, 4), *, hidden="hidden", output="self.second(hidden)", dtype="", batches=4
+    ):
         path = model
         if not isinstance(model, Path):
             source = model or TWO_LAYERS.format(hidden=hidden, output=output, dtype=dtype, batches=batches)
@@ -76,8 +78,8 @@ def test_arithmetic_element_by_element_is_the_same_bits_in_a_fresh_process():
     assert not report.mixing
     assert not report.rounding
     assert {one.name for one in report.variants} == {
-        "first of 4", "in the middle of 4", "last of 4", "first, with other neighbours, of 4",
-        "last, with other neighbours, of 4", "padded with zeros to 4", "padded with copies of itself to 4",
+        "first of 4", "in the middle of 4", "last of 4", "first of 4 with other neighbours",
+        "last of 4 with other neighbours", "padded with zeros to 4", "padded with copies of itself to 4",
     }  # fmt: skip
 
 
@@ -115,6 +117,9 @@ def test_batch_normalisation_is_named_in_training_mode_and_not_in_evaluation(ask
     assert mixing(report, "training") == ["1", "6"]
     assert all(one.by_definition for one in report.mixing)
     assert not report.problems
+    flagged = [one for one in report.training if one.flagged and one.value == "output"]
+    assert [one.module for one in flagged] == ["1", "6"]
+    assert all(one.isolated.relative > 0.1 for one in flagged)
     assert any("alone" in note and "more than 1 value" in note for note in report.notes)
 
 
@@ -139,7 +144,7 @@ def test_a_transformer_with_a_mask_does_not_notice_padding_beyond_rounding(ask):
     assert not report.mixing
     assert not report.problems
     padded = [one for one in report.variants if "tokens" in one.name]
-    assert len(padded) == 2
+    assert len(padded) == 1
     assert all(one.equal is not None for one in padded)
     assert all(one.propagated.relative < 1e-5 for one in report.layers if one.propagated)
 
@@ -227,7 +232,7 @@ def test_a_recurrent_layer_that_takes_time_first_is_reported_as_either_of_two_th
 
 
 def test_a_model_that_gives_only_a_loss_leaves_the_question_open(ask):
-    report = ask(output="self.second(hidden).pow(2).mean()[None].expand(1).sum()", batches=4)
+    report = ask(output="{'loss': self.second(hidden).pow(2).mean()}")
     assert not report.equal
     assert any("no value for each sample" in problem for problem in report.problems)
 
@@ -300,3 +305,15 @@ def test_a_model_file_that_fails_leaves_the_question_open(tmp_path):
     report = audit(path, [1, 4])
     assert not report.equal
     assert report.problems == ("the samples could not be tried: ValueError: no weights here",)
+
+
+def test_padding_that_gives_nan_in_its_own_rows_is_said_and_no_mixing(ask):
+    report = ask(hidden="hidden / (x[:, :1] != 0)")
+    assert not report.mixing
+    assert not report.problems
+    assert any("padded with zeros" in note and "NaN" in note for note in report.notes)
+
+
+def test_nan_that_comes_from_the_padding_is_mixing(ask):
+    report = ask(hidden="hidden + 0 * (hidden / (x[:, :1] != 0)).mean(0)")
+    assert mixing(report) == [""]

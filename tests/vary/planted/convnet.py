@@ -1,4 +1,4 @@
-"""A small convolutional network whose layers can be made wrong; `MAKERS` says which layer each fault is in."""
+"""A small convolutional network whose layers can be made wrong; `MAKERS` says where each fault is."""
 
 import torch
 from faults import planted

@@ -1,4 +1,4 @@
-"""A small recurrent network whose layers can be made wrong; `MAKERS` says which layer each fault is in."""
+"""A small recurrent network whose layers can be made wrong; `MAKERS` says where each fault is."""
 
 import math
 
@@ -42,7 +42,8 @@ class Cell(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.given, self.again, self.gate = nn.Linear(WIDTH, WIDTH), Again(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.given, self.gate = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.again = Again(WIDTH, WIDTH)
 
     def forward(self, x):
         state, states = torch.zeros_like(x[:, 0]), []

@@ -1,0 +1,1 @@
+"""Model files whose samples are put into batches of several kinds."""

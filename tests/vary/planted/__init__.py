@@ -1,0 +1,1 @@
+"""Models whose layers can be made wrong."""
