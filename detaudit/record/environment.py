@@ -41,6 +41,7 @@ def environment() -> dict[str, object]:
     values.update({f"env:{name}": os.environ[name] for name in _VARIABLES if name in os.environ})
     if torch.cuda.is_initialized():
         values["cuda"] = torch.version.cuda
+        values["cudnn_tf32"] = torch.backends.cudnn.allow_tf32
         values["devices"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     dynamo = sys.modules.get("torch._dynamo.utils")
     if dynamo is not None and dynamo.counters["stats"]["unique_graphs"]:

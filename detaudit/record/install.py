@@ -113,8 +113,8 @@ def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) ->
 
 def _enter(mode: TorchDispatchMode, scope: Scope) -> None:
     """Run the calling thread under a mode from now on."""
-    mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    scope.on_end(lambda: mode.__exit__(None, None, None))  # type: ignore[no-untyped-call]  # see above
+    mode.__enter__()
+    scope.on_end(lambda: mode.__exit__(None, None, None))
 
 
 @functools.cache

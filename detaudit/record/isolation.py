@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from detaudit.sources.side_draws import isolates
@@ -13,6 +14,8 @@ from detaudit.sources.taps import Taps
 
 class IsolatedDraws(TorchDispatchMode):
     """Gives the default generator back, after each draw, the state that it had before."""
+
+    supports_higher_order_operators = True
 
     def __init__(self, taps: Taps) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -26,6 +29,8 @@ class IsolatedDraws(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
         """Call the operator."""
         kwargs = kwargs or {}
+        if not isinstance(func, OpOverload):
+            return func(*args, **kwargs)
         if torch.Tag.nondeterministic_seeded not in func.tags or kwargs.get("generator") is not None:
             return func(*args, **kwargs)
         if not isolates(self._taps):

@@ -13,8 +13,11 @@ from typing import Any
 
 import torch
 from torch._C import DisableTorchFunction, _len_torch_function_stack
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from detaudit.digest.later import Digest
 from detaudit.digest.tensor import UndigestableError
 from detaudit.model.trace import Kind
 from detaudit.record.arguments import inputs_digest, outputs_digest
@@ -32,6 +35,8 @@ _EVERY_STEP = (0, sys.maxsize)
 
 class Operators(TorchDispatchMode):
     """Records the operators of the steps in the window; elsewhere it only passes calls on."""
+
+    supports_higher_order_operators = True
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
@@ -55,6 +60,8 @@ class Operators(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
         """Call the operator; record it if its step is in the window."""
         kwargs = kwargs or {}
+        if not isinstance(func, OpOverload):
+            return self._whole(func, args, kwargs)
         if self._draws is None:
             return self._call(func, args, kwargs)
         with DisableTorchFunction():
@@ -63,6 +70,28 @@ class Operators(TorchDispatchMode):
         with DisableTorchFunction():
             self._draws.after(self._plan(func), args, kwargs, result)
         return result
+
+    def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of an operator made of others
+        """Call what takes functions (`torch.cond`), and record it as one: nobody sees what it calls."""
+        if torch.compiler.is_compiling() or not self._recorder.active:
+            return func(*args, **kwargs)
+        inputs = self._digest([args, kwargs])
+        result = func(*args, **kwargs)
+        outputs = self._digest(result)
+        stream = self._recorder.stream()
+        first, end = self._window
+        if first <= stream.step < end:
+            (root, module, site), phase = attribute(stream, self._recorder.sites)
+            key = self._recorder.key(phase, Kind.OP, root, module, f"higher_order.{func.name()}")
+            self._recorder.add(stream, key, outputs, inputs, site)
+        return result
+
+    def _digest(self, value: object) -> Digest | None:
+        """What the tensors within a value are, all together."""
+        with DisableTorchFunction():
+            return self._recorder.digests.value(
+                [one for one in tree_leaves(value) if isinstance(one, torch.Tensor)]
+            )
 
     def _plan(self, func: Any) -> OperatorPlan:  # noqa: ANN401 - an operator overload
         plan = self._plans.get(func)

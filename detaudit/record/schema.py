@@ -28,8 +28,11 @@ _UNINITIALISED = frozenset(
 )  # fmt: skip
 """Operators whose results are memory as it was found, at least in part."""
 
-_UNINITIALISED_RESULTS = {"_ctc_loss": frozenset({1})}
+_UNINITIALISED_RESULTS = {"_ctc_loss": frozenset({1}), "mkldnn_rnn_layer": frozenset({3})}
 """Further results, by position, that are left uninitialised where nothing reads them."""
+
+_LEFT_UNREAD = {"mkldnn_rnn_layer_backward": frozenset({"workspace"})}
+"""Arguments of which only the part that was written is read."""
 
 _FORMS_ITSELF = frozenset({"set_", "resize_", "resize_as_"})
 """In-place operators whose result has another form than what they overwrite."""
@@ -84,7 +87,7 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
             written.append((position, argument.name))
         if (changes and _write_only(base, position)) or _shape_only(base, overload, position):
             formed.append((position, argument.name))
-        elif not (changes and argument.kwarg_only):
+        elif not (changes and argument.kwarg_only) and argument.name not in _LEFT_UNREAD.get(base, ()):
             read.append((position, argument.name))
     results = base not in _UNINITIALISED
     return OperatorPlan(

@@ -62,15 +62,25 @@ def _told(result: AuditResult, one: Variation) -> str:
 
 def _operators(operators: Sequence[OperatorNumbers]) -> Iterator[Line]:
     changed = [one for one in operators if one.changed]
-    if not changed:
-        return
+    if changed:
+        yield from _changed(changed)
+    uncompared = [one for one in operators if one.why and not one.changed]
+    if uncompared:
+        names = ", ".join(dict.fromkeys(f"{one.operator} ({one.why})" for one in uncompared[:2]))
+        more = f" and {len(uncompared) - 2} more" if len(uncompared) > 2 else ""  # noqa: PLR2004 - as just shown
+        yield Line("", f"not compared: {names}{more}")
+
+
+def _changed(changed: Sequence[OperatorNumbers]) -> Iterator[Line]:
+    """Those that are furthest apart."""
     worst = sorted(changed, key=lambda one: -_ulp(one.apart))[:MOST_OPERATORS]
-    rows = [("operator", "in", "calls", "ULP")]
+    rows = [("operator", "in", "calls", "relative", "ULP")]
     rows += [
         (
             f"{one.operator} ({one.phase})",
             one.module or one.root or "no module",
             f"{one.changed} of {one.calls}",
+            "-" if one.apart is None else f"{one.apart.relative:.1e}",
             f"{_ulp(one.apart):.3g}",
         )
         for one in worst

@@ -71,11 +71,12 @@ def _device(value: str) -> None:
     """Hide all other devices, so that a program that takes what it finds takes this one."""
     from detaudit.target.devices import missing
 
-    why = missing(value)
+    kind = value.partition(":")[0]
+    # A script is shown the one device that is asked for: there, it is the first one.
+    why = missing(kind)
     if why is not None:
         sys.stderr.write(f"detaudit: no such device: {value} ({why})\n")
         raise SystemExit(EXIT_CONDITIONS)
-    kind = value.partition(":")[0]
     if kind != "mps":
         torch.backends.mps.is_available = lambda: False  # type: ignore[assignment]  # torch caches its answer
     if kind != "xpu":

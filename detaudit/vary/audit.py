@@ -25,11 +25,14 @@ from detaudit.vary.experiment import Experiment, Failure, Run, shares_draws
 from detaudit.vary.faults import find_source, is_other_data
 from detaudit.vary.judged import judged
 from detaudit.vary.measured import Repeated, measure
+from detaudit.vary.named import named
 from detaudit.vary.pair import Pair
 from detaudit.vary.told import numbered
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
 """Notices that only say what was asked for."""
+OTHER_STATES = frozenset({"generator-differs"})
+"""What is to be expected where one run is given the random numbers of another."""
 
 
 def audit_vary(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
@@ -162,7 +165,8 @@ class _Answer:
         folder = self.experiment.folder / f"measured{len(self.varied)}"
         pair = Pair(first.plan, second.plan, (first.name, second.name), folder, self.experiment.progress)
         measured = measure(pair, comparison, repeated)
-        self.varied.append(measured.variation)
+        explained = dict.fromkeys(named(first, second, axes, measured.variation.operators))
+        self.varied.append(replace(measured.variation, named=tuple(explained)))
         self.findings.extend(measured.findings)
         self.notices.extend(measured.notices)
         self.extra_runs += measured.extra_runs
@@ -180,7 +184,8 @@ class _Answer:
         return True
 
     def _gathered(self, result: AuditResult) -> AuditResult:
-        notices = (one for one in result.notices if one.id not in TOLD_BY_THE_AXES)
+        told = TOLD_BY_THE_AXES | (OTHER_STATES if self.experiment.shares_draws else frozenset())
+        notices = (one for one in result.notices if one.id not in told)
         return replace(
             result,
             findings=tuple(numbered(self.findings)),

@@ -21,9 +21,7 @@ FIX_OF_ROUNDING = (
     "compute with one batch size, or with kernels whose sums do not depend on it; PyTorch promises no more "
     "(PyTorch docs: Numerical accuracy, batched computations)"
 )
-FIX_OF_MIXING = (
-    "let the module work on each sample by itself: is the dimension that it reduces over the batch?"
-)
+FIX_OF_MIXING = "let the module work on each sample by itself: is what it reduces over, or reads, the batch?"
 BY_DEFINITION = "evaluate with model.eval(), or take GroupNorm or LayerNorm, which know no batch"
 
 
@@ -59,7 +57,7 @@ def audit_batch_sizes(
 def _verdict(
     report: BatchReport, findings: tuple[Finding, ...], tolerance: float | None
 ) -> tuple[Verdict, str | None]:
-    mixed = any(one.id == MIXED for one in findings)
+    mixed = any(not one.ambiguous for one in report.mixing)
     if report.problems and not mixed:
         return Verdict.UNVERIFIED, report.problems[0]
     if report.equal or (not mixed and _within(report, tolerance)):
@@ -79,7 +77,8 @@ def _within(report: BatchReport, tolerance: float | None) -> bool:
 
 def _findings(report: BatchReport, names: tuple[str, str]) -> Iterator[Finding]:
     for one in report.mixing:
-        yield _mixing(one, names)
+        if not one.ambiguous:
+            yield _mixing(one, names)
     rounding = report.rounding
     if rounding and not report.equal:
         yield _rounding(rounding, names)

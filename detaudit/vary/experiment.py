@@ -28,6 +28,8 @@ class Run:
     chosen: Chosen
     plan: RunPlan
     reader: TraceReader
+    folder: Path
+    """Where it left what it wrote beside the trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Experiment:
         self.count += 1
         if not ended_well(outcome) or outcome.trace is None:
             return Failure(name, plan, outcome)
-        return Run(name, chosen, plan, self.stack.enter_context(TraceReader(outcome.trace)))
+        reader = self.stack.enter_context(TraceReader(outcome.trace))
+        return Run(name, chosen, plan, reader, outcome.trace.parent)
 
 
 def shares_draws(axes: Iterable[str]) -> bool:

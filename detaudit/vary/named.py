@@ -1,0 +1,49 @@
+"""Settings that explain a difference between two runs, or that were chosen so that they can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from detaudit.model.axes import COMPILE
+from detaudit.model.variation import OperatorNumbers
+from detaudit.vary.experiment import Run, shares_draws
+
+CHOSEN = "named.txt"
+"""In the folder of a run: what the exchange of random numbers had to choose (`record.unfused_dropout`)."""
+_MOST = 4
+
+
+def named(
+    first: Run, second: Run, axes: Sequence[str], operators: Sequence[OperatorNumbers]
+) -> Iterator[str]:
+    """Each in words."""
+    for run in (first, second):
+        yield from (f"{words}, with {run.name}" for words in _reduced_precision(run))
+        yield from _chosen(run)
+    if shares_draws(axes):
+        yield f"the random numbers of the run with {first.name} were used in both"
+    if COMPILE in axes:
+        yield "compiled code drew the random numbers of eager code (inductor's fallback_random)"
+    one_sided = dict.fromkeys(one.operator for one in operators if one.why.startswith("not called with"))
+    if one_sided:
+        names = list(one_sided)
+        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+        yield f"other kernels: only one of the runs calls {', '.join(names[:_MOST])}{more}"
+
+
+def _reduced_precision(run: Run) -> Iterator[str]:
+    """Formats with a shorter mantissa than float32 in which a GPU may compute."""
+    environment = run.reader.info.environment
+    if "cuda" not in environment:
+        return
+    precision = environment.get("float32_matmul_precision")
+    if precision != "highest":
+        yield f"matrix products may use TF32 or bfloat16 (float32_matmul_precision is {precision!r})"
+    if environment.get("cudnn_tf32"):
+        yield "cuDNN's convolutions may use TF32 (torch.backends.cudnn.allow_tf32)"
+
+
+def _chosen(run: Run) -> Iterator[str]:
+    file = run.folder / CHOSEN
+    if file.exists():
+        yield from dict.fromkeys(file.read_text(encoding="utf-8").splitlines())
