@@ -122,12 +122,17 @@ class LayerCalls:
         """Calls that could not be kept, and why."""
         before, after = observing(recorder, self._begins), observing(recorder, self._ends)
 
+        # torch.compile traces through these: it takes `is_compiling()` as true and sees nothing else.
         def entering(module: nn.Module, args: tuple[Any, ...]) -> None:
+            if torch.compiler.is_compiling():
+                return
             if self.watches():
                 # Of torch's global hooks, none is told the keyword arguments.
                 before(module, args, sys._getframe(1).f_locals.get("kwargs") or {})
 
         def leaving(module: nn.Module, _args: tuple[Any, ...], output: object) -> None:
+            if torch.compiler.is_compiling():
+                return
             if self._under_way or self.watches():
                 after(module, output)
 

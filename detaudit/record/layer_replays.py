@@ -15,6 +15,7 @@ from detaudit.record.layer_files import Replayed
 from detaudit.record.optimizer_steps import OptimizerStep, step_again
 from detaudit.record.references import (
     Compute,
+    RandomNumbersError,
     Reference,
     drawing,
     redrawing,
@@ -22,7 +23,7 @@ from detaudit.record.references import (
     rounding_of,
     rounding_of_call,
 )
-from detaudit.record.replays import FORWARD, OUTPUT, Given, given_by, numbered, replay
+from detaudit.record.replays import FORWARD, OUTPUT, CompiledError, Given, given_by, numbered, replay
 
 _UNSTEADY = 64.0
 """How many units in the last place torch's own kernels may lie apart when they are run twice."""
@@ -97,5 +98,7 @@ def _agrees(value: torch.Tensor | None, in_run: torch.Tensor, unit: float) -> bo
 
 
 def _said(error: Exception) -> str:
+    """An error in one line."""
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
+    ours = isinstance(error, CompiledError | RandomNumbersError)
+    return lines[0] if ours else f"{type(error).__name__}: {lines[0]}"

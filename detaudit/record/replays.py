@@ -27,6 +27,10 @@ _TORCHS_HOOKS = "torch.nn.utils"
 """Whose hooks compute a module's weights, and so are part of it."""
 
 
+class CompiledError(Exception):
+    """A module cannot be copied because it is compiled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What a module call is made on."""
@@ -90,7 +94,12 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
 
 
 def copy_of(module: nn.Module) -> nn.Module:
-    """A copy of a module that shares its weights, which a call replaces, and has none of the user's hooks."""
+    """A copy of a module that shares its weights, which a call replaces, and has none of the user's hooks.
+
+    Raises CompiledError for a compiled module, whose code belongs to the module itself.
+    """
+    if any(_is_compiled(part) for part in module.modules()):
+        raise CompiledError("it is compiled")
     memo: dict[int, Any] = {}
     for tensor in (*module.parameters(), *module.buffers()):
         memo[id(tensor)] = tensor
@@ -127,6 +136,10 @@ def entering(value: Any, arithmetic: Float64 | None) -> Any:  # noqa: ANN401 - a
     if not isinstance(value, torch.Tensor):
         return value
     return value.detach().clone() if arithmetic is None else arithmetic.entering(value.detach())
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return getattr(module, "_compiled_call_impl", None) is not None or hasattr(module, "_orig_mod")
 
 
 def _keep_torchs(hooks: dict[int, Any]) -> None:

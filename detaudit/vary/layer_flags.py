@@ -141,7 +141,7 @@ def _numbers(row: dict[str, Any], step: int, why: str) -> LayerNumbers:
         second_error=None if second is None else second.error,
         allowed=None if second is None or math.isinf(second.allowed) else second.allowed,
         flagged=bool(why),
-        why=why or row["why"],
+        why=why or row["why"] or ("not seen in the other run" if "only" in row else ""),
     )
 
 

@@ -18,6 +18,9 @@ from detaudit.vary.told import findings_of
 WITHOUT_OPERATORS = frozenset({DTYPE, COMPILE})
 """Axes along which the two sides do not call the same operators."""
 
+LONGEST = 240
+"""Letters of a problem that are said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
@@ -56,5 +59,11 @@ def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
         operators=operators,
         growth=growth_of(repeated.first, repeated.second),
     )
-    notices = tuple(Notice("not-measured", text) for text in dict.fromkeys(problems))
+    notices = tuple(Notice("not-measured", text) for text in dict.fromkeys(map(_brief, problems)))
     return Measured(variation, tuple(findings_of(variation, comparison)), notices, pair.extra_runs)
+
+
+def _brief(text: str) -> str:
+    """The first sentence: some of torch's messages list all that it can do instead."""
+    line = text.partition("\n")[0]
+    return line if len(line) <= LONGEST else line[: line.rfind(" ", 0, LONGEST)] + " ..."

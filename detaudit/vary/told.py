@@ -113,7 +113,7 @@ def _rounding(variation: Variation, comparison: Comparison) -> Finding:
     axes = " and ".join(variation.axes)
     operators = [one for one in variation.operators if one.changed]
     made = operators[0] if operators else None
-    measured = bool(operators) or any(layer.isolated is not None for layer in variation.layers)
+    measured = any(layer.isolated is not None for layer in variation.layers)
     evidence: dict[str, object] = {
         "axis": axes,
         "set_back_equal_pairs": 1,
@@ -137,28 +137,25 @@ def _rounding(variation: Variation, comparison: Comparison) -> Finding:
             one for one in (finding.site, *finding.other_sites) if one not in {None, site} and one
         ),
         symbol=None if made is None else made.operator,
-        message=_in_words(variation, operators) if measured else _unmeasured(variation),
+        message=_in_words(variation, operators, measured=measured),
         fix="; ".join(dict.fromkeys(_pin(axis) for axis in variation.axes)),
     )
 
 
-def _unmeasured(variation: Variation) -> str:
-    return (
-        f"with {variation.second}, other bits than with {variation.first}; whether that is rounding alone "
-        "could not be measured"
-    )
-
-
-def _in_words(variation: Variation, operators: list[OperatorNumbers]) -> str:
-    changed = f"with {variation.second}, other bits than with {variation.first}, by rounding alone"
+def _in_words(variation: Variation, operators: list[OperatorNumbers], *, measured: bool) -> str:
+    changed = f"with {variation.second}, other bits than with {variation.first}"
+    proportion = "by rounding alone" if measured else "whether by rounding alone could not be measured"
     far = [one for one in operators if one.apart is not None]
     if not far:
-        return f"{changed}: no layer is out of proportion"
+        return f"{changed}, {proportion}" + (": no layer is out of proportion" if measured else "")
     worst = max(far, key=lambda one: 0.0 if one.apart is None else one.apart.ulp)
     where = f" in {worst.module or worst.root}" if worst.root else ""
     ulp = "" if worst.apart is None else f"{worst.apart.ulp:.3g} ULP"
     count = f"{len(operators)} operators give" if len(operators) > 1 else "1 operator gives"
-    return f"{changed}: {count} other bits for the same inputs, at most {ulp} ({worst.operator}{where})"
+    return (
+        f"{changed}, {proportion}: {count} other bits for the same inputs, at most {ulp} "
+        f"({worst.operator}{where})"
+    )
 
 
 def _line(operator: OperatorNumbers, finding: Finding) -> Site | None:

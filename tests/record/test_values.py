@@ -18,6 +18,7 @@ from detaudit.record.install import recording
 from detaudit.record.proportion import MEASURED
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
+from detaudit.vary.layer_flags import Measured, numbers_of
 
 
 @pytest.fixture
@@ -289,3 +290,18 @@ def test_functions_of_the_program_are_called_without_its_output(measure, capsys)
 
     measure(training(lambda: nn.Sequential(nn.Linear(3, 3), Talking())))
     assert capsys.readouterr().out == "forward\n" * 2
+
+
+def test_a_compiled_module_is_not_run_alone_and_its_layers_are_said_to_be_out_of_sight(measure):
+    def compiled():
+        model = small()
+        model.compile(backend="eager")
+        return model
+
+    found = measure(training(small), training(compiled))
+    assert found["compiled"]
+    numbers = list(numbers_of(Measured.from_plain(found), 0))
+    assert not any(one.flagged for one in numbers)
+    (root,) = (one for one in numbers if (one.module, one.value) == ("", "output"))
+    assert root.isolated is None
+    assert root.why

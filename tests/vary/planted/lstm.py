@@ -7,7 +7,7 @@ from faults import planted
 from torch import nn
 from torch.nn import functional
 
-WIDTH, LENGTH, WORDS = 24, 10, 40
+WIDTH, LENGTH, WORDS = 24, 6, 40
 MAKERS = {
     "epsilon": "norm",
     "transposed": "cell.again",
