@@ -15,10 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from detaudit.model.trace import Level
 from detaudit.record.attribution import phase_of
 from detaudit.record.backward import Backward
-from detaudit.record.draw_exchange import exchange_draws
+from detaudit.record.exchange.draw_exchange import exchange_draws
 from detaudit.record.gradients import Gradients
 from detaudit.record.isolation import IsolatedDraws
-from detaudit.record.layer_values import LayerValues
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
@@ -30,6 +29,7 @@ from detaudit.record.sites import Sites
 from detaudit.record.threads import watch_threads
 from detaudit.record.tracing import step_aside_for_tracing
 from detaudit.record.updates import Updates
+from detaudit.record.values.layer_values import LayerValues
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws

@@ -24,10 +24,10 @@ from detaudit.record.arguments import inputs_digest, outputs_digest
 from detaudit.record.attribution import attribute
 from detaudit.record.capture import capture_for
 from detaudit.record.draws import Draws
-from detaudit.record.operator_calls import Seen
-from detaudit.record.operator_values import values_for
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
+from detaudit.record.values.operator_calls import Seen
+from detaudit.record.values.operator_values import values_for
 from detaudit.sources.taps import Taps
 
 _EVERY_STEP = (0, sys.maxsize)

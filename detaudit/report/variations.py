@@ -12,6 +12,8 @@ from detaudit.report.lines import Line, Tone, count
 ROUNDING, PRECISION = "numeric-setting", "precision"
 MOST_OPERATORS = 5
 MOST_LAYERS = 6
+LONGEST = 22
+"""Letters of a module's path in a table."""
 MOST_DECADES = 6
 """Rows of the plot of growth."""
 
@@ -74,11 +76,12 @@ def _operators(operators: Sequence[OperatorNumbers]) -> Iterator[Line]:
 def _changed(changed: Sequence[OperatorNumbers]) -> Iterator[Line]:
     """Those that are furthest apart."""
     worst = sorted(changed, key=lambda one: -_ulp(one.apart))[:MOST_OPERATORS]
-    rows = [("operator", "in", "calls", "relative", "ULP")]
+    rows = [("operator", "phase", "in", "calls", "relative", "ULP")]
     rows += [
         (
-            f"{one.operator} ({one.phase})",
-            one.module or one.root or "no module",
+            one.operator.removeprefix("aten.").removesuffix(".default"),
+            one.phase,
+            _shortened(one.module or one.root or "no module"),
             f"{one.changed} of {one.calls}",
             "-" if one.apart is None else f"{one.apart.relative:.1e}",
             f"{_ulp(one.apart):.3g}",
@@ -103,12 +106,14 @@ def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
         said = said.replace("0 layers out", "none out")
     yield Line("layers", said)
     differing = [one for one in layers if _relative(one.isolated) or _relative(one.propagated)]
-    shown = sorted(differing, key=lambda one: (not one.flagged, -_share(one)))[:MOST_LAYERS]
+    # Those that make a difference before those that only pass one on.
+    shown = sorted(differing, key=lambda one: (not one.flagged, not _relative(one.isolated), -_share(one)))
+    shown = shown[:MOST_LAYERS]
     if shown:
         rows = [("layer", "value", "isolated", "propagated", "of allowed")]
         rows += [
             (
-                f"{one.module or one.root} ({one.kind})",
+                f"{_shortened(one.module or one.root)} ({one.kind})",
                 one.value,
                 _shown(one.isolated),
                 _shown(one.propagated),
@@ -136,6 +141,11 @@ def _growth(growth: Sequence[Growth]) -> Iterator[Line]:
     yield Line(
         "", f"step  {first[0]}{str(last[0]).rjust(max(2, len(values) - len(str(first[0]))))}", Tone.CODE
     )
+
+
+def _shortened(name: str) -> str:
+    """The end of a long path, which tells modules apart."""
+    return name if len(name) <= LONGEST else f"...{name[-LONGEST + 3 :]}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[Line]:

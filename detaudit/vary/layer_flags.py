@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detaudit.model.variation import Apart, LayerNumbers
-from detaudit.record.proportion import Error, another_function, out_of_proportion
+from detaudit.record.values.proportion import Error, another_function, out_of_proportion
 
 Call = tuple[str, str, str, int]
 """Root, path, phase, and how many calls of that module the step has before it."""

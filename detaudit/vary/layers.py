@@ -11,7 +11,7 @@ from typing import Any
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
 from detaudit.model.trace import Level
 from detaudit.model.variation import LayerNumbers
-from detaudit.record.proportion import MEASURED
+from detaudit.record.values.proportion import MEASURED
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.pair import Pair, ended_well

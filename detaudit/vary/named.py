@@ -9,7 +9,7 @@ from detaudit.model.variation import OperatorNumbers
 from detaudit.vary.experiment import Run, shares_draws
 
 CHOSEN = "named.txt"
-"""In the folder of a run: what the exchange of random numbers had to choose (`record.unfused_dropout`)."""
+"""In the folder of a run: what the exchange of random numbers had to choose, a line each."""
 _MOST = 4
 
 

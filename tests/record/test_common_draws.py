@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from detaudit.model.plan import Exchange, Part
 from detaudit.model.trace import Level
-from detaudit.record.common_draws import draws_apart, kept_draws, taken_draws
-from detaudit.record.draw_files import DrawFile, read_draws
+from detaudit.record.exchange.common_draws import draws_apart, kept_draws, taken_draws
+from detaudit.record.exchange.draw_files import DrawFile, read_draws
+from detaudit.record.exchange.unfused_dropout import unfused_attention, unfused_recurrence
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import MAIN_TRACE, Session
-from detaudit.record.unfused_dropout import unfused_attention, unfused_recurrence
 from detaudit.trace.reader import TraceReader
 
 ONES = torch.ones(4, 6)

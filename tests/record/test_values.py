@@ -15,9 +15,9 @@ from torch.nn import functional
 from detaudit.model.plan import Exchange, Part
 from detaudit.model.trace import Level
 from detaudit.record.install import recording
-from detaudit.record.proportion import MEASURED
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
+from detaudit.record.values.proportion import MEASURED
 from detaudit.vary.layer_flags import Measured, numbers_of
 
 
@@ -261,7 +261,7 @@ def test_a_gradient_and_a_call_that_one_side_lacks_are_said(measure):
 
 
 def test_values_beyond_the_limit_are_said_not_to_be_kept(measure, monkeypatch):
-    monkeypatch.setattr("detaudit.record.layer_calls.MOST_BYTES", 200)
+    monkeypatch.setattr("detaudit.record.values.layer_calls.MOST_BYTES", 200)
     found = measure(training(small))
     assert any("GiB" in why for _, why in found["unkept"])
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from detaudit.model.trace import Level
-from detaudit.record.common_draws import kept_draws, taken_draws
+from detaudit.record.exchange.common_draws import kept_draws, taken_draws
 from detaudit.record.install import recording
 from detaudit.record.session import MAIN_TRACE, Session
 from detaudit.target.devices import missing

@@ -10,8 +10,8 @@ from detaudit.errors import UsageError
 from detaudit.model.plan import Target, TargetKind
 from detaudit.options import Settings
 from detaudit.run.progress import Silence
-from detaudit.target.batch import examine
-from detaudit.target.batch_samples import CannotTellError, gather
+from detaudit.target.batches.ask import examine
+from detaudit.target.batches.samples import CannotTellError, gather
 from detaudit.vary.batch import audit_batch, report_of
 
 MODELS = Path(__file__).parent / "batch"

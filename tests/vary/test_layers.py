@@ -15,9 +15,9 @@ import torch
 from detaudit.model.plan import Exchange, Part, RunPlan, TargetRef
 from detaudit.model.trace import Level
 from detaudit.record.install import recording
-from detaudit.record.proportion import FACTOR, MEASURED, Error, another_function, out_of_proportion
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
+from detaudit.record.values.proportion import FACTOR, MEASURED, Error, another_function, out_of_proportion
 from detaudit.run.progress import Silence
 from detaudit.target.drive import default_loss
 from detaudit.target.find import find_target

@@ -19,8 +19,8 @@ from detaudit.model.trace import Phase, StreamRole
 from detaudit.record.identity import IdentityMap
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
-from detaudit.record.replay_state import State
 from detaudit.record.stream import StreamState
+from detaudit.record.values.replay_state import State
 
 MOST_BYTES = 4 * 1024**3
 """Values of a step that take more memory than this are not kept any more."""

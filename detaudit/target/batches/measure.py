@@ -10,8 +10,8 @@ import torch
 
 from detaudit.digest.apart import apart
 from detaudit.model.variation import Apart
-from detaudit.target.batch_calls import Call, Key
-from detaudit.target.batch_rows import Layout, UncuttableError, find_layout
+from detaudit.target.batches.calls import Call, Key
+from detaudit.target.batches.rows import Layout, UncuttableError, find_layout
 
 FORWARD, BACKWARD = "forward", "backward"
 INPUT, OUTPUT = "input", "output"

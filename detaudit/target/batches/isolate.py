@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from detaudit.target.batch_calls import Call, Evaluated, Gradients, Key, Watch
-from detaudit.target.batch_measure import (
+from detaudit.target.batches.calls import Call, Evaluated, Gradients, Key, Watch
+from detaudit.target.batches.measure import (
     BACKWARD,
     FORWARD,
     INPUT,
@@ -24,7 +24,7 @@ from detaudit.target.batch_measure import (
     distance,
     worse,
 )
-from detaudit.target.batch_rows import UncuttableError, changed, numbers_of
+from detaudit.target.batches.rows import UncuttableError, changed, numbers_of
 
 _NOT_ALIKE = "its batches have other shapes or settings with other neighbours"
 

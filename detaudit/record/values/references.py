@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from detaudit.record.arithmetic import Float64, RoundedByChance, Rounding, widened
-from detaudit.record.common_draws import Draws, draws_apart, kept_draws, taken_draws
-from detaudit.record.layer_calls import LayerCall
-from detaudit.record.proportion import Error
+from detaudit.record.exchange.common_draws import Draws, draws_apart, kept_draws, taken_draws
+from detaudit.record.values.arithmetic import Float64, RoundedByChance, Rounding, widened
+from detaudit.record.values.layer_calls import LayerCall
+from detaudit.record.values.proportion import Error
 
 _TRIALS = 3
 _MORE_TRIALS = 12

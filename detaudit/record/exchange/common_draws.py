@@ -19,8 +19,15 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 
 from detaudit.digest.tensor import is_fake
-from detaudit.record.draw_files import Drawn
-from detaudit.record.draw_forms import Call, Form, MismatchError, draws_nothing, form_of, saved_before
+from detaudit.record.exchange.draw_files import Drawn
+from detaudit.record.exchange.draw_forms import (
+    Call,
+    Form,
+    MismatchError,
+    draws_nothing,
+    form_of,
+    saved_before,
+)
 
 _apart = threading.local()
 

@@ -15,11 +15,11 @@ from detaudit.digest.later import Digest, now
 from detaudit.digest.tensor import is_fake, tensor_digest
 from detaudit.model.plan import Exchange
 from detaudit.model.trace import Phase, StreamRole
-from detaudit.record.operator_lines import IDENTITY, Lines
 from detaudit.record.plain import tensors_in
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import Owner, StreamState
+from detaudit.record.values.operator_lines import IDENTITY, Lines
 
 _COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
 """What operators are called that exchange values between processes."""

@@ -11,11 +11,11 @@ import torch
 
 from detaudit.digest.tensor import tensor_digest
 from detaudit.model.plan import Exchange, Part
-from detaudit.record.operator_calls import OperatorCall, StepCalls, digests_of, generator_states
-from detaudit.record.operator_lines import KEPT
-from detaudit.record.operator_replays import RepeatedCalls
 from detaudit.record.plain import Spans, encode, is_strided, storage_key, tensors_in
 from detaudit.record.recorder import Recorder
+from detaudit.record.values.operator_calls import OperatorCall, StepCalls, digests_of, generator_states
+from detaudit.record.values.operator_lines import KEPT
+from detaudit.record.values.operator_replays import RepeatedCalls
 
 MOST_BYTES = 8 * 1024**3
 """Values beyond this much are not kept: of their calls, digests alone can be compared."""

@@ -12,11 +12,11 @@ import torch
 
 from detaudit.digest.apart import apart
 from detaudit.model.plan import Exchange
-from detaudit.record.kept_arguments import KeptArguments
-from detaudit.record.operator_calls import OperatorCall, StepCalls, digests_of, outputs_of
-from detaudit.record.operator_lines import AGAIN, ANSWERS, KEPT, identity_of, read_lines
 from detaudit.record.plain import tensors_in
 from detaudit.record.recorder import Recorder
+from detaudit.record.values.kept_arguments import KeptArguments
+from detaudit.record.values.operator_calls import OperatorCall, StepCalls, digests_of, outputs_of
+from detaudit.record.values.operator_lines import AGAIN, ANSWERS, KEPT, identity_of, read_lines
 
 _ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")
 """Operators that do nothing beside computing; those of others may have effects that last."""

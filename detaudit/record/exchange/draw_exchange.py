@@ -12,13 +12,13 @@ from xxhash import xxh3_64_hexdigest
 
 from detaudit.model.plan import Exchange, Part
 from detaudit.model.trace import StreamRole
-from detaudit.record.common_draws import CommonDraws, Keeping, Side, Taking, is_apart
-from detaudit.record.draw_files import DrawFile, Drawn, read_draws
-from detaudit.record.draw_forms import MismatchError
+from detaudit.record.exchange.common_draws import CommonDraws, Keeping, Side, Taking, is_apart
+from detaudit.record.exchange.draw_files import DrawFile, Drawn, read_draws
+from detaudit.record.exchange.draw_forms import MismatchError
+from detaudit.record.exchange.unfused_dropout import use_unfused_dropout
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.tracing import step_aside_for_tracing
-from detaudit.record.unfused_dropout import use_unfused_dropout
 
 
 def exchange_draws(recorder: Recorder, exchange: Exchange) -> CommonDraws:

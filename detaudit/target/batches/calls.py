@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from detaudit.target.batch_draws import torch_states
-from detaudit.target.batch_rows import UncuttableError, changed, tensors_of
+from detaudit.target.batches.draws import torch_states
+from detaudit.target.batches.rows import UncuttableError, changed, tensors_of
 
 Key = tuple[str, int]
 """A module's path, and how many calls of it the run has before this one."""

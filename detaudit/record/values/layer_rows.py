@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from detaudit.digest.apart import apart
-from detaudit.record.arithmetic import Rounding
-from detaudit.record.common_draws import Draws
-from detaudit.record.layer_files import Replayed
-from detaudit.record.layer_replays import replay_other, with_references
-from detaudit.record.proportion import Error, another_function, out_of_proportion
-from detaudit.record.references import Compute, Reference, tried_more
+from detaudit.record.exchange.common_draws import Draws
+from detaudit.record.values.arithmetic import Rounding
+from detaudit.record.values.layer_files import Replayed
+from detaudit.record.values.layer_replays import replay_other, with_references
+from detaudit.record.values.proportion import Error, another_function, out_of_proportion
+from detaudit.record.values.references import Compute, Reference, tried_more
 
 ONLY_FIRST, ONLY_SECOND = "first", "second"
 

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 
-from detaudit.record.arithmetic import Float64
-from detaudit.record.layer_calls import LayerCall
-from detaudit.record.replay_state import State
+from detaudit.record.values.arithmetic import Float64
+from detaudit.record.values.layer_calls import LayerCall
+from detaudit.record.values.replay_state import State
 
 OUTPUT, OF_INPUT, GRADIENT_OF, BUFFER = "output", "gradient of input", "gradient of ", "buffer "
 FORWARD, BACKWARD = "forward", "backward"

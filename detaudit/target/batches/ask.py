@@ -19,10 +19,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from detaudit.target import drive
-from detaudit.target.batch_measure import Layouts, Record, layouts_of
-from detaudit.target.batch_question import Question, same_outputs, short
-from detaudit.target.batch_samples import CannotTellError, Samples, gather
-from detaudit.target.batch_variants import alone
+from detaudit.target.batches.measure import Layouts, Record, layouts_of
+from detaudit.target.batches.question import Question, same_outputs, short
+from detaudit.target.batches.samples import CannotTellError, Samples, gather
+from detaudit.target.batches.variants import alone
 
 EVALUATION, TRAINING = "evaluation", "training"
 

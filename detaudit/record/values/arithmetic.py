@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from detaudit.record.reductions import loss_within, losses_by_loops, losses_of_results
 from detaudit.record.schema import OperatorPlan, make_plan
+from detaudit.record.values.reductions import loss_within, losses_by_loops, losses_of_results
 
 _WIDE = {
     torch.float32: torch.float64,

@@ -15,12 +15,12 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from detaudit.record.arithmetic import Float64
-from detaudit.record.layer_calls import LayerCalls
 from detaudit.record.names import Names, TensorName
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
-from detaudit.record.replays import computing, entering
+from detaudit.record.values.arithmetic import Float64
+from detaudit.record.values.layer_calls import LayerCalls
+from detaudit.record.values.replays import computing, entering
 
 Place = tuple[str, str | None, str]
 """Root, module and name of a parameter."""

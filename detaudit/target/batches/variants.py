@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from detaudit.target.batch_measure import Seat
-from detaudit.target.batch_samples import Samples
+from detaudit.target.batches.measure import Seat
+from detaudit.target.batches.samples import Samples
 
 FIRST, MIDDLE, LAST = "first of {size}", "in the middle of {size}", "last of {size}"
 FIRST_OTHERS, LAST_OTHERS = f"{FIRST} with other neighbours", f"{LAST} with other neighbours"

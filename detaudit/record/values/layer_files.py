@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from detaudit.record.arithmetic import Rounding
-from detaudit.record.common_draws import Draws
-from detaudit.record.draw_files import Drawn
-from detaudit.record.layer_calls import PLAIN, Identity, LayerCall
-from detaudit.record.references import Reference
-from detaudit.record.replay_state import State
-from detaudit.record.replays import Values
+from detaudit.record.exchange.common_draws import Draws
+from detaudit.record.exchange.draw_files import Drawn
+from detaudit.record.values.arithmetic import Rounding
+from detaudit.record.values.layer_calls import PLAIN, Identity, LayerCall
+from detaudit.record.values.references import Reference
+from detaudit.record.values.replay_state import State
+from detaudit.record.values.replays import Values
 
 _FOLDER, _CONTENTS, _WEIGHTS = "layers", "contents.json", "weights.pt"
 _OPTIMIZER = "optimizer.pt"

@@ -8,16 +8,16 @@ import sys
 from typing import Any
 
 from detaudit.model.plan import Exchange, Part
-from detaudit.record.layer_calls import LayerCalls
-from detaudit.record.layer_comparison import LayerComparison
-from detaudit.record.layer_files import LayerFolder, plain_leaf
-from detaudit.record.layer_replays import replay_own, replay_step
 from detaudit.record.names import Names
-from detaudit.record.optimizer_steps import OptimizerStep, OptimizerSteps
-from detaudit.record.proportion import MEASURED
 from detaudit.record.recorder import Recorder
-from detaudit.record.replay_state import unobserved
 from detaudit.record.stream import StreamState
+from detaudit.record.values.layer_calls import LayerCalls
+from detaudit.record.values.layer_comparison import LayerComparison
+from detaudit.record.values.layer_files import LayerFolder, plain_leaf
+from detaudit.record.values.layer_replays import replay_own, replay_step
+from detaudit.record.values.optimizer_steps import OptimizerStep, OptimizerSteps
+from detaudit.record.values.proportion import MEASURED
+from detaudit.record.values.replay_state import unobserved
 
 
 class LayerValues:

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from detaudit.digest.apart import apart
-from detaudit.record.arithmetic import Rounding
-from detaudit.record.common_draws import Draws
-from detaudit.record.layer_calls import LayerCall
-from detaudit.record.layer_files import Replayed
-from detaudit.record.optimizer_steps import OptimizerStep, step_again
-from detaudit.record.references import (
+from detaudit.record.exchange.common_draws import Draws
+from detaudit.record.values.arithmetic import Rounding
+from detaudit.record.values.layer_calls import LayerCall
+from detaudit.record.values.layer_files import Replayed
+from detaudit.record.values.optimizer_steps import OptimizerStep, step_again
+from detaudit.record.values.references import (
     Compute,
     RandomNumbersError,
     Reference,
@@ -23,7 +23,7 @@ from detaudit.record.references import (
     rounding_of,
     rounding_of_call,
 )
-from detaudit.record.replays import FORWARD, OUTPUT, CompiledError, Given, given_by, numbered, replay
+from detaudit.record.values.replays import FORWARD, OUTPUT, CompiledError, Given, given_by, numbered, replay
 
 _UNSTEADY = 64.0
 """How many units in the last place torch's own kernels may lie apart when they are run twice."""

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from detaudit.digest.apart import apart
-from detaudit.record.arithmetic import Float64
-from detaudit.record.layer_calls import Identity, LayerCall, LayerCalls
-from detaudit.record.layer_files import KeptCall, LayerFolder, is_own
-from detaudit.record.layer_rows import ONLY_FIRST, ONLY_SECOND, Pairs, Row, rows_of
-from detaudit.record.optimizer_steps import OptimizerStep, StepKey, step_again
-from detaudit.record.references import rounding_of, rounding_of_call
-from detaudit.record.replays import (
+from detaudit.record.values.arithmetic import Float64
+from detaudit.record.values.layer_calls import Identity, LayerCall, LayerCalls
+from detaudit.record.values.layer_files import KeptCall, LayerFolder, is_own
+from detaudit.record.values.layer_rows import ONLY_FIRST, ONLY_SECOND, Pairs, Row, rows_of
+from detaudit.record.values.optimizer_steps import OptimizerStep, StepKey, step_again
+from detaudit.record.values.references import rounding_of, rounding_of_call
+from detaudit.record.values.replays import (
     BACKWARD,
     FORWARD,
     GRADIENT_OF,

@@ -12,13 +12,13 @@ from torch import nn
 
 from detaudit.digest.apart import apart
 from detaudit.target import drive
-from detaudit.target.batch_calls import Key, Watch, generators
-from detaudit.target.batch_draws import AllFloat64, SameDraws, have_moved, torch_states
-from detaudit.target.batch_isolate import Isolation
-from detaudit.target.batch_measure import OUTPUT, Layouts, Record, Seat, Table
-from detaudit.target.batch_rows import UncuttableError
-from detaudit.target.batch_samples import Samples
-from detaudit.target.batch_variants import SWAPPED, Variant, alone, variants
+from detaudit.target.batches.calls import Key, Watch, generators
+from detaudit.target.batches.draws import AllFloat64, SameDraws, have_moved, torch_states
+from detaudit.target.batches.isolate import Isolation
+from detaudit.target.batches.measure import OUTPUT, Layouts, Record, Seat, Table
+from detaudit.target.batches.rows import UncuttableError
+from detaudit.target.batches.samples import Samples
+from detaudit.target.batches.variants import SWAPPED, Variant, alone, variants
 
 _LEAST_PADDING = 3
 SPOILT = "infinities or NaN in the rest of the batch: gradients of weights are not compared"
