@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from detaudit.model.result import (
     Affected,
     AuditResult,
@@ -16,6 +18,7 @@ from detaudit.model.result import (
     Verdict,
 )
 from detaudit.model.trace import Site
+from detaudit.model.variation import Apart, Growth, LayerNumbers, OperatorNumbers, Variation
 
 TARGET = TargetSummary("script", "train.py", ("--epochs", "3"))
 
@@ -129,3 +132,41 @@ def changed(*references, **changes):
         (finding(**{**values, **changes}),),
         references=tuple(references),
     )
+
+
+def layer(module="norm", kind="LayerNorm", value="output", isolated=1e-7, **changes):
+    """What was measured of one layer."""
+    far = Apart(isolated, 3.0, 5 if isolated else 0, 640)
+    given = {
+        "step": 0,
+        "phase": "forward",
+        "root": "Net",
+        "propagated": Apart(2e-7, 9.0, 50, 640),
+        "first_error": 1e-8,
+        "second_error": 2e-8,
+        "allowed": 1e-7,
+        **changes,
+    }
+    return LayerNumbers(module=module, kind=kind, value=value, isolated=far, **given)
+
+
+def operator(name="aten.addmm.default", ulp=4.0, changed=1, **changes):
+    """What was measured of one operator."""
+    far = Apart(1e-7, ulp, 3, 64) if changed else None
+    place = {"step": 0, "phase": "forward", "root": "Net", "module": "norm", "file": "train.py", "line": 3}
+    return OperatorNumbers(**place, operator=name, calls=2, changed=changed, apart=far, **changes)
+
+
+def variation(promise="rounding", *, equal=False, **changes):
+    """One run under other conditions."""
+    growth = tuple(Growth(step, 10.0 ** (step - 8), 1e-7) for step in range(4))
+    axes = {"rounding": "threads", "bits": "workers", "precision": "device"}[promise]
+    given = {"layers": (layer(),), "operators": (operator(),), "growth": growth, **changes}
+    if equal or promise == "bits":
+        given = changes
+    return Variation((axes,), f"{axes}=1", f"{axes}=2", promise, equal, **given)
+
+
+def varied(*variations, verdict=Verdict.REPRODUCIBLE, findings=()):
+    """An answer along axes."""
+    return replace(equal(), verdict=verdict, findings=tuple(findings), varied=variations)

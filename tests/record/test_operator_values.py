@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from detaudit.model.plan import Exchange, Part
 from detaudit.model.trace import Level
-from detaudit.record.values import operator_values
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
+from detaudit.record.values import operator_values
 from detaudit.record.values.operator_lines import ANSWERS, KEPT, Lines, read_lines
 
 ATEN = torch.ops.aten

@@ -1,0 +1,53 @@
+"""From what was found along the axes to the verdict: nothing unmeasured is green, rounding alone no fault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from detaudit.model.result import Verdict
+from detaudit.vary.judged import judged
+from tests.results import finding, variation, varied
+
+ROUNDING = replace(finding(), cause="numeric-setting")
+FAULT = replace(finding(), cause=None)
+
+
+def test_equal_bits_are_reproducible():
+    """Where all runs have the same bits, that is the verdict."""
+    assert judged(varied(variation(equal=True)), None).verdict is Verdict.REPRODUCIBLE
+
+
+@pytest.mark.parametrize("tolerance", [None, 1e-6])
+def test_other_bits_are_not_the_same(tolerance):
+    """Rounding is not reproducible by itself, nor with a tolerance that the weights leave."""
+    result = judged(varied(variation(), findings=[ROUNDING]), tolerance)
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    assert result.findings == (ROUNDING,)
+
+
+def test_a_tolerance_accepts_rounding():
+    """With a tolerance that all weights keep in every step, other bits are accepted."""
+    result = judged(varied(variation(), findings=[ROUNDING]), 1e-4)
+    assert (result.verdict, result.findings) == (Verdict.REPRODUCIBLE, ())
+
+
+def test_a_tolerance_accepts_no_fault():
+    """A wrong layer, or a fault along an axis that must not matter, is one whatever the tolerance."""
+    assert judged(varied(variation(), findings=[FAULT]), 1.0).verdict is Verdict.NOT_REPRODUCIBLE
+    assert judged(varied(variation("bits"), findings=[FAULT]), 1.0).verdict is Verdict.NOT_REPRODUCIBLE
+
+
+def test_a_tolerance_says_nothing_where_growth_is_not_known():
+    """Without an estimate of how far the weights are apart, a tolerance accepts nothing."""
+    result = judged(varied(variation(growth=()), findings=[ROUNDING]), 1.0)
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+
+
+def test_numbers_decide_where_bits_cannot_agree():
+    """Along a device, no wrong layer among those measured is reproducible; nothing measured is unverified."""
+    assert judged(varied(variation("precision")), None).verdict is Verdict.REPRODUCIBLE
+    unmeasured = judged(varied(variation("precision", layers=(), operators=())), None)
+    assert unmeasured.verdict is Verdict.UNVERIFIED
+    assert unmeasured.reason == "no layer could be measured with device=1 and with device=2"
