@@ -12,7 +12,7 @@ from detaudit.report.lines import Line, Tone, count
 ROUNDING, PRECISION = "numeric-setting", "precision"
 MOST_OPERATORS = 5
 MOST_LAYERS = 6
-LONGEST = 22
+LONGEST = 18
 """Letters of a module's path in a table."""
 MOST_DECADES = 6
 """Rows of the plot of growth."""

@@ -155,7 +155,9 @@ class _Answer:
             return
         if not self._looks_closer:
             self.varied.append(variation)
-            self.findings.append(finding_from(comparison, differs=1, pairs=1))
+            finding = finding_from(comparison, differs=1, pairs=1)
+            words = f"with {second.name}, other bits than with {first.name}: {finding.message}"
+            self.findings.append(replace(finding, message=words))
             return
         suspicious = promise is Promise.BITS or (promise is Promise.ROUNDING and is_other_data(comparison))
         if suspicious and self._is_fault(first, second, comparison, may_round=promise is not Promise.BITS):

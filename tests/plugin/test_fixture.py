@@ -77,6 +77,16 @@ TESTS = """
         detaudit.assert_same(train, order=True, vary={"hash-seed": [0, 1]}, level="step")
 
 
+    def test_same_in_another_batch(detaudit):
+        detaudit.assert_same("scaling.py", vary={"batch": [1, 2]})
+
+
+    def test_no_model_file(detaudit):
+        with pytest.raises(Exception, match="training.py is no model file"):
+            detaudit.assert_same("training.py", vary={"batch": [1, 2]})
+        detaudit.assert_same(train, vary={"dtype": ["float32", "float64"]})
+
+
     def test_same_process(detaudit):
         import torch
         model = torch.nn.Linear(3, 2)
@@ -114,10 +124,30 @@ TESTS = """
         detaudit(lambda generator: train(), (x for x in ()), isolation="same")
 """
 
+SCALING = """
+    import torch
+
+    class Scaling(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(4))
+
+        def forward(self, x):
+            return x * self.weight
+
+
+    def make_model():
+        return Scaling()
+
+
+    def make_batches():
+        return [(torch.rand(4, 4), torch.rand(4, 4)) for _ in range(2)]
+"""
+
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
-    folder = files(tmp_path_factory.mktemp("fixture"), test_it=TESTS)
+    folder = files(tmp_path_factory.mktemp("fixture"), test_it=TESTS, scaling=SCALING)
     return session(folder, "--detaudit-report", "json:all.json")
 
 
@@ -182,7 +212,7 @@ def test_a_training_is_the_same_under_all_hash_seeds(ended):
 
 def test_a_training_in_set_order_is_not_the_same_under_all_hash_seeds(ended):
     told = ended.about("test_set_order_under_hash_seeds")
-    assert "with hash-seed=1 other bits than with hash-seed=0" in " ".join(told.split())
+    assert "with hash-seed=1, other bits than with hash-seed=0" in " ".join(told.split())
 
 
 def test_calls_in_the_same_process_leave_arguments_and_generators_as_they_were(ended):
@@ -210,3 +240,19 @@ def test_the_session_sums_up_its_audits(ended):
     assert "  test_it.py::test_differs: not reproducible: " in ended.output
     assert f"{len(results(ended))} audits: " in ended.output
     assert ended.code == 1
+
+
+def test_a_model_file_is_held_against_itself_in_another_batch(ended):
+    """`assert_same` takes the path of a model file, for axes that need a model."""
+    assert ended.outcomes()["test_same_in_another_batch"] == "PASSED"
+    (result,) = of(ended, "test_same_in_another_batch") or [
+        one for one in results(ended) if "scaling.py" in one["target"]["name"]
+    ]
+    assert [one["axes"] for one in result["varied"]] == [["batch"]]
+
+
+def test_what_is_no_model_file_is_said(ended):
+    """A path that is none, and a function along an axis that needs a model, are refused with what to do."""
+    told = ended.about("test_no_model_file")
+    assert "dtype cannot vary for a test" in told
+    assert "assert_same('model.py', vary=...)" in told

@@ -15,7 +15,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from detaudit.record.schema import OperatorPlan, make_plan
-from detaudit.record.values.reductions import loss_within, losses_by_loops, losses_of_results
+from detaudit.record.values.reductions import (
+    STATISTICS,
+    loss_within,
+    losses_by_loops,
+    losses_of_results,
+    losses_of_written,
+)
 
 _WIDE = {
     torch.float32: torch.float64,
@@ -113,12 +119,16 @@ class RoundedByChance(Float64):
         within = self._rounding.unit * loss_within(name, args)
         rounded = list(args)
         for position, argument in plan.read:
+            if position in STATISTICS.get(name, ()):
+                continue
             if position < len(args) and not _is_written(func._schema.arguments[position]):
                 rounded[position] = self._off(args[position], within)
             elif argument in kwargs:
                 kwargs[argument] = self._off(kwargs[argument], within)
         result = func(*rounded, **kwargs)
         self._round(result, losses_of_results(name, args))
+        for position, loss_of_one in losses_of_written(name, args).items():
+            self._round(args[position], (loss_of_one,))
         for position, loss in losses_by_loops(name, args, result).items():
             result[position].add_(loss * self._from(self._rounding.unit * self._signs(loss)))
         return result

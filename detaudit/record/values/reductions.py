@@ -1,6 +1,7 @@
 """How long the sums within an operator are, and what a plain loop over so many numbers may lose.
 
-Measured on torch's CPU kernels: `sum` adds in pairs and loses next to nothing. Products of matrices and
+Measured on torch's CPU kernels: `sum` adds in pairs and loses next to nothing, batch normalisation with the
+channels last in memory adds one row at a time. Products of matrices and
 convolutions lose up to 0.6 units in the last place times the square root of their length. Gradients of biases
 and of embeddings are added up one by one: where all numbers are the same, that loses up to a twentieth of a
 unit for each.
@@ -18,10 +19,16 @@ _NORM_BACKWARD = frozenset(
     {"native_layer_norm_backward", "native_batch_norm_backward", "native_group_norm_backward",
      "_fused_rms_norm_backward"}
 )  # fmt: skip
+STATISTICS = {"native_batch_norm": (3, 4), "_native_batch_norm_legit": (3, 4), "cudnn_batch_norm": (3, 4)}
+"""Positions of arguments that batch normalisation writes to, without a word of it in its schema."""
+_TRAINING = 5
+"""Position of the argument that says whether the batch's own mean is taken."""
+_TRANSPOSED, _GROUPS = 7, 9
+"""Positions of arguments of a convolution's backward."""
 _ADDED_TO = frozenset(
     {"index_add", "index_add_", "scatter_add", "scatter_add_", "index_reduce", "scatter_reduce"}
 )
-_WITHIN, _OF_PRODUCTS, _OF_LOOPS, _WALK = 1 / 16, 1 / 8, 1 / 16, 1 / 2
+_WITHIN, _OF_PRODUCTS, _OF_LOOPS, _WALK = 1 / 8, 1 / 8, 1 / 16, 1 / 2
 _OF_IMAGES = 4
 """Dimensions of a batch of images, whose channels come second."""
 
@@ -60,6 +67,8 @@ def losses_by_loops(name: str, args: Any, results: Any) -> dict[int, torch.Tenso
     What a loop loses goes with the sums on its way, which are larger than the last one.
     """
     tensors = _tensors(args)
+    if name in STATISTICS and args[_TRAINING]:
+        return _by_statistics(tensors[0], results)
     if name == "convolution_backward":
         positions = [2]
     elif name in _NORM_BACKWARD:
@@ -70,7 +79,45 @@ def losses_by_loops(name: str, args: Any, results: Any) -> dict[int, torch.Tenso
     for position in positions:
         if position < len(results) and results[position] is not None and results[position].numel():
             found[position] = _walked(gradient, results[position].shape)
+    if name == "convolution_backward" and results[1] is not None:
+        found[1] = _by_images(*tensors[:3], transposed=args[_TRANSPOSED], groups=args[_GROUPS])
     return found
+
+
+def _by_images(
+    gradient: torch.Tensor, value: torch.Tensor, weight: torch.Tensor, *, transposed: bool, groups: int
+) -> torch.Tensor:
+    """No less than the sum of all absolute products that a weight's gradient adds up, times a constant.
+
+    By Cauchy and Schwarz. A loop over many images loses so much where its sums drift and cancel at the end.
+    """
+    first, second = (value, gradient) if transposed else (gradient, value)
+    ones, others = (_norm_of_channels(one).reshape(groups, -1) for one in (first, second))
+    products = ones.unsqueeze(2) * others.unsqueeze(1) * _WALK
+    return products.reshape(weight.shape[0], -1, *[1] * (weight.dim() - 2))
+
+
+def _norm_of_channels(images: torch.Tensor) -> torch.Tensor:
+    norms: torch.Tensor = torch.linalg.vector_norm(images.transpose(0, 1).reshape(images.shape[1], -1), dim=1)
+    return norms
+
+
+def losses_of_written(name: str, args: Any) -> dict[int, float]:  # noqa: ANN401 - as above
+    """How far arguments that an operator writes to may be off, by position, in units in the last place."""
+    if name not in STATISTICS or not args[_TRAINING]:
+        return {}
+    rows = args[0].numel() / max(1, args[0].shape[1])
+    return {position: _by_loop(rows) for position in STATISTICS[name] if args[position] is not None}
+
+
+def _by_statistics(value: torch.Tensor, results: Any) -> dict[int, torch.Tensor]:  # noqa: ANN401 - of a batch normalisation
+    """What the mean and the scale of each channel may be off by, and what is normalised with them."""
+    mean, scale = results[1], results[2]
+    if not mean.numel():
+        return {}
+    loss = _OF_LOOPS * value.numel() / max(1, value.shape[1])
+    of_output = ((mean * scale).abs() * loss).reshape(1, -1, *[1] * (value.dim() - 2))
+    return {0: of_output, 1: mean.abs() * loss, 2: scale * loss}
 
 
 def _walked(gradient: torch.Tensor, shape: torch.Size) -> torch.Tensor:
