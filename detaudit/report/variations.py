@@ -113,7 +113,7 @@ def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
         rows = [("layer", "value", "isolated", "propagated", "of allowed")]
         rows += [
             (
-                f"{_shortened(one.module or one.root)} ({one.kind})",
+                f"{_shortened(one.module)} ({one.kind})" if one.module else one.root,
                 one.value,
                 _shown(one.isolated),
                 _shown(one.propagated),

@@ -35,7 +35,7 @@ CONVNET = """
 
 @pytest.mark.slow
 def test_rounding_is_measured_and_named_a_setting(vary):
-    """Without oneDNN a convolution rounds otherwise: other bits, the operator, no wrong layer, how it grows."""
+    """Without oneDNN a convolution rounds otherwise: other bits, the operator, no wrong layer, the growth."""
     result = vary(CONVNET.format(scale=0.5), "mkldnn=on,off")
 
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
