@@ -10,6 +10,7 @@ from detaudit.cli.options import add_settings, add_target, target_of
 from detaudit.cli.progress import progress_on_stderr
 from detaudit.config import resolve
 from detaudit.errors import UsageError
+from detaudit.options import Settings
 from detaudit.report.output import check_folder
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from detaudit.model.plan import TargetRef
     from detaudit.model.result import AuditResult
-    from detaudit.options import Settings
     from detaudit.run.progress import Progress
 
 SETTINGS = (
@@ -111,6 +111,9 @@ def _check_axes(settings: Settings) -> None:
     from detaudit.vary.asked import asked_in
 
     asked_in(settings.vary)
+    if settings.runs > Settings().runs:
+        hint = "leave out --runs: each set of conditions is run once, and again where the bits differ"
+        raise UsageError("usage", "--vary decides itself how often it runs", hint)
     for name in ("lock", "against", "perturb", "repro", "fix"):
         if getattr(settings, name) is not None:
             hint = f"ask for one, then for the other: leave out --{name}, or --vary"

@@ -100,7 +100,8 @@ def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
     flagged = [one for one in layers if one.flagged]
     if not layers:
         return
-    said = f"{count(len({(one.root, one.module) for one in fed}), 'layer')} fed the same on both sides: "
+    said = f"step {layers[0].step}, {count(len({(one.root, one.module) for one in fed}), 'layer')} "
+    said += "fed the same on both sides: "
     said += f"{count(len({(one.root, one.module) for one in flagged}), 'layer')} out of proportion"
     if not flagged:
         said = said.replace("0 layers out", "none out")

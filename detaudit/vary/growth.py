@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from detaudit.compare.result import steps_completed
@@ -12,7 +13,7 @@ from detaudit.trace.reader import TraceReader
 from detaudit.trace.sketches import read_sketch
 
 MOST_STEPS = 60
-"""How many steps are looked at, evenly spaced over a long run."""
+"""How many steps of a long run are kept, besides the one in which the runs are furthest apart."""
 
 
 def growth_of(first: TraceReader, second: TraceReader) -> tuple[Growth, ...]:
@@ -20,21 +21,32 @@ def growth_of(first: TraceReader, second: TraceReader) -> tuple[Growth, ...]:
     streams = [stream for stream in (_main(first), _main(second)) if stream is not None]
     if len(streams) < len((first, second)):
         return ()
-    steps = min(steps_completed(first), steps_completed(second))
-    found = []
-    for step in _spaced(steps):
-        ours, theirs = (
-            reader.step(stream, step).events for reader, stream in zip((first, second), streams, strict=True)
+    found = [
+        _growth(
+            step,
+            *(_events(reader, stream, step) for reader, stream in zip((first, second), streams, strict=True)),
         )
-        weights = _apart(_weights(first, ours), _weights(second, theirs))
-        found.append(Growth(step, weights, _apart(_loss(first, ours), _loss(second, theirs))))
-    return tuple(found)
+        for step in range(min(steps_completed(first), steps_completed(second)))
+    ]
+    return tuple(_chosen(found))
 
 
 def largest(growth: Iterable[Growth]) -> float | None:
-    """The largest difference of the weights, or of the loss where that is all there is."""
+    """The largest difference of the weights, or of the loss where that is all there is; None: not known.
+
+    Infinite where one of the runs has numbers that are not finite.
+    """
     known = [one.weights if one.weights is not None else one.loss for one in growth]
-    return max((one for one in known if one is not None), default=None)
+    return max((math.inf if math.isnan(one) else one for one in known if one is not None), default=None)
+
+
+def _chosen(found: list[Growth]) -> list[Growth]:
+    """Of many steps some, evenly spaced, and the one in which the runs are furthest apart."""
+    if len(found) <= MOST_STEPS:
+        return found
+    spaced = {round(index * (len(found) - 1) / (MOST_STEPS - 1)) for index in range(MOST_STEPS)}
+    furthest = max(range(len(found)), key=lambda step: largest([found[step]]) or 0.0)
+    return [found[step] for step in sorted(spaced | {furthest})]
 
 
 def _main(reader: TraceReader) -> int | None:
@@ -42,25 +54,28 @@ def _main(reader: TraceReader) -> int | None:
     return max(numbers, key=reader.steps_completed, default=None)
 
 
-def _spaced(steps: int) -> list[int]:
-    if steps <= MOST_STEPS:
-        return list(range(steps))
-    return sorted({round(index * (steps - 1) / (MOST_STEPS - 1)) for index in range(MOST_STEPS)})
+def _events(reader: TraceReader, stream: int, step: int) -> tuple[dict[str, Sketch], dict[str, Sketch]]:
+    """The sketches of weights, and of the loss, in one step."""
+    events = reader.step(stream, step).events
+    return _sketches(reader, events, Kind.WEIGHT), _sketches(reader, events, Kind.LOSS)
 
 
-def _weights(reader: TraceReader, events: tuple[Event, ...]) -> Sketch | None:
-    return combined(_sketches(reader, events, {Kind.WEIGHT}))
+def _growth(
+    step: int,
+    ours: tuple[dict[str, Sketch], dict[str, Sketch]],
+    theirs: tuple[dict[str, Sketch], dict[str, Sketch]],
+) -> Growth:
+    weights, loss = (
+        _apart(combined(first), combined(second)) for first, second in zip(ours, theirs, strict=True)
+    )
+    return Growth(step, weights, loss)
 
 
-def _loss(reader: TraceReader, events: tuple[Event, ...]) -> Sketch | None:
-    return combined(_sketches(reader, events, {Kind.LOSS}))
-
-
-def _sketches(reader: TraceReader, events: tuple[Event, ...], kinds: set[Kind]) -> dict[str, Sketch]:
+def _sketches(reader: TraceReader, events: tuple[Event, ...], kind: Kind) -> dict[str, Sketch]:
     found: dict[str, Sketch] = {}
     for event in events:
         place = event.place
-        if place.kind not in kinds or place.phase is Phase.INIT:
+        if place.kind is not kind or place.phase is Phase.INIT:
             continue
         sketch = read_sketch(reader, event.outputs)
         if sketch is not None:

@@ -11,6 +11,8 @@ from detaudit.vary.growth import largest
 
 ROUNDING = "numeric-setting"
 """The cause of a difference that is rounding and no more."""
+LAYERS_LEFT_OUT = "layers-not-measured"
+"""The notice that says which layers could not be held against each other."""
 
 
 def judged(result: AuditResult, tolerance: float | None) -> AuditResult:
@@ -23,15 +25,24 @@ def judged(result: AuditResult, tolerance: float | None) -> AuditResult:
     faults = [one for one in result.findings if one.cause != ROUNDING]
     if faults:
         return replace(result, verdict=Verdict.NOT_REPRODUCIBLE)
-    unmeasured = [one for one in result.varied if not one.equal and not one.layers and not one.operators]
-    if unmeasured and any(one.promise == Promise.PRECISION.value for one in unmeasured):
-        one = unmeasured[0]
-        reason = f"no layer could be measured with {one.first} and with {one.second}"
-        return replace(result, verdict=Verdict.UNVERIFIED, reason=reason, findings=())
+    why = next(filter(None, (_why_unmeasured(one, result) for one in result.varied)), None)
+    if why is not None:
+        return replace(result, verdict=Verdict.UNVERIFIED, reason=why, findings=())
     settled = all(_is_settled(one, tolerance) for one in result.varied)
     if settled:
         return replace(result, verdict=Verdict.REPRODUCIBLE, findings=())
     return replace(result, verdict=Verdict.NOT_REPRODUCIBLE)
+
+
+def _why_unmeasured(variation: Variation, result: AuditResult) -> str | None:
+    """Why the numbers say nothing where they alone could; None where they do, or where bits decide."""
+    if variation.equal or variation.promise != Promise.PRECISION.value:
+        return None
+    sides = f"with {variation.first} and with {variation.second}"
+    if not any(layer.isolated is not None for layer in variation.layers):
+        return f"no layer could be measured {sides}"
+    left_out = next((one.message for one in result.notices if one.id == LAYERS_LEFT_OUT), None)
+    return None if left_out is None else f"not every layer could be measured {sides}: {left_out}"
 
 
 def _is_settled(variation: Variation, tolerance: float | None) -> bool:

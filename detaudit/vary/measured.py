@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from detaudit.model.axes import COMPILE, DTYPE, weakest
 from detaudit.model.result import Comparison, Finding, Notice
-from detaudit.model.variation import OperatorNumbers, Variation
+from detaudit.model.variation import Variation
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.asked import differing
 from detaudit.vary.growth import growth_of
+from detaudit.vary.judged import LAYERS_LEFT_OUT
 from detaudit.vary.layers import measure_layers
-from detaudit.vary.operators import measure_operators
+from detaudit.vary.operators import OperatorReport, measure_operators
 from detaudit.vary.pair import Pair
 from detaudit.vary.told import findings_of
 
@@ -45,22 +46,25 @@ def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
     axes = differing(pair.first.axes, pair.second.axes)
     step = 0 if comparison.first is None else comparison.first.step
     layers = measure_layers(pair, step)
-    problems = list(layers.problems)
-    operators: tuple[OperatorNumbers, ...] = ()
-    if WITHOUT_OPERATORS.isdisjoint(axes):
-        seen = measure_operators(pair, step)
-        operators, problems = seen.operators, [*problems, *seen.problems]
+    seen = measure_operators(pair, step) if WITHOUT_OPERATORS.isdisjoint(axes) else OperatorReport()
     variation = Variation(
         axes,
         *pair.names,
         weakest(axes).value,
         equal=False,
         layers=layers.layers,
-        operators=operators,
+        operators=seen.operators,
         growth=growth_of(repeated.first, repeated.second),
     )
-    notices = tuple(Notice("not-measured", text) for text in dict.fromkeys(map(_brief, problems)))
+    notices = (
+        *_notices(LAYERS_LEFT_OUT, layers.problems),
+        *_notices("operators-not-measured", seen.problems),
+    )
     return Measured(variation, tuple(findings_of(variation, comparison)), notices, pair.extra_runs)
+
+
+def _notices(identity: str, problems: tuple[str, ...]) -> tuple[Notice, ...]:
+    return tuple(Notice(identity, text) for text in dict.fromkeys(map(_brief, problems)))
 
 
 def _brief(text: str) -> str:

@@ -45,7 +45,7 @@ def test_rounding_is_no_fault_and_no_equality():
     assert "threads=1 and threads=2: other bits, the same numbers up to rounding" in text
     assert "1 operator gives other bits for the same inputs" in text
     assert "addmm" in text
-    assert "1 layer fed the same on both sides: none out of proportion" in text
+    assert "step 0, 1 layer fed the same on both sides: none out of proportion" in text
 
 
 def test_a_fault_is_no_rounding():

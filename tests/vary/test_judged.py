@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from detaudit.model.result import Verdict
-from detaudit.vary.judged import judged
+from detaudit.model.result import Notice, Verdict
+from detaudit.model.variation import Growth
+from detaudit.vary.judged import LAYERS_LEFT_OUT, judged
 from tests.results import finding, variation, varied
 
 ROUNDING = replace(finding(), cause="numeric-setting")
@@ -51,3 +53,22 @@ def test_numbers_decide_where_bits_cannot_agree():
     unmeasured = judged(varied(variation("precision", layers=(), operators=())), None)
     assert unmeasured.verdict is Verdict.UNVERIFIED
     assert unmeasured.reason == "no layer could be measured with device=1 and with device=2"
+
+
+def test_what_was_left_out_is_not_green():
+    """Along a device, a layer that could not be measured leaves the answer open, and is named."""
+    result = varied(variation("precision"))
+    result = replace(result, notices=(Notice(LAYERS_LEFT_OUT, "Net.lstm: it keeps state"),))
+    told = judged(result, None)
+
+    assert told.verdict is Verdict.UNVERIFIED
+    assert told.reason == (
+        "not every layer could be measured with device=1 and with device=2: Net.lstm: it keeps state"
+    )
+
+
+def test_numbers_that_are_not_finite_keep_no_tolerance():
+    """Where the runs differ and one of them has NaN weights, no tolerance is kept."""
+    growth = (Growth(0, 1e-9, None), Growth(1, math.nan, None))
+    result = judged(varied(variation(growth=growth), findings=[ROUNDING]), 1.0)
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
