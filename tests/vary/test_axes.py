@@ -48,7 +48,7 @@ MOVED = """
         parser = argparse.ArgumentParser()
         parser.add_argument("--scale", type=float, default=1.0)
         scale = parser.parse_args().scale
-        scale += float(os.environ.get("SCALE", "0"))
+        scale += float(os.environ.get("SCALE", "0")) + torch.are_deterministic_algorithms_enabled()
         torch.manual_seed(0)
         words = {word: number for number, word in enumerate({"alpha", "beta", "gamma", "delta", "epsilon"})}
         model = nn.Sequential(nn.Linear(48, 48), nn.Conv1d(1, 8, 3), nn.Sigmoid(), nn.LayerNorm(46))
@@ -91,6 +91,7 @@ def test_what_an_axis_does_not_reach_is_the_same_along_it(axes, vary):
         "workers=0,2",
         "threads=1,2",
         "mkldnn=on,off",
+        "deterministic=off,on",
         "cpu-capability=avx2,default",
         "args=,--scale 2",
         "env:SCALE=0,1",
@@ -105,6 +106,50 @@ def test_what_an_axis_reaches_differs_along_it(axis, vary):
     assert not variation.equal
     assert variation.axes == (axis.partition("=")[0],)
     assert len(result.runs) == 2
+
+
+IMAGES = """
+import torch
+from torch import nn
+
+def make_model():
+    return nn.Sequential({first}, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+
+def make_batches():
+    return [(torch.rand(8, 4, 6, 6), torch.rand(8, 2)) for _ in range(2)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "verdict"),
+    [("nn.Hardtanh()", Verdict.REPRODUCIBLE), ("nn.BatchNorm2d(4)", Verdict.NOT_REPRODUCIBLE)],
+)
+def test_the_layout_of_images_reaches_what_adds_over_them(first, verdict, vary):
+    """What works on each number is the same with the channels last; sums over images are not."""
+    result = vary(IMAGES.format(first=first), "layout=contiguous,channels-last", diagnose=False)
+    assert (result.verdict, result.reason) == (verdict, None)
+
+
+@pytest.mark.slow
+def test_numbers_of_another_dtype_are_held_by_what_it_rounds(vary):
+    """float32 and float64 never have equal bits: the same numbers, unless a layer computes something else."""
+    result = vary(IMAGES.format(first="nn.Hardtanh()"), "dtype=float32,float64")
+    assert (result.verdict, result.reason) == (Verdict.REPRODUCIBLE, None)
+    assert result.varied[0].promise == "precision"
+    assert not result.varied[0].equal
+
+    other = IMAGES.format(first="Wrong()") + WRONG
+    result = vary(other, "dtype=float32,float64")
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    assert [finding.symbol for finding in result.findings] == ["Wrong"]
+
+
+WRONG = """
+
+class Wrong(nn.Module):
+    def forward(self, x):
+        return x * (1.0 if x.dtype is torch.float64 else 1.01)
+"""
 
 
 def test_a_value_that_the_program_overrules_says_nothing(vary):
