@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import xxhash
 
@@ -167,6 +168,14 @@ def finding_from(comparison: Comparison, *, differs: int, pairs: int, number: in
         rate={"differs": differs, "pairs": pairs},
         affects=comparison.affected,
     )
+
+
+def numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, with ids of their own: a second one of a kind is `hash-order-2`."""
+    seen: dict[str, int] = {}
+    for finding in findings:
+        number = seen[finding.id] = seen.get(finding.id, 0) + 1
+        yield finding if number == 1 else replace(finding, id=f"{finding.id}-{number}")
 
 
 def origin_from(divergence: Divergence, runs: tuple[str, str]) -> Origin:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from detaudit.compare.ledgers import EntryPair
-from detaudit.compare.result import steps_completed
+from detaudit.compare.result import numbered, steps_completed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.causes import name_fault
 from detaudit.diagnose.naming import Naming, drawn_more
@@ -50,7 +50,7 @@ def diagnose(
         return Diagnosis((closer.finding,), tuple(dict.fromkeys(search.failures)))
     findings = [_finding(fault, search) for fault in search.faults]
     unexplained = () if search.settled is not None else tuple(dict.fromkeys(search.failures))
-    return Diagnosis(tuple(_numbered(findings)), unexplained)
+    return Diagnosis(tuple(numbered(findings)), unexplained)
 
 
 def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:
@@ -126,13 +126,3 @@ def _finding(fault: Fault, search: Search) -> Finding:
 def _others(naming: Naming, fault: Fault) -> tuple[Site, ...]:
     shown = (*naming.others, fault.closer.finding.site)
     return tuple(dict.fromkeys(site for site in shown if site is not None and site != naming.site))
-
-
-def _numbered(findings: list[Finding]) -> list[Finding]:
-    seen: dict[str, int] = {}
-    named = []
-    for finding in findings:
-        seen[finding.id] = seen.get(finding.id, 0) + 1
-        number = seen[finding.id]
-        named.append(finding if number == 1 else replace(finding, id=f"{finding.id}-{number}"))
-    return named

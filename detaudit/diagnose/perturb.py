@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from detaudit.compare.compare import compare
-from detaudit.compare.result import finding_from, why_unverified
+from detaudit.compare.result import finding_from, numbered, why_unverified
 from detaudit.compare.wording import message
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.perturbed import Change, name_change
@@ -113,7 +113,7 @@ class _Experiment:
                 elif not self._try(source, variation, watched):
                     break
         return PerturbResult(
-            tuple(_numbered(self.findings)), (*self._summary(), *self.notices), tuple(self.tried)
+            tuple(numbered(self.findings)), (*self._summary(), *self.notices), tuple(self.tried)
         )
 
     def _try(self, source: Source, variation: Variation, watched: TraceReader) -> bool:
@@ -216,10 +216,3 @@ def _setting(change: Change) -> Notice:
         f"with {change.variation.words}, the numbers differ from step {step} on: the number of threads is a "
         "numeric setting (it decides how sums are taken apart); keep it the same to get the same bits",
     )
-
-
-def _numbered(findings: list[Finding]) -> Iterator[Finding]:
-    seen: dict[str, int] = {}
-    for finding in findings:
-        number = seen[finding.id] = seen.get(finding.id, 0) + 1
-        yield finding if number == 1 else replace(finding, id=f"{finding.id}-{number}")

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from detaudit.record.onlooking import OnlookingMode
 from detaudit.sources.side_draws import isolates
 from detaudit.sources.taps import Taps
 
 
-class IsolatedDraws(TorchDispatchMode):
+class IsolatedDraws(OnlookingMode):
     """Gives the default generator back, after each draw, the state that it had before."""
 
     supports_higher_order_operators = True
@@ -20,11 +20,6 @@ class IsolatedDraws(TorchDispatchMode):
     def __init__(self, taps: Taps) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._taps = taps
-
-    @classmethod
-    def ignore_compile_internals(cls) -> bool:
-        """Leave compiled code compiled: torch would otherwise run it eagerly under a mode."""
-        return True
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
         """Call the operator."""

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch._C import DisableTorchFunction, _len_torch_function_stack
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from detaudit.digest.later import Digest
@@ -24,6 +23,7 @@ from detaudit.record.arguments import inputs_digest, outputs_digest
 from detaudit.record.attribution import attribute
 from detaudit.record.capture import capture_for
 from detaudit.record.draws import Draws
+from detaudit.record.onlooking import OnlookingMode
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
 from detaudit.record.values.operator_calls import Seen
@@ -33,20 +33,10 @@ from detaudit.sources.taps import Taps
 _EVERY_STEP = (0, sys.maxsize)
 
 
-class Operators(TorchDispatchMode):
+class Operators(OnlookingMode):
     """Records the operators of the steps in the window; elsewhere it only passes calls on."""
 
     supports_higher_order_operators = True
-
-    @classmethod
-    def ignore_compile_internals(cls) -> bool:
-        """Leave compiled code compiled: torch would otherwise run it eagerly under a mode."""
-        return True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        # Otherwise the first operator would import all of torch._dynamo.
-        return False
 
     def __init__(self, recorder: Recorder, taps: Taps | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped

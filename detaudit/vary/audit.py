@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from detaudit.compare.compare import compare
-from detaudit.compare.result import finding_from, plain_result
+from detaudit.compare.result import finding_from, numbered, plain_result
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.model.axes import BATCH, COMPILE, Promise, weakest
@@ -27,7 +27,6 @@ from detaudit.vary.judged import judged
 from detaudit.vary.measured import Repeated, measure
 from detaudit.vary.named import named
 from detaudit.vary.pair import Pair
-from detaudit.vary.told import numbered
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
 """Notices that only say what was asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from detaudit.compare.result import finding_from
@@ -42,14 +42,6 @@ def findings_of(variation: Variation, comparison: Comparison) -> Iterator[Findin
         yield _wrong_layer(variation, layers, comparison)
     if not flagged and variation.promise == Promise.ROUNDING.value and comparison.first is not None:
         yield _rounding(variation, comparison)
-
-
-def numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings, with ids of their own."""
-    seen: dict[str, int] = {}
-    for finding in findings:
-        number = seen[finding.id] = seen.get(finding.id, 0) + 1
-        yield finding if number == 1 else replace(finding, id=f"{finding.id}-{number}")
 
 
 def _by_module(flagged: list[LayerNumbers]) -> list[list[LayerNumbers]]:

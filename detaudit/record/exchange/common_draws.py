@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch._C import DisableTorchFunction, DispatchKey, _AutoDispatchBelowAutograd, _DisableTorchDispatch
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from detaudit.digest.tensor import is_fake
 from detaudit.record.exchange.draw_files import Drawn
@@ -28,6 +28,7 @@ from detaudit.record.exchange.draw_forms import (
     form_of,
     saved_before,
 )
+from detaudit.record.onlooking import OnlookingMode
 
 _apart = threading.local()
 
@@ -115,20 +116,10 @@ class Taking:
                 self._say(f"random numbers of the other run were left: it went on to draw {left}{_at(left)}")
 
 
-class CommonDraws(TorchDispatchMode):
+class CommonDraws(OnlookingMode):
     """Has every operator that draws in its thread exchange its numbers."""
 
     supports_higher_order_operators = True
-
-    @classmethod
-    def ignore_compile_internals(cls) -> bool:
-        """Leave compiled code compiled: torch would otherwise run it eagerly under a mode."""
-        return True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        # Otherwise the first operator would import all of torch._dynamo.
-        return False
 
     def __init__(self, side: Callable[[], Side | None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped

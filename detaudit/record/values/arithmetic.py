@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from detaudit.record.onlooking import OnlookingMode
 from detaudit.record.schema import OperatorPlan, make_plan
 from detaudit.record.values.reductions import (
     STATISTICS,
@@ -58,18 +58,8 @@ class Rounding:
     """The smallest number above zero."""
 
 
-class Float64(TorchDispatchMode):
+class Float64(OnlookingMode):
     """Computes everything in float64 on the CPU, whatever the program asks for."""
-
-    @classmethod
-    def ignore_compile_internals(cls) -> bool:
-        """Leave compiled code compiled."""
-        return True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        # Otherwise the first operator would import all of torch._dynamo.
-        return False
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class OperatorCall:
         return dict(zip(IDENTITY, self.identity, strict=True)) | {"site": self.site}
 
 
-class StepCalls:
+class StepCalls(ABC):
     """Sees the operators of one step; what becomes of a call is for subclasses to say.
 
     Nothing that goes wrong here reaches the program: it is written down instead.
@@ -62,14 +63,15 @@ class StepCalls:
         """The call that is under way, if what it gives is to be looked at."""
         self.lines = Lines(file)
 
+    @abstractmethod
     def looks_at(self, call: OperatorCall) -> bool:
         """Do what is to be done before a call; whether what it gives matters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, call: OperatorCall, outputs: list[torch.Tensor]) -> None:
         """Do what is to be done with what a call gave."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failed(self, call: OperatorCall) -> None:
         """Do what is to be done about a call that gave nothing."""
 

@@ -61,6 +61,9 @@ class KeptCalls(StepCalls):
         self._values = _Values(values, why, states)
         return True
 
+    def failed(self, call: OperatorCall) -> None:
+        """Leave it out: what gave nothing has nothing to keep."""
+
     def finish(self, call: OperatorCall, outputs: list[torch.Tensor]) -> None:
         """Keep what a call gave, and write down what is known of it."""
         before = self._values
