@@ -103,6 +103,8 @@ class Exchange:
     part: Part
     step: int = 0
     """The step whose values are exchanged; random numbers are exchanged in all of them."""
+    replays: bool = True
+    """Whether values are also computed again, each module call alone."""
 
 
 @dataclass(frozen=True, slots=True)

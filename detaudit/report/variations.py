@@ -111,18 +111,19 @@ def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
     shown = sorted(differing, key=lambda one: (not one.flagged, not _relative(one.isolated), -_share(one)))
     shown = shown[:MOST_LAYERS]
     if shown:
-        rows = [("layer", "value", "isolated", "propagated", "of allowed")]
+        rows = [("layer", "value", "isolated", "propagated", "from float64", "of allowed")]
         rows += [
             (
                 f"{_shortened(one.module)} ({one.kind})" if one.module else one.root,
-                one.value,
+                _as_in_code(one.value),
                 _shown(one.isolated),
                 _shown(one.propagated),
+                _from_float64(one),
                 f"{_share(one):.2g}" if one.allowed else "-",
             )
             for one in shown
         ]
-        yield from _table(rows)
+        yield from _table(_without_empty_columns(rows))
 
 
 def _growth(growth: Sequence[Growth]) -> Iterator[Line]:
@@ -160,6 +161,23 @@ def _shown(apart: Apart | None) -> str:
     if apart is None:
         return "-"
     return "same bits" if not apart.elements else f"{apart.relative:.1e}"
+
+
+def _as_in_code(value: str) -> str:
+    """A value in few letters: `weight.grad`."""
+    of = value.removeprefix("gradient of ")
+    return of.removeprefix("buffer ") if of == value else f"{of}.grad"
+
+
+def _from_float64(layer: LayerNumbers) -> str:
+    """Both runs, as they run, against one that is all in float64."""
+    sides = (layer.first_from_float64, layer.second_from_float64)
+    return "-" if None in sides else ", ".join(f"{side:.0e}" for side in sides)
+
+
+def _without_empty_columns(rows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    columns = [column for column in zip(*rows, strict=True) if set(column[1:]) != {"-"}]
+    return list(zip(*columns, strict=True))
 
 
 def _relative(apart: Apart | None) -> bool:

@@ -140,6 +140,8 @@ def _numbers(row: dict[str, Any], step: int, why: str) -> LayerNumbers:
         first_error=None if first is None else first.error,
         second_error=None if second is None else second.error,
         allowed=None if second is None or math.isinf(second.allowed) else second.allowed,
+        first_from_float64=row["first_from_float64"],
+        second_from_float64=row["second_from_float64"],
         flagged=bool(why),
         why=why or row["why"] or ("not seen in the other run" if "only" in row else ""),
     )

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
-from detaudit.model.trace import Level
+from detaudit.model.plan import Exchange, Part
 from detaudit.model.variation import LayerNumbers
 from detaudit.record.values.proportion import MEASURED
-from detaudit.trace.reader import TraceReader
+from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layer_flags import Measured, numbers_of
-from detaudit.vary.pair import Pair, ended_well
+from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
 
 _NAMED = 3
 """How many layers a message names."""
@@ -27,36 +26,32 @@ class LayerReport:
     layers: tuple[LayerNumbers, ...]
     problems: tuple[str, ...] = ()
     """What could not be measured, to be said to the user."""
+    without_float64: str = ""
+    """Why no whole run in float64 stands beside the two, if one could have."""
 
 
 def measure_layers(pair: Pair, step: int) -> LayerReport:
     """Run both sides up to a step once more; the second is fed what every module of the first was fed."""
-    folder = pair.folder / "values"
-    folder.mkdir(parents=True, exist_ok=True)
-    problems: list[str] = []
-    outcome: RunOutcome | None = None
-    for plan, part, name in ((pair.first, Part.KEEPS, "keeps"), (pair.second, Part.TAKES, "takes")):
-        outcome = pair.run(_with_values(plan, Exchange(folder, part, step)), f"layers-{name}")
-        problems += _problems_of(outcome)
-        if not ended_well(outcome):
-            text = f"the layers were not measured: the run with {pair.names[part is Part.TAKES]} failed"
-            return LayerReport((), (*problems, text))
-    measured = None if outcome is None else _read(outcome.stdout.parent / MEASURED)
+    values = Exchange(pair.folder / "values", Part.KEEPS, step)
+    values.folder.mkdir(parents=True, exist_ok=True)
+    keeping = pair.run(replace(up_to(pair.first, step), values=values), "layers-keeps")
+    if keeping.trace is None or not ended_well(keeping):
+        return _failed(pair.names[0], problems_of(keeping))
+    without_float64 = run_in_float64(pair, values, keeping.trace)
+    values = replace(values, part=Part.TAKES)
+    taking = pair.run(replace(up_to(pair.second, step), values=values), "layers-takes")
+    problems = (*problems_of(keeping), *problems_of(taking))
+    if not ended_well(taking):
+        return _failed(pair.names[1], problems)
+    measured = _read(taking.stdout.parent / MEASURED)
     if measured is None:
         return LayerReport((), (*problems, f"the layers were not measured: no step {step} was seen"))
-    return LayerReport(tuple(numbers_of(measured, step)), tuple(dict.fromkeys((*problems, *_said(measured)))))
+    said = tuple(dict.fromkeys((*problems, *_said(measured))))
+    return LayerReport(tuple(numbers_of(measured, step)), said, without_float64)
 
 
-def _with_values(plan: RunPlan, values: Exchange) -> RunPlan:
-    """The same run, up to the end of the step."""
-    return replace(plan, runs=1, level=Level.LAYER, steps=values.step + 1, values=values, sketches=False)
-
-
-def _problems_of(outcome: RunOutcome) -> Iterable[str]:
-    if outcome.trace is None:
-        return ()
-    with TraceReader(outcome.trace) as reader:
-        return reader.info.problems
+def _failed(name: str, problems: tuple[str, ...]) -> LayerReport:
+    return LayerReport((), (*problems, f"the layers were not measured: the run with {name} failed"))
 
 
 def _read(path: Path) -> Measured | None:

@@ -59,6 +59,7 @@ def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
     notices = (
         *_notices(LAYERS_LEFT_OUT, layers.problems),
         *_notices("operators-not-measured", seen.problems),
+        *_notices("no-float64-run", tuple(filter(None, [layers.without_float64]))),
     )
     return Measured(variation, tuple(findings_of(variation, comparison)), notices, pair.extra_runs)
 

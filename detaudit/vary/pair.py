@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from detaudit.model.plan import RunOutcome, RunPlan
+from detaudit.model.trace import Level
 from detaudit.run.progress import Progress
 from detaudit.run.runner import execute
+from detaudit.trace.reader import TraceReader
 
 
 @dataclass(slots=True)
@@ -34,3 +36,16 @@ class Pair:
 def ended_well(outcome: RunOutcome) -> bool:
     """Whether a run ended by itself, without an error, and left a trace."""
     return outcome.trace is not None and not outcome.exit_code and not outcome.timed_out
+
+
+def up_to(plan: RunPlan, step: int) -> RunPlan:
+    """The same run, up to the end of the step."""
+    return replace(plan, runs=1, level=Level.LAYER, steps=step + 1, sketches=False)
+
+
+def problems_of(outcome: RunOutcome) -> tuple[str, ...]:
+    """What the recorder of a run could not do."""
+    if outcome.trace is None:
+        return ()
+    with TraceReader(outcome.trace) as reader:
+        return reader.info.problems

@@ -17,6 +17,7 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
+from detaudit.record.values.layer_rows import Row
 from detaudit.record.values.proportion import FACTOR, MEASURED, Error, another_function, out_of_proportion
 from detaudit.run.progress import Silence
 from detaudit.target.drive import default_loss
@@ -134,8 +135,7 @@ def test_two_functions_differ_in_float64_already():
 
 def row(path, value="output", phase="forward", **more):
     plain = {"call": ["Net", path, "forward", 0], "kind": "Linear", "phase": phase, "value": value}
-    empty = dict.fromkeys(("propagated", "isolated", "first", "second", "apart64"))
-    return {**plain, **empty, "noise": UNIT, "unit": UNIT, "wrong": "", "why": "", **more}
+    return {**plain, **Row(noise=UNIT, unit=UNIT).to_plain(), **more}
 
 
 def judged(*rows, parents=(), compiled=False):

@@ -10,16 +10,16 @@ import torch
 
 from detaudit.digest.apart import apart
 from detaudit.record.values.arithmetic import Float64
+from detaudit.record.values.in_runs import InRuns, WholeRun, left_by_step, values_in_run
 from detaudit.record.values.layer_calls import Identity, LayerCall, LayerCalls
 from detaudit.record.values.layer_files import KeptCall, LayerFolder, is_own
-from detaudit.record.values.layer_rows import ONLY_FIRST, ONLY_SECOND, Pairs, Row, rows_of
-from detaudit.record.values.optimizer_steps import OptimizerStep, StepKey, step_again
+from detaudit.record.values.layer_rows import ONLY_FIRST, ONLY_SECOND, Row, rows_of
+from detaudit.record.values.optimizer_steps import OptimizerStep, step_again
 from detaudit.record.values.references import rounding_of, rounding_of_call
 from detaudit.record.values.replays import (
     BACKWARD,
     FORWARD,
     GRADIENT_OF,
-    OF_INPUT,
     OUTPUT,
     Given,
     Key,
@@ -35,8 +35,10 @@ AT_START, INPUT, OF_OUTPUT = "before the step", "input", "gradient of output"
 class LayerComparison:
     """Goes through the calls of the first run, one after the other."""
 
-    def __init__(self, folder: LayerFolder, calls: LayerCalls, step: OptimizerStep | None) -> None:
-        self._folder, self._step = folder, step
+    def __init__(
+        self, folder: LayerFolder, calls: LayerCalls, step: OptimizerStep | None, float64: WholeRun
+    ) -> None:
+        self._folder, self._step, self._float64 = folder, step, float64
         self._own = {call.identity: call for call in calls.whole()}
         self._parents = {
             call.identity: None if call.parent is None else calls.calls[call.parent].identity
@@ -68,14 +70,15 @@ class LayerComparison:
             if kept.identity not in self._unkept:
                 yield _plain(kept.identity, kept.kind, (FORWARD, OUTPUT), Row(), only=ONLY_FIRST)
             return
-        pairs = _pairs(kept, own)
+        identity = kept.identity
+        in_runs = InRuns(values_in_run(kept), values_in_run(own), self._float64.of_call(identity))
         why = _other_arguments(kept, own)
         if why:
             kept.replayed.why = why
-        for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), pairs):
+        for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), in_runs):
             inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
-            yield _plain(kept.identity, kept.kind, key, row, inner=inner)
-        if self._parents[kept.identity] is None:
+            yield _plain(identity, kept.kind, key, row, inner=inner)
+        if self._parents[identity] is None:
             yield from self._of_root(kept, own, opens=opens)
 
     def _of_root(self, kept: KeptCall, own: LayerCall, *, opens: bool) -> Iterator[dict[str, Any]]:
@@ -105,7 +108,8 @@ class LayerComparison:
         if loaded is None or self._step is None:
             return
         plain, replayed = loaded
-        own, pairs = self._step, _step_pairs(plain, self._step)
+        own = self._step
+        in_runs = InRuns(left_by_step(plain), own.left, self._float64.of_step())
         if own.why or replayed.why:
             replayed.why = replayed.why or own.why
         again = _step_on(plain, own) if not replayed.why else None
@@ -116,7 +120,7 @@ class LayerComparison:
             replayed,
             lambda arithmetic: step_again(_fed(step, own, arithmetic), arithmetic),
             rounding_of(own.weights),
-            pairs,
+            in_runs,
         )
         for (place, entry), row in rows:
             root, module, name = place
@@ -174,19 +178,6 @@ def _other_arguments(kept: KeptCall, own: LayerCall) -> str:
     return "" if all(one == other for one, other in kinds) else "it is called with other arguments"
 
 
-def _pairs(kept: KeptCall, own: LayerCall) -> Pairs:
-    """The values of a call as both runs have them."""
-    pairs: dict[Key, tuple[torch.Tensor | None, torch.Tensor | None]] = {}
-    for at, (one, other) in enumerate(zip(kept.outputs, own.outputs, strict=False)):
-        if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-            pairs[FORWARD, numbered(OUTPUT, at)] = one, other
-    for at in kept.of_inputs.keys() | own.of_inputs.keys():
-        pairs[BACKWARD, numbered(OF_INPUT, at)] = kept.of_inputs.get(at), own.of_inputs.get(at)
-    for name in kept.of_parameters.keys() | own.of_parameters.keys():
-        pairs[BACKWARD, GRADIENT_OF + name] = kept.of_parameters.get(name), own.of_parameters.get(name)
-    return pairs
-
-
 def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
     """A value that is not computed by a module, as both runs have it."""
     if one is None or other is None:
@@ -202,11 +193,6 @@ def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
 
 def _plain_apart(distance: Any) -> dict[str, float]:  # noqa: ANN401 - an Apart
     return {name: getattr(distance, name) for name in ("relative", "ulp", "elements", "of")}
-
-
-def _step_pairs(plain: dict[str, Any], own: OptimizerStep) -> Pairs:
-    kept = {_step_key(key): value for key, value in plain["left"]}
-    return {key: (kept.get(key), own.left.get(key)) for key in (*kept, *(set(own.left) - set(kept)))}
 
 
 def _step_on(plain: dict[str, Any], own: OptimizerStep) -> OptimizerStep | None:
@@ -236,11 +222,6 @@ def _fed(step: OptimizerStep, own: OptimizerStep, arithmetic: Float64 | None) ->
         gradients=[_as(one, mine) for one, mine in pairs],
         states=[{name: _as(one, mine.get(name)) for name, one in theirs.items()} for theirs, mine in states],
     )
-
-
-def _step_key(key: Any) -> StepKey:  # noqa: ANN401 - plain data
-    (root, module, name), entry = key
-    return (root, module, name), entry
 
 
 def _identity(plain: Any) -> Identity:  # noqa: ANN401 - plain data

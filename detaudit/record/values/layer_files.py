@@ -18,6 +18,9 @@ from detaudit.record.values.references import Reference
 from detaudit.record.values.replay_state import State
 from detaudit.record.values.replays import Values
 
+FLOAT64 = "float64"
+"""In the folder that two runs exchange values through: the folder of a third run, all in float64."""
+
 _FOLDER, _CONTENTS, _WEIGHTS = "layers", "contents.json", "weights.pt"
 _OPTIMIZER = "optimizer.pt"
 _OWN = {"own": True}
@@ -76,6 +79,10 @@ class LayerFolder:
     def save_contents(self, contents: dict[str, object]) -> None:
         """Write the table of contents; last, since without it there is nothing."""
         (self._folder / _CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
+
+    def is_whole(self) -> bool:
+        """Whether a run left all that it was to leave."""
+        return (self._folder / _CONTENTS).exists()
 
     def contents(self) -> dict[str, Any]:
         """The table of contents. Raises OSError if the other run left none."""

@@ -25,6 +25,9 @@ from detaudit.record.values.references import (
 )
 from detaudit.record.values.replays import FORWARD, OUTPUT, CompiledError, Given, given_by, numbered, replay
 
+NOT_REPLAYED = Replayed({}, {}, Draws(), Rounding(0.0, 0.0), "it was not asked for")
+"""Of a run of which only what it has is wanted."""
+
 _UNSTEADY = 64.0
 """How many units in the last place torch's own kernels may lie apart when they are run twice."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,15 +11,13 @@ import torch
 from detaudit.digest.apart import apart
 from detaudit.record.exchange.common_draws import Draws
 from detaudit.record.values.arithmetic import Rounding
+from detaudit.record.values.in_runs import InRuns
 from detaudit.record.values.layer_files import Replayed
 from detaudit.record.values.layer_replays import replay_other, with_references
 from detaudit.record.values.proportion import Error, another_function, out_of_proportion
 from detaudit.record.values.references import Compute, Reference, tried_more
 
 ONLY_FIRST, ONLY_SECOND = "first", "second"
-
-Pairs = Mapping[Any, tuple[torch.Tensor | None, torch.Tensor | None]]
-"""The values of both runs by their keys, as the runs have them."""
 
 
 @dataclass(slots=True)
@@ -31,6 +29,9 @@ class Row:
     first: dict[str, float] | None = None
     second: dict[str, float] | None = None
     """Errors of both sides, where they are fed the same."""
+    first_from_float64: float | None = None
+    """Relative distance of what the first run has from what a whole run in float64 has."""
+    second_from_float64: float | None = None
     apart64: float | None = None
     """Relative difference of what both runs' code gives in float64."""
     noise: float = 0.0
@@ -47,18 +48,23 @@ class Row:
 
 
 def rows_of(
-    first: Replayed, compute: Compute[Any], rounding: Rounding, in_runs: Pairs
+    first: Replayed, compute: Compute[Any], rounding: Rounding, in_runs: InRuns
 ) -> Iterator[tuple[Any, Row]]:
     """Run a piece of the first run's program in this run, fed the same, and measure every value."""
     if first.why:
-        yield from ((key, Row(_distance(*pair), why=first.why)) for key, pair in in_runs.items())
+        yield from ((key, _in_runs(Row(why=first.why), in_runs, key)) for key in in_runs.keys)
         return
     second = _Second(first, compute, rounding)
-    for key in dict.fromkeys((*first.values, *second.values, *in_runs)):
-        row = second.row(key)
-        ones, others = in_runs.get(key, (None, None))
-        row.propagated = _distance(ones, others)
-        yield key, row
+    for key in dict.fromkeys((*first.values, *second.values, *in_runs.keys)):
+        yield key, _in_runs(second.row(key), in_runs, key)
+
+
+def _in_runs(row: Row, in_runs: InRuns, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+    """The row, with how the value stands in the runs."""
+    row.propagated = _distance(in_runs.first.get(key), in_runs.second.get(key))
+    row.first_from_float64 = in_runs.off(in_runs.first, key)
+    row.second_from_float64 = in_runs.off(in_runs.second, key)
+    return row
 
 
 class _Second:

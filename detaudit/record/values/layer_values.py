@@ -11,10 +11,11 @@ from detaudit.model.plan import Exchange, Part
 from detaudit.record.names import Names
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
+from detaudit.record.values.in_runs import WholeRun
 from detaudit.record.values.layer_calls import LayerCalls
 from detaudit.record.values.layer_comparison import LayerComparison
-from detaudit.record.values.layer_files import LayerFolder, plain_leaf
-from detaudit.record.values.layer_replays import replay_own, replay_step
+from detaudit.record.values.layer_files import FLOAT64, LayerFolder, plain_leaf
+from detaudit.record.values.layer_replays import NOT_REPLAYED, replay_own, replay_step
 from detaudit.record.values.optimizer_steps import OptimizerStep, OptimizerSteps
 from detaudit.record.values.proportion import MEASURED
 from detaudit.record.values.replay_state import unobserved
@@ -65,10 +66,11 @@ class LayerValues:
 
     def _keep(self) -> None:
         calls = self._calls.whole()
-        self._folder.save_calls(calls, [replay_own(call) for call in calls])
+        alone = self._exchange.replays
+        self._folder.save_calls(calls, [replay_own(call) if alone else NOT_REPLAYED for call in calls])
         step = self._steps.step
         if step is not None:
-            self._folder.save_step(_plain_step(step), replay_step(step))
+            self._folder.save_step(_plain_step(step), replay_step(step) if alone else NOT_REPLAYED)
         every = self._calls.calls
         parents = [None if one.parent is None else every[one.parent].identity for one in calls]
         self._folder.save_contents(
@@ -83,7 +85,8 @@ class LayerValues:
         )
 
     def _compare(self) -> None:
-        comparison = LayerComparison(self._folder, self._calls, self._steps.step)
+        float64 = WholeRun(self._exchange.folder / FLOAT64)
+        comparison = LayerComparison(self._folder, self._calls, self._steps.step, float64)
         measured: dict[str, Any] = comparison.measure()
         measured["compiled"] = measured["compiled"] or is_compiled()
         with open(f"{self._recorder.session.folder}/{MEASURED}", "w", encoding="utf-8") as file:
