@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from detaudit.errors import EXIT_REPRODUCIBLE
 from detaudit.report.terminal import LOG_WIDTH, NARROW
-from detaudit.sources.page import BULLET, Block, Kind, Page, blocks, causes, page
+from detaudit.sources.page import BULLET, Block, Kind, Page, blocks, causes, other_findings, page
 
 if TYPE_CHECKING:
     import argparse
@@ -35,25 +35,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the page, or the list of pages."""
     if arguments.cause is None:
-        print_list([page(cause) for cause in causes()], sys.stdout)
+        print_lists(sys.stdout)
     else:
         print_page(page(arguments.cause), sys.stdout)
     return EXIT_REPRODUCIBLE
 
 
-def print_list(pages: list[Page], file: TextIO, *, width: int | None = None) -> None:
-    """Print each cause with its summary, and how to read more."""
+def print_lists(file: TextIO, *, width: int | None = None) -> None:
+    """Print each cause and other finding with its summary, and how to read more."""
     console = _console(file, width)
-    beside = max(len(one.cause) for one in pages) + 2 * INDENT
-    _print(_text("Causes: why two runs of a training differ", "bold"), console)
-    for one in pages:
+    beside = max(map(len, causes())) + 2 * INDENT
+    _print_list("Causes: why two runs of a training differ", causes(), beside, console)
+    _print_list("Found by check --vary besides", other_findings(), beside, console)
+    _print(_text("To read the page for one of them: `detaudit explain CAUSE`"), console)
+
+
+def _print_list(title: str, labels: tuple[str, ...], beside: int, console: Console) -> None:
+    """Print labels with their summaries; below each other where the terminal is narrow."""
+    _print(_text(title, "bold"), console)
+    for one in map(page, labels):
         label = " " * INDENT + one.cause
         if console.width < NARROW:
             _print(_text(label.strip(), "bold"), console, INDENT)
             _print(_text(one.summary), console, 2 * INDENT)
         else:
             _print(_text(one.summary), console, beside, label)
-    _print(_text("To read the page for one of them: `detaudit explain CAUSE`"), console)
 
 
 def print_page(shown: Page, file: TextIO, *, width: int | None = None) -> None:

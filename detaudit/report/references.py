@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from detaudit.model.result import AuditResult, Finding, ReferenceComparison, ReferenceState, Verdict
 from detaudit.report.lines import Line, Tone, count, within_run
+from detaudit.sources.page import labels
 
 KINDS = {"lock": "lock", "commit": "against"}
 """How the line about a reference of each kind is labelled."""
@@ -42,13 +43,16 @@ def has_changed(result: AuditResult) -> bool:
 
 
 def rule_of(result: AuditResult, finding: Finding | None) -> str:
-    """What a fault counts as: its cause, or the reference that was not met; `difference` for neither."""
+    """What a fault counts as: its cause, what else has a page, or the reference that was not met.
+
+    `difference` for none of these.
+    """
     if finding is not None and finding.cause is not None:
         return finding.cause
     if finding is None:
         unmet = [one.kind for one in result.references if one.state is ReferenceState.DIFFERS]
         return f"differs-from-{unmet[0]}" if unmet else DIFFERENCE
-    return finding.id if is_from_reference(finding) else DIFFERENCE
+    return finding.id if is_from_reference(finding) or finding.id in labels() else DIFFERENCE
 
 
 def headline(result: AuditResult) -> tuple[str, Tone] | None:

@@ -18,7 +18,7 @@ from detaudit.report.paths import below_root
 from detaudit.report.references import DIFFERENCE, is_from_reference, reference_lines, rule_of
 from detaudit.report.summary import headline
 from detaudit.report.terminal import printable
-from detaudit.sources.page import causes, page
+from detaudit.sources.page import labels, page
 
 if TYPE_CHECKING:
     from detaudit.model.result import AuditResult, Finding
@@ -70,7 +70,7 @@ def _driver(rules: Sequence[str]) -> Plain:
 
 
 def _rule(rule: str) -> Plain:
-    if rule in causes():
+    if rule in labels():
         known = page(rule)
         summary, text = known.summary, known.text
     else:

@@ -8,6 +8,7 @@ from detaudit.model.result import Affected, AuditResult, Compared, Finding, Verd
 from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
 from detaudit.report.references import is_from_reference, reference_lines
+from detaudit.sources.page import labels
 
 MOST_NOTICES = 3
 MOST_OUTPUT = 8
@@ -201,7 +202,8 @@ def _more(result: AuditResult) -> str:
         return "--json FILE writes everything that was found"
     if result.verdict is Verdict.REPRODUCIBLE:
         return "--json FILE writes everything that was recorded about the runs"
-    causes = [finding.cause for finding in result.findings if finding.cause]
-    if causes:
-        return f"detaudit explain {causes[0]}; --json FILE writes everything that was found"
+    found = [finding.cause or finding.id for finding in result.findings]
+    explained = [label for label in found if label in labels()]
+    if explained:
+        return f"detaudit explain {explained[0]}; --json FILE writes everything that was found"
     return "--json FILE writes everything that was found; --keep FOLDER keeps the traces and the runs' output"

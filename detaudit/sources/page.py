@@ -1,4 +1,4 @@
-"""The pages that explain the causes: one Markdown file for each, in `pages/`."""
+"""The pages that explain what is found: a Markdown file for each, in `pages/`."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ CAUSES = (
 )
 """Related causes stand together."""
 
+OTHER_FINDINGS = ("wrong-layer", "samples-mixed")
+"""What `--vary` finds that is no cause of two runs under the same conditions."""
+
 LIKENESS = 0.5
 """How like a label a wrong one must be to be taken for it: low enough for `numpy` to be recognised."""
 
@@ -45,7 +48,7 @@ BULLET = "- "
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What there is to say about a cause."""
+    """What there is to say about a cause, or another finding."""
 
     cause: str
     summary: str
@@ -77,9 +80,19 @@ def causes() -> tuple[str, ...]:
     return CAUSES
 
 
+def other_findings() -> tuple[str, ...]:
+    """The labels of findings that are no causes; each has a page."""
+    return OTHER_FINDINGS
+
+
+def labels() -> tuple[str, ...]:
+    """All that have a page."""
+    return CAUSES + OTHER_FINDINGS
+
+
 def page(cause: str) -> Page:
-    """Read the page of a cause. Raises UsageError, with the nearest label, if there is no such cause."""
-    if cause not in CAUSES:
+    """Read the page of a cause or finding. Raises UsageError, with the nearest label, if there is none."""
+    if cause not in labels():
         raise _unknown(cause)
     text = files("detaudit.sources").joinpath("pages", f"{cause}.md").read_text(encoding="utf-8")
     _title, summary, *_rest = blocks(text)
@@ -106,6 +119,6 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def _unknown(cause: str) -> UsageError:
-    nearest = get_close_matches(cause.lower(), CAUSES, n=1, cutoff=LIKENESS)
+    nearest = get_close_matches(cause.lower(), labels(), n=1, cutoff=LIKENESS)
     hint = f"did you mean {nearest[0]}?" if nearest else "`detaudit explain` lists all causes"
     return UsageError("unknown-cause", f"there is no cause {cause!r}", hint)

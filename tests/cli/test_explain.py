@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from detaudit.cli.explain import print_list, print_page
-from detaudit.sources.page import Kind, Page, blocks, causes, page
+from detaudit.cli.explain import print_lists, print_page
+from detaudit.sources.page import Kind, Page, blocks, causes, labels, other_findings, page
 from tests.cli.test_main import run as imports_torch
 
 WIDTHS = (30, 59, 60, 80, 100, 200)
@@ -39,14 +39,16 @@ def test_without_a_cause_all_are_listed_with_a_line_each(command):
     assert (code, err) == (0, "")
     first, *listed, last = out.splitlines()
     assert first == "Causes: why two runs of a training differ"
-    assert [line.split()[0] for line in listed] == list(causes())
+    besides = listed.pop(len(causes()))
+    assert besides == "Found by check --vary besides"
+    assert [line.split()[0] for line in listed] == [*causes(), *other_findings()]
     assert listed[causes().index("seed-order")] == (
         "  seed-order            A seed is set, but something was drawn before it."
     )
     assert last == "To read the page for one of them: detaudit explain CAUSE"
 
 
-@pytest.mark.parametrize("cause", causes())
+@pytest.mark.parametrize("cause", labels())
 def test_each_page_is_printed_as_plain_text(command, cause):
     code, out, err = command("explain", cause)
     assert (code, err) == (0, "")
@@ -57,7 +59,7 @@ def test_each_page_is_printed_as_plain_text(command, cause):
     assert all(line == line.rstrip() for line in out.splitlines())
 
 
-@pytest.mark.parametrize("cause", causes())
+@pytest.mark.parametrize("cause", labels())
 def test_code_is_indented_and_otherwise_as_it_was_written(command, cause):
     out = command("explain", cause)[1]
     for part in blocks(page(cause).text):
@@ -84,8 +86,8 @@ def test_a_long_item_hangs_behind_its_dash():
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_terminal(width):
     listed = io.StringIO()
-    print_list([page(cause) for cause in causes()], listed, width=width)
-    shown = [listed.getvalue(), *(printed(page(cause), width) for cause in causes())]
+    print_lists(listed, width=width)
+    shown = [listed.getvalue(), *(printed(page(cause), width) for cause in labels())]
     assert max(len(line) for one in shown for line in one.splitlines()) <= min(width, 100)
 
 

@@ -17,7 +17,7 @@ import pytest
 from detaudit.model.result import TargetSummary
 from detaudit.model.trace import Site
 from detaudit.report.sarif import render_sarif
-from detaudit.sources.page import causes, page
+from detaudit.sources.page import causes, other_findings, page
 from tests.results import changed, differing, equal, finding, reference, unverified
 
 SCHEMA = json.loads(Path(__file__).with_name("sarif-2.1.0-rtm.5.json").read_text())
@@ -85,6 +85,13 @@ def test_the_cause_is_the_rule_and_the_site_the_location():
 @pytest.mark.parametrize("cause", causes())
 def test_every_cause_makes_a_valid_rule(cause):
     assert run_of(differing(cause=cause))["tool"]["driver"]["rules"][0]["id"] == cause
+
+
+@pytest.mark.parametrize("label", other_findings())
+def test_what_is_found_along_an_axis_is_a_rule_with_its_page(label):
+    found = replace(finding(), id=label, cause=None)
+    (rule,) = run_of(replace(differing(), findings=(found,)))["tool"]["driver"]["rules"]
+    assert (rule["id"], rule["help"]["text"]) == (label, page(label).text)
 
 
 def test_a_cause_of_a_newer_version_is_a_rule_all_the_same():

@@ -9,7 +9,7 @@ from importlib.resources import files
 import pytest
 
 from detaudit.errors import UsageError
-from detaudit.sources.page import Block, Kind, blocks, causes, page
+from detaudit.sources.page import Block, Kind, blocks, causes, labels, other_findings, page
 
 HEADINGS = [
     "What it is",
@@ -57,7 +57,7 @@ def faults(cause, text):
         ),
         "a backquote too many": all(part.text.count("`") % 2 == 0 for part in told(parts)),
         "not ASCII": text.isascii(),
-        "an unknown cause": related(parts) <= {*causes()} - {cause},
+        "an unknown cause": related(parts) <= {*labels()} - {cause},
         "no related cause": bool(related(parts)),
         "no documentation": any(" docs: " in part.text for part in told(parts)),
         "no seed or control held": "nothing else" in section(parts, HEADINGS[5]),
@@ -89,18 +89,19 @@ def python_fault(code):
     return None
 
 
-@pytest.mark.parametrize("cause", causes())
-def test_every_cause_has_a_page_that_is_built_like_the_others(cause):
+@pytest.mark.parametrize("cause", labels())
+def test_every_cause_and_other_finding_has_a_page_that_is_built_like_the_others(cause):
     assert faults(cause, page(cause).text) == []
 
 
-def test_every_page_belongs_to_a_cause():
+def test_every_page_belongs_to_a_cause_or_another_finding():
     found = {file.name for file in files("detaudit.sources").joinpath("pages").iterdir()}
-    assert found == {f"{cause}.md" for cause in causes()}
+    assert found == {f"{label}.md" for label in labels()}
     assert len(set(causes())) == len(causes()) == 22
+    assert set(labels()) - set(causes()) == set(other_findings()) == {"wrong-layer", "samples-mixed"}
 
 
-@pytest.mark.parametrize("cause", causes())
+@pytest.mark.parametrize("cause", labels())
 def test_the_code_of_every_page_is_python(cause):
     for part in blocks(page(cause).text):
         if part.kind is Kind.CODE:
