@@ -107,6 +107,13 @@ class Sites:
             frame = frame.f_back
         return False
 
+    def definition(self, code: CodeType) -> Site | None:
+        """The line on which code of the program begins; None for code that is not the user's."""
+        if self._owner(code) is not Owner.USER:
+            return None
+        file, line = code.co_filename, code.co_firstlineno
+        return Site(file, line, code.co_qualname, linecache.getline(file, line).strip())
+
     def _owner(self, code: CodeType) -> Owner:
         owner = self._owners.get(id(code))
         if owner is None:

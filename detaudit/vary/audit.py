@@ -166,7 +166,8 @@ class _Answer:
         folder = self.experiment.folder / f"measured{len(self.varied)}"
         pair = Pair(first.plan, second.plan, (first.name, second.name), folder, self.experiment.progress)
         measured = measure(pair, comparison, repeated)
-        explained = dict.fromkeys(named(first, second, axes, measured.variation.operators))
+        also = named(first, second, axes, measured.variation.operators)
+        explained = dict.fromkeys((*measured.variation.named, *also))
         self.varied.append(replace(measured.variation, named=tuple(explained)))
         self.findings.extend(measured.findings)
         self.notices.extend(measured.notices)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from detaudit.model.trace import Site
 from detaudit.model.variation import Apart, LayerNumbers
 from detaudit.record.values.proportion import Error, another_function, out_of_proportion
 
@@ -27,6 +28,10 @@ class Measured:
     """Within which call a call was made."""
     unkept: tuple[tuple[Call, str], ...]
     compiled: bool
+    definitions: dict[tuple[str, str], Site]
+    """Where the program defines a layer, by root and path."""
+    autocast: tuple[tuple[tuple[str, str], ...], ...]
+    """Of both runs, the kinds of device and the dtypes for which `torch.autocast` was on."""
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Measured:
@@ -36,7 +41,9 @@ class Measured:
             if row.get("parent") is not None:
                 parents[_call(row["call"])] = _call(row["parent"])
         unkept = tuple((_call(one), why) for one, why in plain["unkept"])
-        return cls(tuple(plain["rows"]), parents, unkept, plain["compiled"])
+        definitions = {(root, path): Site(**site) for root, path, site in plain["definitions"]}
+        autocast = tuple(tuple((kind, dtype) for kind, dtype in one) for one in plain["autocast"])
+        return cls(tuple(plain["rows"]), parents, unkept, plain["compiled"], definitions, autocast)
 
 
 def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from detaudit.model.variation import LayerNumbers
 from detaudit.record.values.proportion import MEASURED
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layer_flags import Measured, numbers_of
+from detaudit.vary.layer_lines import LayerLines, lines_of
 from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
 
 _NAMED = 3
@@ -26,6 +27,9 @@ class LayerReport:
     layers: tuple[LayerNumbers, ...]
     problems: tuple[str, ...] = ()
     """What could not be measured, to be said to the user."""
+    lines: LayerLines = field(default_factory=LayerLines)
+    autocast: tuple[str, ...] = ()
+    """Which runs compute under `torch.autocast`, in words."""
     without_float64: str = ""
     """Why no whole run in float64 stands beside the two, if one could have."""
 
@@ -47,7 +51,9 @@ def measure_layers(pair: Pair, step: int) -> LayerReport:
     if measured is None:
         return LayerReport((), (*problems, f"the layers were not measured: no step {step} was seen"))
     said = tuple(dict.fromkeys((*problems, *_said(measured))))
-    return LayerReport(tuple(numbers_of(measured, step)), said, without_float64)
+    lines = lines_of(measured.definitions, keeping.trace, step)
+    autocast = tuple(_autocast(measured, pair.names))
+    return LayerReport(tuple(numbers_of(measured, step)), said, lines, autocast, without_float64)
 
 
 def _failed(name: str, problems: tuple[str, ...]) -> LayerReport:
@@ -59,6 +65,15 @@ def _read(path: Path) -> Measured | None:
         return None
     plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return Measured.from_plain(plain)
+
+
+def _autocast(measured: Measured, names: tuple[str, str]) -> Iterable[str]:
+    used: dict[tuple[str, str], list[str]] = {}
+    for settings, name in zip(measured.autocast, names, strict=True):
+        for setting in settings:
+            used.setdefault(setting, []).append(name)
+    for (kind, dtype), by in used.items():
+        yield f"torch.autocast to {dtype} on {kind}, with {by[0] if len(by) == 1 else 'both'}"
 
 
 def _said(measured: Measured) -> Iterable[str]:

@@ -55,13 +55,15 @@ def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
         layers=layers.layers,
         operators=seen.operators,
         growth=growth_of(repeated.first, repeated.second),
+        named=layers.autocast,
     )
     notices = (
         *_notices(LAYERS_LEFT_OUT, layers.problems),
         *_notices("operators-not-measured", seen.problems),
         *_notices("no-float64-run", tuple(filter(None, [layers.without_float64]))),
     )
-    return Measured(variation, tuple(findings_of(variation, comparison)), notices, pair.extra_runs)
+    findings = tuple(findings_of(variation, comparison, layers.lines))
+    return Measured(variation, findings, notices, pair.extra_runs)
 
 
 def _notices(identity: str, problems: tuple[str, ...]) -> tuple[Notice, ...]:

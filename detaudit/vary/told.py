@@ -21,6 +21,7 @@ from detaudit.model.result import Comparison, Finding, Origin
 from detaudit.model.trace import Site
 from detaudit.model.variation import LayerNumbers, OperatorNumbers, Variation
 from detaudit.vary.judged import ROUNDING
+from detaudit.vary.layer_lines import LayerLines
 
 WRONG_LAYER = "wrong-layer"
 
@@ -35,11 +36,11 @@ PIN = {
 """How to keep a setting as it is."""
 
 
-def findings_of(variation: Variation, comparison: Comparison) -> Iterator[Finding]:
+def findings_of(variation: Variation, comparison: Comparison, lines: LayerLines) -> Iterator[Finding]:
     """The layers that are wrong; where there are none and bits could have been equal, the setting."""
     flagged = [layer for layer in variation.layers if layer.flagged]
     for layers in _by_module(flagged):
-        yield _wrong_layer(variation, layers, comparison)
+        yield _wrong_layer(variation, layers, comparison, lines.of(layers[0]))
     if not flagged and variation.promise == Promise.ROUNDING.value and comparison.first is not None:
         yield _rounding(variation, comparison)
 
@@ -51,7 +52,9 @@ def _by_module(flagged: list[LayerNumbers]) -> list[list[LayerNumbers]]:
     return list(modules.values())
 
 
-def _wrong_layer(variation: Variation, layers: list[LayerNumbers], comparison: Comparison) -> Finding:
+def _wrong_layer(
+    variation: Variation, layers: list[LayerNumbers], comparison: Comparison, lines: tuple[Site, ...]
+) -> Finding:
     """One module whose numbers are out of proportion on one side."""
     worst = layers[0]
     # Words for a person; the place for a program is in the origin.
@@ -73,8 +76,8 @@ def _wrong_layer(variation: Variation, layers: list[LayerNumbers], comparison: C
             event=event,
             root=worst.root,
         ),
-        site=_site_of(worst, comparison),
-        other_sites=(),
+        site=next(iter(lines), None),
+        other_sites=lines[1:],
         symbol=worst.kind,
         message=f"{named} makes it, fed the same on both sides: its {worst.value}: {worst.why}{more}",
         fix=f"compare what {worst.kind} computes with {variation.first} and with {variation.second}",
@@ -90,13 +93,6 @@ def _evidence(layer: LayerNumbers) -> dict[str, object]:
         "second_error": layer.second_error,
         "allowed": layer.allowed,
     }
-
-
-def _site_of(layer: LayerNumbers, comparison: Comparison) -> Site | None:
-    first = comparison.first
-    if first is None or (first.event.place.root, first.event.place.module) != (layer.root, layer.module):
-        return None
-    return first.event.site
 
 
 def _rounding(variation: Variation, comparison: Comparison) -> Finding:

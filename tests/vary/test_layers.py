@@ -138,12 +138,13 @@ def row(path, value="output", phase="forward", **more):
     return {**plain, **Row(noise=UNIT, unit=UNIT).to_plain(), **more}
 
 
+EMPTY = {"rows": [], "parents": [], "unkept": [], "compiled": False, "definitions": [], "autocast": [[], []]}
+
+
 def judged(*rows, parents=(), compiled=False):
     """Return what is flagged, by module and value, with the reason."""
-    plain = {"rows": rows, "parents": parents, "unkept": [], "compiled": compiled}
-    return {
-        (one.module, one.value): one.why for one in numbers_of(Measured.from_plain(plain), 0) if one.flagged
-    }
+    measured = Measured.from_plain({**EMPTY, "rows": rows, "parents": parents, "compiled": compiled})
+    return {(one.module, one.value): one.why for one in numbers_of(measured, 0) if one.flagged}
 
 
 INSIDE = ([["Net", "block.norm", "forward", 0], ["Net", "block", "forward", 0]],
@@ -180,7 +181,7 @@ def test_weights_that_were_only_rounded_otherwise_are_not_flagged():
 
 def test_of_a_parameter_inside_of_another_layer_only_what_is_wrong_is_shown():
     inner = row("", "gradient of 0.weight", "backward", inner=True)
-    plain = {"parents": [], "unkept": [], "compiled": False}
+    plain = EMPTY
     assert not list(numbers_of(Measured.from_plain({**plain, "rows": [inner]}), 0))
     assert judged({**inner, "wrong": "no gradient in the second run"})
 

@@ -26,7 +26,8 @@ CONVNET = """
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(3):
         x = torch.randn(8, 3, 12, 12)
-        loss = model(x).pow(2).mean()
+        with torch.autocast("cpu", torch.bfloat16, enabled={autocast}):
+            loss = model(x).pow(2).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -36,7 +37,7 @@ CONVNET = """
 @pytest.mark.slow
 def test_rounding_is_measured_and_named_a_setting(vary):
     """Without oneDNN a convolution rounds otherwise: other bits, the operator, no wrong layer, the growth."""
-    result = vary(CONVNET.format(scale=0.5), "mkldnn=on,off")
+    result = vary(CONVNET.format(scale=0.5, autocast=False), "mkldnn=on,off")
 
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
     (finding,) = result.findings
@@ -54,12 +55,14 @@ def test_rounding_is_measured_and_named_a_setting(vary):
 
 @pytest.mark.slow
 def test_a_wrong_layer_is_told_from_rounding(vary):
-    """A layer that forgets its scale on one side is found by name; rounding around it is not blamed."""
+    """A layer that forgets its scale on one side is found by name and line; rounding is not blamed."""
     scale = "(0.5 if torch.backends.mkldnn.enabled else 1.0)"
-    result = vary(CONVNET.format(scale=scale), "mkldnn=on,off", tolerance=1.0)
+    result = vary(CONVNET.format(scale=scale, autocast=True), "mkldnn=on,off", tolerance=1.0)
 
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
     (finding,) = result.findings
     assert (finding.id, finding.cause) == ("wrong-layer", None)
     assert (finding.origin.module, finding.symbol) == ("4", "Scaled")
+    assert (finding.site.function, finding.site.code) == ("Scaled.forward", "def forward(self, x):")
+    assert "torch.autocast to bfloat16 on cpu, with both" in result.varied[0].named
     assert {layer.module for layer in result.varied[0].layers if layer.flagged} == {"4"}

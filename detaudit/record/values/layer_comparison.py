@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,8 @@ from detaudit.record.values.replays import (
 )
 
 OPTIMIZER = "optimizer"
+Autocast = tuple[str, torch.dtype]
+"""A kind of device, and the dtype that `torch.autocast` computes in there."""
 AT_START, INPUT, OF_OUTPUT = "before the step", "input", "gradient of output"
 
 
@@ -45,6 +47,8 @@ class LayerComparison:
             for call in calls.whole()
         }
         self._unkept = calls.unkept
+        self._autocast: tuple[dict[Autocast, None], dict[Autocast, None]] = {}, {}
+        """Of both runs, in the calls that were held against each other."""
 
     def measure(self) -> dict[str, Any]:
         """All numbers, as plain data. Raises OSError if the first run left nothing."""
@@ -62,6 +66,7 @@ class LayerComparison:
             "parents": [[list(_identity(one["identity"])), one["parent"]] for one in contents["calls"]],
             "unkept": [*contents["unkept"], *([list(one), why] for one, why in self._unkept.items())],
             "compiled": contents["compiled"],
+            "autocast": [_plain_autocast(one) for one in self._autocast],
         }
 
     def _of_call(self, kept: KeptCall, inside: frozenset[str], *, opens: bool) -> Iterator[dict[str, Any]]:
@@ -71,6 +76,8 @@ class LayerComparison:
                 yield _plain(kept.identity, kept.kind, (FORWARD, OUTPUT), Row(), only=ONLY_FIRST)
             return
         identity = kept.identity
+        for seen, state in zip(self._autocast, (kept.state, own.state), strict=True):
+            seen.update(dict.fromkeys(state.autocast))
         in_runs = InRuns(values_in_run(kept), values_in_run(own), self._float64.of_call(identity))
         why = _other_arguments(kept, own)
         if why:
@@ -126,6 +133,10 @@ class LayerComparison:
             root, module, name = place
             value = f"{name}.{entry}" if entry else name
             yield _plain((root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), row)
+
+
+def _plain_autocast(seen: Iterable[Autocast]) -> list[list[str]]:
+    return [[kind, str(dtype).removeprefix("torch.")] for kind, dtype in seen]
 
 
 def _computing(kept: KeptCall, own: LayerCall) -> Any:  # noqa: ANN401 - a function

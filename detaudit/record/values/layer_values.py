@@ -11,6 +11,7 @@ from detaudit.model.plan import Exchange, Part
 from detaudit.record.names import Names
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
+from detaudit.record.values.definitions import definitions
 from detaudit.record.values.in_runs import WholeRun
 from detaudit.record.values.layer_calls import LayerCalls
 from detaudit.record.values.layer_comparison import LayerComparison
@@ -89,6 +90,7 @@ class LayerValues:
         comparison = LayerComparison(self._folder, self._calls, self._steps.step, float64)
         measured: dict[str, Any] = comparison.measure()
         measured["compiled"] = measured["compiled"] or is_compiled()
+        measured["definitions"] = definitions(self._calls.calls, self._recorder.sites)
         with open(f"{self._recorder.session.folder}/{MEASURED}", "w", encoding="utf-8") as file:
             json.dump(measured, file)
 
