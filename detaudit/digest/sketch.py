@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch
+from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch, _functorch
 
 from detaudit.model.sketch import BUCKETS, Sketch
 
@@ -39,7 +39,10 @@ def sketch(value: object) -> Sketch | None:
 
 def _floating(value: object) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
-        if value.is_floating_point() or value.is_complex():
+        if _functorch.is_functorch_wrapped_tensor(value):
+            # As in digesting: the numbers of all that vmap or grad computes with at once.
+            yield from _floating(_functorch.get_unwrapped(value))
+        elif value.is_floating_point() or value.is_complex():
             yield value
     elif isinstance(value, Mapping):
         for key in sorted(value, key=str):

@@ -43,7 +43,7 @@ def variation_lines(result: AuditResult) -> Iterator[Line]:
     """One line for each run under other conditions; more where it was measured."""
     for one in result.varied:
         yield Line("varied", f"{one.first} and {one.second}: {_told(result, one)}")
-        yield from (Line("", f"explained by {text}") for text in one.named)
+        yield from (Line("", text) for text in one.named)
         yield from _operators(one.operators)
         yield from _layers(one.layers)
         yield from _growth(one.growth)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from detaudit.compare.compare import compare
-from detaudit.compare.result import finding_from, numbered, plain_result
+from detaudit.compare.result import finding_from, numbered, plain_result, summarize_run, why_unverified
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.model.axes import BATCH, COMPILE, Promise, weakest
@@ -131,7 +131,12 @@ class _Answer:
             self.extra_runs += 1
             if isinstance(again, Failure):
                 return self._failed(again)
-            if not compare(run.reader, again.reader).equal:
+            readers = {run.name: run.reader, f"{run.name}, again,": again.reader}
+            comparison = compare(run.reader, again.reader)
+            why = why_unverified(readers, [comparison])
+            if why is not None:
+                return self._unanswered(why)
+            if not comparison.equal:
                 return self._unsteady(run)
             self.repeated[run.name] = again
         return None
@@ -143,6 +148,8 @@ class _Answer:
             run.plan.target, settings, self.experiment.progress, run.plan.call, axes=run.chosen
         )
         text = f"with {run.name}, two runs differ already: nothing can be said about the axes"
+        if result.verdict is Verdict.REPRODUCIBLE:
+            return self._unanswered(f"{text}; further runs under these conditions were equal")
         return replace(result, notices=(Notice("not-varied", text), *result.notices))
 
     def _explain(self, first: Run, second: Run, comparison: Comparison) -> None:
@@ -199,12 +206,16 @@ class _Answer:
 
     def _failed(self, failure: Failure) -> AuditResult:
         reason = why_failed(failure.plan, [failure.outcome])
+        result = self._unanswered(f"with {failure.name}: {reason}")
+        return replace(result, notices=failure_notices([failure.outcome]))
+
+    def _unanswered(self, why: str) -> AuditResult:
+        """The answer that there is none."""
         return AuditResult(
             verdict=Verdict.UNVERIFIED,
-            reason=f"with {failure.name}: {reason}",
-            target=failure.plan.target.summary,
-            runs=(),
+            reason=why,
+            target=self.experiment.plan.target.summary,
+            runs=tuple(summarize_run(name, reader) for name, reader in self._readers().items()),
             compared=None,
             findings=(),
-            notices=failure_notices([failure.outcome]),
         )

@@ -14,6 +14,9 @@ from detaudit.record.values.proportion import Error, another_function, out_of_pr
 Call = tuple[str, str, str, int]
 """Root, path, phase, and how many calls of that module the step has before it."""
 
+Row = dict[str, Any]
+"""What was measured of one value, as the second run wrote it down."""
+
 _AT_START, _INPUT, _OUTSIDE = "before the step", "input", "gradient of output"
 _MAY_ROUND = 64.0
 """How many units in the last place weights may differ before the step, and batches: both are computed."""
@@ -23,7 +26,7 @@ _MAY_ROUND = 64.0
 class Measured:
     """What the second run wrote down."""
 
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[Row, ...]
     parents: dict[Call, Call | None]
     """Within which call a call was made."""
     unkept: tuple[tuple[Call, str], ...]
@@ -39,7 +42,7 @@ class Measured:
         parents = {_call(one): None if parent is None else _call(parent) for one, parent in plain["parents"]}
         for row in plain["rows"]:
             if row.get("parent") is not None:
-                parents[_call(row["call"])] = _call(row["parent"])
+                parents[call_of(row)] = _call(row["parent"])
         unkept = tuple((_call(one), why) for one, why in plain["unkept"])
         definitions = {(root, path): Site(**site) for root, path, site in plain["definitions"]}
         autocast = tuple(tuple((kind, dtype) for kind, dtype in one) for one in plain["autocast"])
@@ -61,7 +64,7 @@ def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
     yield from worst.values()
 
 
-def _why_wrong(row: dict[str, Any], measured: Measured, step: int) -> str:
+def _why_wrong(row: Row, measured: Measured, step: int) -> str:
     """What is wrong with a value; empty if nothing is."""
     if "only" in row:
         return "" if measured.compiled else f"runs in the {row['only']} run only"
@@ -73,11 +76,11 @@ def _why_wrong(row: dict[str, Any], measured: Measured, step: int) -> str:
     return str(row["wrong"]) or _why_out_of_proportion(row)
 
 
-def _why_out_of_proportion(row: dict[str, Any]) -> str:
+def _why_out_of_proportion(row: Row) -> str:
     if row["apart64"] is not None and another_function(row["apart64"], row["noise"], row["unit"]):
         return f"computes something else in the two runs: {row['apart64']:.1e} apart in float64 already"
     first, second = _error(row["first"]), _error(row["second"])
-    if first is None or second is None:
+    if first is None or second is None or _agree(row["isolated"], first, second):
         return ""
     for one, other, name in ((second, first, "second"), (first, second, "first")):
         if out_of_proportion(one, other):
@@ -88,7 +91,16 @@ def _why_out_of_proportion(row: dict[str, Any]) -> str:
     return ""
 
 
-def _why_other(row: dict[str, Any]) -> str:
+def _agree(isolated: dict[str, Any], first: Error, second: Error) -> bool:
+    """Whether the runs give the same number up to what both may be off.
+
+    Then it is the reference that is another number: some code depends on the dtype, as the epsilon of
+    `nn.RMSNorm` does.
+    """
+    return bool(isolated["relative"] <= first.allowed + second.allowed)
+
+
+def _why_other(row: Row) -> str:
     """What is wrong with a batch, or with a weight before the step."""
     apart = row["propagated"]
     if row["wrong"] or apart is None or not apart["elements"]:
@@ -100,21 +112,21 @@ def _why_other(row: dict[str, Any]) -> str:
 
 def _makers(measured: Measured, whys: list[str]) -> list[bool]:
     """Which of the wrong values are made where they are found: nothing is wrong within the call."""
-    absent = {_call(row["call"]) for row in measured.rows if "only" in row}
+    absent = {call_of(row) for row in measured.rows if "only" in row}
     candidates = [
         bool(why) and not _within(row, absent, measured) for row, why in zip(measured.rows, whys, strict=True)
     ]
     excused: set[Call] = set()
     for row, candidate in zip(measured.rows, candidates, strict=True):
         if candidate and _is_inside(row):
-            excused.update(_around(_call(row["call"]), measured))
+            excused.update(calls_around(call_of(row), measured))
     return [
-        candidate and not (_is_inside(row) and _call(row["call"]) in excused)
+        candidate and not (_is_inside(row) and call_of(row) in excused)
         for row, candidate in zip(measured.rows, candidates, strict=True)
     ]
 
 
-def _around(call: Call, measured: Measured) -> Iterator[Call]:
+def calls_around(call: Call, measured: Measured) -> Iterator[Call]:
     """The calls within which a call was made, the innermost first."""
     above = measured.parents.get(call)
     while above is not None:
@@ -122,17 +134,23 @@ def _around(call: Call, measured: Measured) -> Iterator[Call]:
         above = measured.parents.get(above)
 
 
-def _is_inside(row: dict[str, Any]) -> bool:
+def is_output_of_root(row: Row, measured: Measured) -> bool:
+    """Whether a value is what an outermost module gave."""
+    is_output = row["phase"] == "forward" and row["value"].startswith("output")
+    return is_output and measured.parents.get(call_of(row)) is None
+
+
+def _is_inside(row: Row) -> bool:
     """Whether a value is made by the call, and not handed to it from outside."""
     return not row["value"].endswith(_AT_START) and not row["value"].startswith((_INPUT, _OUTSIDE))
 
 
-def _within(row: dict[str, Any], absent: set[Call], measured: Measured) -> bool:
+def _within(row: Row, absent: set[Call], measured: Measured) -> bool:
     """Whether a call is missing because the one around it is."""
-    return "only" in row and measured.parents.get(_call(row["call"])) in absent
+    return "only" in row and measured.parents.get(call_of(row)) in absent
 
 
-def _numbers(row: dict[str, Any], step: int, why: str) -> LayerNumbers:
+def _numbers(row: Row, step: int, why: str) -> LayerNumbers:
     first, second = _error(row["first"]), _error(row["second"])
     root, path, _, _ = row["call"]
     return LayerNumbers(
@@ -165,6 +183,11 @@ def _error(plain: dict[str, float] | None) -> Error | None:
 
 def _apart(plain: dict[str, Any] | None) -> Apart | None:
     return None if plain is None else Apart(**plain)
+
+
+def call_of(row: Row) -> Call:
+    """The call that a value belongs to."""
+    return _call(row["call"])
 
 
 def _call(plain: Any) -> Call:  # noqa: ANN401 - from JSON

@@ -14,10 +14,8 @@ from detaudit.record.values.proportion import MEASURED
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.layer_lines import LayerLines, lines_of
+from detaudit.vary.left_out import left_out, outside
 from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
-
-_NAMED = 3
-"""How many layers a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +26,8 @@ class LayerReport:
     problems: tuple[str, ...] = ()
     """What could not be measured, to be said to the user."""
     lines: LayerLines = field(default_factory=LayerLines)
-    autocast: tuple[str, ...] = ()
-    """Which runs compute under `torch.autocast`, in words."""
+    named: tuple[str, ...] = ()
+    """Settings that explain a difference, in words."""
     without_float64: str = ""
     """Why no whole run in float64 stands beside the two, if one could have."""
 
@@ -50,10 +48,13 @@ def measure_layers(pair: Pair, step: int) -> LayerReport:
     measured = _read(taking.stdout.parent / MEASURED)
     if measured is None:
         return LayerReport((), (*problems, f"the layers were not measured: no step {step} was seen"))
-    said = tuple(dict.fromkeys((*problems, *_said(measured))))
+    layers = tuple(numbers_of(measured, step))
+    # Where a layer is wrong, what follows from it is no wonder.
+    around = () if any(layer.flagged for layer in layers) else outside(measured)
+    problems = tuple(dict.fromkeys((*problems, *left_out(measured), *around)))
     lines = lines_of(measured.definitions, keeping.trace, step)
-    autocast = tuple(_autocast(measured, pair.names))
-    return LayerReport(tuple(numbers_of(measured, step)), said, lines, autocast, without_float64)
+    named = tuple(_named(measured, pair.names))
+    return LayerReport(layers, problems, lines, named, without_float64)
 
 
 def _failed(name: str, problems: tuple[str, ...]) -> LayerReport:
@@ -67,29 +68,13 @@ def _read(path: Path) -> Measured | None:
     return Measured.from_plain(plain)
 
 
-def _autocast(measured: Measured, names: tuple[str, str]) -> Iterable[str]:
+def _named(measured: Measured, names: tuple[str, str]) -> Iterable[str]:
     used: dict[tuple[str, str], list[str]] = {}
     for settings, name in zip(measured.autocast, names, strict=True):
         for setting in settings:
             used.setdefault(setting, []).append(name)
     for (kind, dtype), by in used.items():
-        yield f"torch.autocast to {dtype} on {kind}, with {by[0] if len(by) == 1 else 'both'}"
-
-
-def _said(measured: Measured) -> Iterable[str]:
-    """What kept layers from being measured, each reason once."""
-    if not measured.rows:
-        yield "no layer was measured: the step calls no module"
+        where = f"with {by[0]}" if len(by) == 1 else "in both runs"
+        yield f"torch.autocast computes in {dtype} on {kind}, {where}"
     if measured.compiled:
-        yield "what runs compiled is not looked into: of its layers, only those that run eagerly are measured"
-    reasons: dict[str, list[str]] = {}
-    for (root, path, _, _), why in measured.unkept:
-        reasons.setdefault(why, []).append(".".join(filter(None, (root, path))))
-    for row in measured.rows:
-        if row["why"]:
-            root, path, _, _ = row["call"]
-            reasons.setdefault(row["why"], []).append(".".join(filter(None, (root, path))))
-    for why, names in reasons.items():
-        distinct = list(dict.fromkeys(names))
-        more = f" and {len(distinct) - _NAMED} more" if len(distinct) > _NAMED else ""
-        yield f"not measured alone: {', '.join(distinct[:_NAMED])}{more}: {why}"
+        yield "compiled code is measured as a whole: the calls within it are not seen"

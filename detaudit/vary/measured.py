@@ -55,14 +55,14 @@ def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
         layers=layers.layers,
         operators=seen.operators,
         growth=growth_of(repeated.first, repeated.second),
-        named=layers.autocast,
+        named=layers.named,
     )
     notices = (
         *_notices(LAYERS_LEFT_OUT, layers.problems),
         *_notices("operators-not-measured", seen.problems),
         *_notices("no-float64-run", tuple(filter(None, [layers.without_float64]))),
     )
-    findings = tuple(findings_of(variation, comparison, layers.lines))
+    findings = tuple(findings_of(variation, comparison, layers.lines, whole=not layers.problems))
     return Measured(variation, findings, notices, pair.extra_runs)
 
 

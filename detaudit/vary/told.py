@@ -36,13 +36,18 @@ PIN = {
 """How to keep a setting as it is."""
 
 
-def findings_of(variation: Variation, comparison: Comparison, lines: LayerLines) -> Iterator[Finding]:
-    """The layers that are wrong; where there are none and bits could have been equal, the setting."""
+def findings_of(
+    variation: Variation, comparison: Comparison, lines: LayerLines, *, whole: bool
+) -> Iterator[Finding]:
+    """The layers that are wrong; where there are none and bits could have been equal, the setting.
+
+    `whole` is false if some layers could not be measured.
+    """
     flagged = [layer for layer in variation.layers if layer.flagged]
     for layers in _by_module(flagged):
         yield _wrong_layer(variation, layers, comparison, lines.of(layers[0]))
     if not flagged and variation.promise == Promise.ROUNDING.value and comparison.first is not None:
-        yield _rounding(variation, comparison)
+        yield _rounding(variation, comparison, whole=whole)
 
 
 def _by_module(flagged: list[LayerNumbers]) -> list[list[LayerNumbers]]:
@@ -95,13 +100,13 @@ def _evidence(layer: LayerNumbers) -> dict[str, object]:
     }
 
 
-def _rounding(variation: Variation, comparison: Comparison) -> Finding:
+def _rounding(variation: Variation, comparison: Comparison, *, whole: bool) -> Finding:
     """Other bits and the same numbers: which setting, and the first operator that rounds otherwise."""
     finding = finding_from(comparison, differs=1, pairs=1)
     axes = " and ".join(variation.axes)
     operators = [one for one in variation.operators if one.changed]
     made = operators[0] if operators else None
-    measured = any(layer.isolated is not None for layer in variation.layers)
+    measured = whole and any(layer.isolated is not None for layer in variation.layers)
     evidence: dict[str, object] = {
         "axis": axes,
         "set_back_equal_pairs": 1,
@@ -132,7 +137,7 @@ def _rounding(variation: Variation, comparison: Comparison) -> Finding:
 
 def _in_words(variation: Variation, operators: list[OperatorNumbers], *, measured: bool) -> str:
     changed = f"with {variation.second}, other bits than with {variation.first}"
-    proportion = "by rounding alone" if measured else "whether by rounding alone could not be measured"
+    proportion = "by rounding alone" if measured else "whether by rounding alone is not fully measured"
     far = [one for one in operators if one.apart is not None]
     if not far:
         return f"{changed}, {proportion}" + (": no layer is out of proportion" if measured else "")

@@ -19,6 +19,7 @@ from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
 from detaudit.record.values.proportion import MEASURED
 from detaudit.vary.layer_flags import Measured, numbers_of
+from detaudit.vary.left_out import left_out
 
 
 @pytest.fixture
@@ -292,16 +293,60 @@ def test_functions_of_the_program_are_called_without_its_output(measure, capsys)
     assert capsys.readouterr().out == "forward\n" * 2
 
 
-def test_a_compiled_module_is_not_run_alone_and_its_layers_are_said_to_be_out_of_sight(measure):
+def scaling(graph, _inputs):
+    """A compiler that makes a mistake of one percent."""
+
+    @torch._dynamo.disable
+    def compiled(*args):
+        return tuple(value * 1.01 for value in graph(*args))
+
+    return compiled
+
+
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return functional.gelu(self.linear(x))
+
+
+def partly(*, compiles):
+    model = nn.Sequential(nn.Linear(3, 4), Inner())
+    if compiles:
+        model[1].compile(backend=scaling)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("backend", "wrong"), [("aot_eager", set()), (scaling, {"output"})], ids=["right", "one percent off"]
+)
+def test_a_compiled_module_is_measured_as_a_whole(measure, backend, wrong):
+    found = measure(training(small), training(lambda: torch.compile(small(), backend=backend)))
+    numbers = list(numbers_of(Measured.from_plain(found), 0))
+    assert {one.value for one in numbers if one.flagged and one.phase == "forward"} == wrong
+    (root,) = (one for one in numbers if (one.root, one.module, one.value) == ("Sequential", "", "output"))
+    assert root.isolated is not None
+    assert bool(root.isolated.elements) == bool(wrong)
+    assert not list(left_out(Measured.from_plain(found)))
+
+
+def test_what_is_compiled_in_place_is_measured_with_what_is_around_it(measure):
+    found = measure(training(lambda: partly(compiles=False)), training(lambda: partly(compiles=True)))
+    numbers = list(numbers_of(Measured.from_plain(found), 0))
+    assert [one.module for one in numbers if one.flagged and one.value == "output"] == [""]
+
+
+def test_a_model_that_is_compiled_in_place_is_said_to_be_out_of_sight(measure):
     def compiled():
-        model = small()
-        model.compile(backend="eager")
+        model = partly(compiles=False)[1]
+        model.compile(backend="aot_eager")
         return model
 
-    found = measure(training(small), training(compiled))
-    assert found["compiled"]
-    numbers = list(numbers_of(Measured.from_plain(found), 0))
-    assert not any(one.flagged for one in numbers)
-    (root,) = (one for one in numbers if (one.module, one.value) == ("", "output"))
-    assert root.isolated is None
-    assert root.why
+    def batch():
+        return torch.ones(2, 4)
+
+    measured = Measured.from_plain(measure(training(Inner, batch), training(compiled, batch)))
+    assert not any(one.flagged for one in numbers_of(measured, 0))
+    assert any("within compiled code" in why for why in left_out(measured))

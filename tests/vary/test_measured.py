@@ -64,5 +64,5 @@ def test_a_wrong_layer_is_told_from_rounding(vary):
     assert (finding.id, finding.cause) == ("wrong-layer", None)
     assert (finding.origin.module, finding.symbol) == ("4", "Scaled")
     assert (finding.site.function, finding.site.code) == ("Scaled.forward", "def forward(self, x):")
-    assert "torch.autocast to bfloat16 on cpu, with both" in result.varied[0].named
+    assert "torch.autocast computes in bfloat16 on cpu, in both runs" in result.varied[0].named
     assert {layer.module for layer in result.varied[0].layers if layer.flagged} == {"4"}

@@ -29,6 +29,7 @@ from detaudit.record.exchange.draw_forms import (
     saved_before,
 )
 from detaudit.record.onlooking import OnlookingMode
+from detaudit.record.plain import tensors_in
 
 _apart = threading.local()
 
@@ -164,7 +165,8 @@ class CommonDraws(OnlookingMode):
 
     def _side_for(self, call: Call) -> Side | None:
         side, draws = self._side(), False
-        if side is not None:
+        # A compiler tries operators out on tensors without values; nothing is drawn then.
+        if side is not None and not any(map(_is_unreal, tensors_in([call.args, call.kwargs]))):
             with _quietly(side):
                 draws = not draws_nothing(call)
                 call.overwritten = saved_before(call)

@@ -17,7 +17,9 @@ from detaudit.record.values.replays import (
     BACKWARD,
     FORWARD,
     GRADIENT_OF,
+    INPUT,
     OF_INPUT,
+    OF_OUTPUT,
     OUTPUT,
     Key,
     numbered,
@@ -61,6 +63,16 @@ def values_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
     return outputs | of_inputs | of_parameters
 
 
+def around_call(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+    """What a module call was given from outside: its arguments, and the gradients that arrived."""
+    arguments = {
+        (FORWARD, numbered(INPUT, at)): one
+        for at, one in enumerate(call.leaves)
+        if isinstance(one, torch.Tensor)
+    }
+    return arguments | {(BACKWARD, numbered(OF_OUTPUT, at)): one for at, one in call.gradients.items()}
+
+
 def left_by_step(plain: Mapping[str, Any]) -> dict[StepKey, torch.Tensor]:
     """What an optimizer's step left in the run that kept it."""
     return {step_key(key): value for key, value in plain["left"]}
@@ -85,9 +97,12 @@ class WholeRun:
             self._weights = self._folder.weights()
 
     def of_call(self, identity: Identity) -> Tensors:
-        """The values of a module call."""
+        """The values of a module call, and those that it was given."""
         number = self._numbers.get(identity)
-        return {} if number is None else values_in_run(self._folder.load_call(number, self._weights))
+        if number is None:
+            return {}
+        call = self._folder.load_call(number, self._weights)
+        return values_in_run(call) | around_call(call)
 
     def of_step(self) -> Tensors:
         """What the optimizer's step left."""

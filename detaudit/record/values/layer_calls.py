@@ -17,9 +17,11 @@ from torch.utils._pytree import TreeSpec, tree_flatten
 from detaudit.digest.tensor import is_fake
 from detaudit.model.trace import Phase, StreamRole
 from detaudit.record.identity import IdentityMap
+from detaudit.record.names import plain_path, uncompiled
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
+from detaudit.record.values.compiled_parts import has_compiled_parts
 from detaudit.record.values.replay_state import State
 
 MOST_BYTES = 4 * 1024**3
@@ -65,6 +67,11 @@ class LayerCall:
     of_parameters: dict[str, torch.Tensor] = field(default_factory=dict)
     """Those of its own parameters, as the optimizer finds them."""
     ended: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Class of the module, whether it is compiled or not."""
+        return type(uncompiled(self.module)).__name__
 
     @property
     def tensors(self) -> Iterator[torch.Tensor]:
@@ -172,7 +179,7 @@ class LayerCalls:
         self, module: nn.Module, identity: Identity, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> LayerCall:
         leaves, spec = tree_flatten((args, kwargs))
-        parameters = dict(module.named_parameters())
+        parameters = {plain_path(name): one for name, one in module.named_parameters()}
         if any(is_lazy(parameter) for parameter in parameters.values()):
             raise TypeError("its parameters are made in this call")
         parents = [number for _, number in self._under_way if number is not None]
@@ -188,7 +195,7 @@ class LayerCalls:
                 at for at, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor) and leaf.requires_grad
             ),
             {name: copies.of_parameter(parameter) for name, parameter in parameters.items()},
-            {name: copies.of(buffer) for name, buffer in module.named_buffers()},
+            {plain_path(name): copies.of(buffer) for name, buffer in module.named_buffers()},
         )
         self._watch(call, call.of_inputs, leaves)
         return call
@@ -245,7 +252,7 @@ class LayerCalls:
     def keep_parameter_gradients(self) -> None:
         """Keep the gradients of all parameters of the modules that were called, as they are now."""
         for call in self.calls:
-            for name, parameter in call.module.named_parameters(recurse=False):
+            for name, parameter in _own_parameters(call.module):
                 if parameter.grad is not None and name not in call.of_parameters:
                     try:
                         call.of_parameters[name] = self.copies.of(parameter.grad)
@@ -257,6 +264,12 @@ class LayerCalls:
         return [
             call for call in self.calls if call.ended and call.identity not in self.unkept and _counts(call)
         ]
+
+
+def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Those of the module itself; of a compiled one all, since no call of a part is seen."""
+    inside = has_compiled_parts(module)
+    return ((plain_path(name), one) for name, one in module.named_parameters(recurse=inside))
 
 
 def _why(error: Exception) -> str:

@@ -10,16 +10,18 @@ import torch
 
 from detaudit.digest.apart import apart
 from detaudit.record.values.arithmetic import Float64
-from detaudit.record.values.in_runs import InRuns, WholeRun, left_by_step, values_in_run
+from detaudit.record.values.in_runs import InRuns, Tensors, WholeRun, around_call, left_by_step, values_in_run
 from detaudit.record.values.layer_calls import Identity, LayerCall, LayerCalls
 from detaudit.record.values.layer_files import KeptCall, LayerFolder, is_own
-from detaudit.record.values.layer_rows import ONLY_FIRST, ONLY_SECOND, Row, rows_of
+from detaudit.record.values.layer_replays import why_unfaithful
+from detaudit.record.values.layer_rows import ONLY_FIRST, ONLY_SECOND, Row, beside_float64, rows_of
 from detaudit.record.values.optimizer_steps import OptimizerStep, step_again
 from detaudit.record.values.references import rounding_of, rounding_of_call
 from detaudit.record.values.replays import (
     BACKWARD,
     FORWARD,
     GRADIENT_OF,
+    INPUT,
     OUTPUT,
     Given,
     Key,
@@ -31,7 +33,7 @@ from detaudit.record.values.replays import (
 OPTIMIZER = "optimizer"
 Autocast = tuple[str, torch.dtype]
 """A kind of device, and the dtype that `torch.autocast` computes in there."""
-AT_START, INPUT, OF_OUTPUT = "before the step", "input", "gradient of output"
+AT_START = "before the step"
 
 
 class LayerComparison:
@@ -79,35 +81,38 @@ class LayerComparison:
         for seen, state in zip(self._autocast, (kept.state, own.state), strict=True):
             seen.update(dict.fromkeys(state.autocast))
         in_runs = InRuns(values_in_run(kept), values_in_run(own), self._float64.of_call(identity))
-        why = _other_arguments(kept, own)
+        why = _other_arguments(kept, own) or (kept.replayed.why or why_unfaithful(own))
         if why:
             kept.replayed.why = why
         for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), in_runs):
             inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
             yield _plain(identity, kept.kind, key, row, inner=inner)
         if self._parents[identity] is None:
-            yield from self._of_root(kept, own, opens=opens)
+            yield from self._of_root(kept, own, in_runs.float64, opens=opens)
 
-    def _of_root(self, kept: KeptCall, own: LayerCall, *, opens: bool) -> Iterator[dict[str, Any]]:
+    def _of_root(
+        self, kept: KeptCall, own: LayerCall, float64: Tensors, *, opens: bool
+    ) -> Iterator[dict[str, Any]]:
         """What comes from outside: weights, batches, the gradient of the loss."""
         for name in kept.parameters.keys() & own.parameters.keys():
             row = _as_in_runs(kept.parameters[name], own.parameters[name])
             yield _plain(kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), row)
-        for at, (one, other) in enumerate(zip(kept.leaves, own.leaves, strict=False)):
-            if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        around = InRuns(around_call(kept), around_call(own), float64)
+        computed = {(FORWARD, numbered(INPUT, at)) for at in kept.of_inputs}
+        for key in around.keys:
+            one, other = around.first.get(key), around.second.get(key)
+            row = beside_float64(_as_in_runs(one, other), around, key)
+            if key[0] == BACKWARD:
+                yield _plain(kept.identity, kept.kind, key, row, outside=True)
+            elif one is not None and other is not None:
                 # What the step begins with is a batch; later inputs may be computed from what it gave.
-                is_batch = opens and at not in kept.of_inputs
-                row, key = _as_in_runs(one, other), (FORWARD, numbered(INPUT, at))
-                yield _plain(kept.identity, kept.kind, key, row, batch=is_batch)
-        for at in kept.gradients.keys() | own.gradients.keys():
-            row = _as_in_runs(kept.gradients.get(at), own.gradients.get(at))
-            yield _plain(kept.identity, kept.kind, (BACKWARD, numbered(OF_OUTPUT, at)), row)
+                is_batch = opens and key not in computed
+                yield _plain(kept.identity, kept.kind, key, row, batch=is_batch, outside=not is_batch)
 
     def _only_here(self, known: set[Identity], unkept: set[Identity]) -> Iterator[dict[str, Any]]:
         for identity, call in self._own.items():
             if identity not in known and identity not in unkept:
-                kind = type(call.module).__name__
-                row = _plain(identity, kind, (FORWARD, OUTPUT), Row(), only=ONLY_SECOND)
+                row = _plain(identity, call.kind, (FORWARD, OUTPUT), Row(), only=ONLY_SECOND)
                 yield {**row, "parent": self._parents[identity]}
 
     def _of_step(self) -> Iterator[dict[str, Any]]:

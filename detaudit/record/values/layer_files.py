@@ -133,7 +133,7 @@ def plain_leaf(leaf: object) -> object:
 def _plain_call(call: LayerCall, replayed: Replayed, weights: Mapping[int, int]) -> dict[str, object]:
     return {
         "identity": list(call.identity),
-        "kind": type(call.module).__name__,
+        "kind": call.kind,
         "state": call.state.to_plain(),
         "leaves": [plain_leaf(leaf) for leaf in call.leaves],
         "differentiable": list(call.differentiable),

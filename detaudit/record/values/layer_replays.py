@@ -10,6 +10,7 @@ import torch
 from detaudit.digest.apart import apart
 from detaudit.record.exchange.common_draws import Draws
 from detaudit.record.values.arithmetic import Rounding
+from detaudit.record.values.compiled_parts import CompiledError
 from detaudit.record.values.layer_calls import LayerCall
 from detaudit.record.values.layer_files import Replayed
 from detaudit.record.values.optimizer_steps import OptimizerStep, step_again
@@ -23,10 +24,12 @@ from detaudit.record.values.references import (
     rounding_of,
     rounding_of_call,
 )
-from detaudit.record.values.replays import FORWARD, OUTPUT, CompiledError, Given, given_by, numbered, replay
+from detaudit.record.values.replays import FORWARD, OUTPUT, Given, Key, given_by, numbered, replay
 
 NOT_REPLAYED = Replayed({}, {}, Draws(), Rounding(0.0, 0.0), "it was not asked for")
 """Of a run of which only what it has is wanted."""
+
+UNFAITHFUL = "run alone, it gives other numbers than in the run"
 
 _UNSTEADY = 64.0
 """How many units in the last place torch's own kernels may lie apart when they are run twice."""
@@ -40,12 +43,22 @@ def computing_call(module: torch.nn.Module, given: Given) -> Compute[Any]:
 def replay_own(call: LayerCall) -> Replayed:
     """Make a call of this run again; says so where it does not give what it gave in the run."""
     compute = computing_call(call.module, given_by(call))
-    in_run = {
-        (FORWARD, numbered(OUTPUT, at)): one
-        for at, one in enumerate(call.outputs)
-        if isinstance(one, torch.Tensor)
-    }
-    return _first_replay(compute, rounding_of_call(call), in_run)
+    return _first_replay(compute, rounding_of_call(call), _outputs(call))
+
+
+def why_unfaithful(call: LayerCall) -> str:
+    """Why a call of this run cannot be made again so that it gives what it gave; empty where it can."""
+    try:
+        values, _ = drawing(lambda: replay(call.module, given_by(call)))
+    except Exception as error:  # noqa: BLE001 - code of the program that is called alone may fail in any way
+        return f"it cannot be run alone: {_said(error)}"
+    return "" if _is_faithful(values, _outputs(call), rounding_of_call(call)) else UNFAITHFUL
+
+
+def _outputs(call: LayerCall) -> dict[Key, torch.Tensor]:
+    """What a call gave in its run."""
+    tensors = ((at, one) for at, one in enumerate(call.outputs) if isinstance(one, torch.Tensor))
+    return {(FORWARD, numbered(OUTPUT, at)): one for at, one in tensors}
 
 
 def replay_step(step: OptimizerStep) -> Replayed:
@@ -64,7 +77,7 @@ def _first_replay(compute: Compute[Any], rounding: Rounding, in_run: Mapping[Any
         return Replayed({}, {}, Draws(), rounding, f"it cannot be run alone: {_said(error)}")
     found, without = with_references(compute, draws, rounding)
     faithful = _is_faithful(values, in_run, rounding)
-    why = "" if faithful else "run alone, it gives other numbers than in the run"
+    why = "" if faithful else UNFAITHFUL
     return Replayed(values, found, draws, rounding, why, without)
 
 

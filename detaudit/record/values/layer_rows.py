@@ -62,6 +62,11 @@ def rows_of(
 def _in_runs(row: Row, in_runs: InRuns, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
     """The row, with how the value stands in the runs."""
     row.propagated = _distance(in_runs.first.get(key), in_runs.second.get(key))
+    return beside_float64(row, in_runs, key)
+
+
+def beside_float64(row: Row, in_runs: InRuns, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+    """The row, with how far both runs are from one that is all in float64."""
     row.first_from_float64 = in_runs.off(in_runs.first, key)
     row.second_from_float64 = in_runs.off(in_runs.second, key)
     return row

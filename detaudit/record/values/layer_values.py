@@ -77,7 +77,7 @@ class LayerValues:
         self._folder.save_contents(
             {
                 "calls": [
-                    {"identity": one.identity, "kind": type(one.module).__name__, "parent": parent}
+                    {"identity": one.identity, "kind": one.kind, "parent": parent}
                     for one, parent in zip(calls, parents, strict=True)
                 ],
                 "unkept": list(self._calls.unkept.items()),

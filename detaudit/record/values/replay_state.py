@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.utils._python_dispatch import _disable_current_modes
 
+from detaudit.record.names import uncompiled
 from detaudit.record.recorder import Recorder
 
 _DEVICES = ("cpu", "cuda", "xpu", "mps")
@@ -40,7 +41,7 @@ class State:
         autocast = tuple(
             (kind, torch.get_autocast_dtype(kind)) for kind in _DEVICES if torch.is_autocast_enabled(kind)
         )
-        training = tuple(part.training for part in module.modules())
+        training = tuple(part.training for part in _parts(module))
         return cls(training, torch.is_grad_enabled(), autocast, *_random_states())
 
     def to_plain(self) -> dict[str, object]:
@@ -71,7 +72,7 @@ class State:
     @contextlib.contextmanager
     def entered(self, module: nn.Module) -> Iterator[None]:
         """Have the same state again around the code of the block."""
-        for part, training in zip(module.modules(), self.training, strict=False):
+        for part, training in zip(_parts(module), self.training, strict=False):
             part.training = training
         _set_random_states(self.generators, self.python, self.numpy)
         with contextlib.ExitStack() as stack:
@@ -119,6 +120,11 @@ def unobserved(recorder: Recorder) -> Iterator[None]:
         torch.set_default_dtype(default)
         recorder.active = active
         _set_random_states(*generators)
+
+
+def _parts(module: nn.Module) -> Iterator[nn.Module]:
+    """The module and all modules in it; what torch.compile wraps around one is none."""
+    return (part for part in module.modules() if uncompiled(part) is part)
 
 
 def _random_states() -> tuple[dict[str, torch.Tensor], Any, Any]:

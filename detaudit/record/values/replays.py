@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 
+from detaudit.record.names import plain_path
 from detaudit.record.values.arithmetic import Float64
+from detaudit.record.values.compiled_parts import compile_like, copy_without_compiling
 from detaudit.record.values.layer_calls import LayerCall
 from detaudit.record.values.replay_state import State
 
 OUTPUT, OF_INPUT, GRADIENT_OF, BUFFER = "output", "gradient of input", "gradient of ", "buffer "
+INPUT, OF_OUTPUT = "input", "gradient of output"
 FORWARD, BACKWARD = "forward", "backward"
 
 Key = tuple[str, str]
@@ -25,10 +28,6 @@ Values = dict[Key, torch.Tensor]
 
 _TORCHS_HOOKS = "torch.nn.utils"
 """Whose hooks compute a module's weights, and so are part of it."""
-
-
-class CompiledError(Exception):
-    """A module cannot be copied because it is compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +62,18 @@ def given_by(call: LayerCall) -> Given:
 
 def trained(module: nn.Module) -> frozenset[str]:
     """Names of the parameters that have gradients."""
-    return frozenset(name for name, one in module.named_parameters() if one.requires_grad)
+    return frozenset(plain_path(name) for name, one in module.named_parameters() if one.requires_grad)
 
 
 def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -> Values:
     """Call a copy of the module and go back through it, in its own arithmetic or another.
 
-    The module itself stays as it is. Whatever its code raises is raised.
+    The module itself stays as it is. Its compiled parts are compiled in the copy too, but run eagerly in
+    another arithmetic than their own. Whatever its code raises is raised.
     """
     alone = copy_of(module)
+    if arithmetic is None:
+        alone = compile_like(module, alone)
     inputs = [entering(leaf, arithmetic) for leaf in given.leaves]
     parameters = {name: entering(one, arithmetic) for name, one in given.parameters.items()}
     buffers = {name: entering(one, arithmetic) for name, one in given.buffers.items()}
@@ -83,7 +85,8 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
         args, kwargs = tree_unflatten(
             [leaf.clone() if at in leaves else leaf for at, leaf in enumerate(inputs)], given.spec
         )
-        result = torch.func.functional_call(alone, {**parameters, **buffers}, args, kwargs)
+        tensors = _named_as_in(alone, {**parameters, **buffers})
+        result = torch.func.functional_call(alone, tensors, args, kwargs)
         outputs = tree_leaves(result)
         values = _outputs(outputs)
         values |= _changed(before, buffers)
@@ -93,13 +96,18 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
     return values
 
 
+def _named_as_in(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors by the names that a module with compiled parts gives them."""
+    here = chain(module.named_parameters(), module.named_buffers())
+    names = {plain_path(name): name for name, _ in here}
+    return {names.get(name, name): tensor for name, tensor in tensors.items()}
+
+
 def copy_of(module: nn.Module) -> nn.Module:
     """A copy of a module that shares its weights, which a call replaces, and has none of the user's hooks.
 
-    Raises CompiledError for a compiled module, whose code belongs to the module itself.
+    Nothing in it is compiled.
     """
-    if any(_is_compiled(part) for part in module.modules()):
-        raise CompiledError("it is compiled")
     memo: dict[int, Any] = {}
     for tensor in (*module.parameters(), *module.buffers()):
         memo[id(tensor)] = tensor
@@ -108,7 +116,7 @@ def copy_of(module: nn.Module) -> nn.Module:
             # What an earlier call has computed and left behind; torch copies no such tensors.
             if isinstance(value, torch.Tensor) and value.grad_fn is not None:
                 memo[id(value)] = value.detach().clone()
-    alone: nn.Module = copy.deepcopy(module, memo)
+    alone = copy_without_compiling(module, memo)
     for part in alone.modules():
         _keep_torchs(part._forward_pre_hooks)
         for hooks in (part._forward_hooks, part._backward_hooks, part._backward_pre_hooks):
@@ -136,10 +144,6 @@ def entering(value: Any, arithmetic: Float64 | None) -> Any:  # noqa: ANN401 - a
     if not isinstance(value, torch.Tensor):
         return value
     return value.detach().clone() if arithmetic is None else arithmetic.entering(value.detach())
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    return getattr(module, "_compiled_call_impl", None) is not None or hasattr(module, "_orig_mod")
 
 
 def _keep_torchs(hooks: dict[int, Any]) -> None:

@@ -1,0 +1,76 @@
+"""The parts of a module that are compiled: a copy is made without them, and compiled again the same way."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import nn
+
+from detaudit.record.names import plain_path, uncompiled
+
+Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""What `torch.compile` makes compiled functions with: its backend and options are within."""
+
+
+class CompiledError(Exception):
+    """How a module was compiled is not known."""
+
+
+def copy_without_compiling(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A deep copy that runs eagerly; `memo` as for `copy.deepcopy`."""
+    for part in reversed(list(module.modules())):
+        inner = uncompiled(part)
+        if inner is not part:
+            memo[id(part)] = copy.deepcopy(inner, memo)
+    # Of a module that is compiled in place, torch copies the module alone.
+    return copy.deepcopy(uncompiled(module), memo)
+
+
+def compile_like(module: nn.Module, alone: nn.Module) -> nn.Module:
+    """Compile the parts of a copy whose originals are compiled; the copy, or what is to be called for it.
+
+    Raises CompiledError.
+    """
+    for path, part in reversed(list(module.named_modules())):
+        if _is_compiled(part):
+            alone = _with_compiled(alone, plain_path(path), part)
+    return alone
+
+
+def _with_compiled(alone: nn.Module, path: str, original: nn.Module) -> nn.Module:
+    make = _compile_of(original)
+    twin = alone.get_submodule(path)
+    if uncompiled(original) is original:
+        twin._compiled_call_impl = make(twin._call_impl)  # as Module.compile does
+        return alone
+    wrapped: nn.Module = type(original)(twin, make)
+    if not path:
+        return wrapped
+    alone.set_submodule(path, wrapped)
+    return alone
+
+
+def has_compiled_parts(module: nn.Module) -> bool:
+    """Whether a call of the module runs compiled code."""
+    return any(_is_compiled(part) for part in module.modules())
+
+
+def _compile_of(part: nn.Module) -> Compile:
+    """How a part was compiled."""
+    candidates: Iterable[Any] = [getattr(part, "dynamo_ctx", None)]
+    if uncompiled(part) is part:
+        cells = getattr(part._compiled_call_impl, "__closure__", None) or ()
+        candidates = [cell.cell_contents for cell in cells]
+    kind: Any = getattr(sys.modules.get("torch._dynamo.eval_frame"), "_TorchDynamoContext", ())
+    for candidate in candidates:
+        if isinstance(candidate, kind):
+            make: Compile = candidate
+            return make
+    raise CompiledError("it is compiled in a way that cannot be repeated")
+
+
+def _is_compiled(part: nn.Module) -> bool:
+    return getattr(part, "_compiled_call_impl", None) is not None or uncompiled(part) is not part

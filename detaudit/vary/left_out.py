@@ -1,0 +1,66 @@
+"""What measuring layer by layer left out, in words: where nothing can be said, nothing may look green."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from detaudit.vary.layer_flags import Measured, Row, call_of, calls_around, is_output_of_root
+
+AMPLIFIED = 32.0
+"""How many times further apart the gradient of a loss may be than the outputs that the loss is made of."""
+
+_NAMED = 3
+"""How many layers a message names."""
+
+
+def left_out(measured: Measured) -> Iterator[str]:
+    """What could not be measured, each reason once."""
+    if not measured.rows:
+        yield "no layer was measured: the step calls no module"
+    reasons: dict[str, dict[str, None]] = {}
+    for (root, path, _, _), why in measured.unkept:
+        reasons.setdefault(why, {})[_name(root, path)] = None
+    for row, why in _whys(measured):
+        root, path, _, _ = row["call"]
+        reasons.setdefault(why, {})[_name(root, path)] = None
+    for why, names in reasons.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield f"not measured alone: {', '.join(list(names)[:_NAMED])}{more}: {why}"
+
+
+def outside(measured: Measured) -> Iterator[str]:
+    """What the program computes outside of all modules, if that cannot be told from another computation.
+
+    A loss is not called again alone. Its gradient may be further apart than the outputs that it is made of,
+    but not by any amount.
+    """
+    reached = max((_apart(row) for row in measured.rows if is_output_of_root(row, measured)), default=0.0)
+    for row in measured.rows:
+        allowed = max(math.sqrt(row["unit"]), AMPLIFIED * reached)
+        if row.get("outside") and not _apart(row) <= allowed:
+            root, path, _, _ = row["call"]
+            yield (
+                f"not measured alone: what is computed outside of modules; the {row['value']} of "
+                f"{_name(root, path)} is {_apart(row):.1e} apart, the outputs of modules {reached:.1e}"
+            )
+            return
+
+
+def _whys(measured: Measured) -> Iterator[tuple[Row, str]]:
+    seen = {call_of(row) for row in measured.rows if "only" not in row}
+    for row in measured.rows:
+        if row["why"]:
+            yield row, row["why"]
+        elif "only" in row and measured.compiled and seen.isdisjoint(calls_around(call_of(row), measured)):
+            yield row, "it runs within compiled code, where no call is seen"
+
+
+def _name(root: str, path: str) -> str:
+    return ".".join(filter(None, (root, path)))
+
+
+def _apart(row: Row) -> float:
+    """How far the runs are apart; NaN where one of them has numbers that are not finite."""
+    apart = row["propagated"]
+    return 0.0 if apart is None else float(apart["relative"])
