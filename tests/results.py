@@ -145,6 +145,7 @@ def layer(module="norm", kind="LayerNorm", value="output", isolated=1e-7, **chan
         "first_error": 1e-8,
         "second_error": 2e-8,
         "allowed": 1e-7,
+        "of_allowed": 0.2,
         **changes,
     }
     return LayerNumbers(module=module, kind=kind, value=value, isolated=far, **given)

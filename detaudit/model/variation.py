@@ -46,6 +46,8 @@ class LayerNumbers:
     second_error: float | None
     allowed: float | None
     """What that may be, by the side's dtype and by how strongly the module answers to rounded inputs."""
+    of_allowed: float | None = None
+    """The larger of both errors, each as a share of what that side may be off by its own dtype."""
     first_from_float64: float | None = None
     """Relative distance of what the first run has, as it runs, from what a whole run in float64 on the CPU
     has that begins with the same weights, batches and random numbers; None where there is no such run."""

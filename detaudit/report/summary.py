@@ -163,7 +163,8 @@ def _sides(result: AuditResult) -> str:
 
 def _rate(result: AuditResult) -> str:
     if not result.findings:
-        return f"{count(len(result.runs), 'run')}, no pair found to differ"
+        runs = count(len(result.runs), "run")
+        return runs if result.varied else f"{runs}, no pair found to differ"
     rate = result.findings[0].rate
     return f"{rate['differs']} of {count(rate['pairs'], 'pair')} of runs differ"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from detaudit.model.result import AuditResult, Verdict
 from detaudit.model.variation import Apart, Growth, LayerNumbers, OperatorNumbers, Variation
@@ -22,6 +23,7 @@ BITS = "other bits, though it must reach no number"
 UNMEASURED = "other bits; how far apart could not be measured"
 OTHER_BITS = "other bits, the same numbers up to rounding"
 SAME_NUMBERS = "the same numbers up to rounding"
+NOT_ALL_MEASURED = "the same numbers where they could be measured, which is not everywhere"
 WRONG = "other numbers: more than rounding makes"
 
 
@@ -55,7 +57,7 @@ def _told(result: AuditResult, one: Variation) -> str:
     if any(layer.flagged for layer in one.layers):
         return WRONG
     if one.promise == PRECISION:
-        return SAME_NUMBERS
+        return SAME_NUMBERS if result.verdict is Verdict.REPRODUCIBLE else NOT_ALL_MEASURED
     if one.layers or one.operators:
         return OTHER_BITS
     rounding = {finding.origin.run for finding in result.findings if finding.cause == ROUNDING}
@@ -96,33 +98,35 @@ def _changed(changed: Sequence[OperatorNumbers]) -> Iterator[Line]:
 
 
 def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
-    fed = [one for one in layers if one.isolated is not None]
-    flagged = [one for one in layers if one.flagged]
-    if not layers:
-        return
-    said = f"step {layers[0].step}, {count(len({(one.root, one.module) for one in fed}), 'layer')} "
-    said += "fed the same on both sides: "
-    said += f"{count(len({(one.root, one.module) for one in flagged}), 'layer')} out of proportion"
-    if not flagged:
-        said = said.replace("0 layers out", "none out")
-    yield Line("layers", said)
-    differing = [one for one in layers if _relative(one.isolated) or _relative(one.propagated)]
-    # Those that make a difference before those that only pass one on.
-    shown = sorted(differing, key=lambda one: (not one.flagged, not _relative(one.isolated), -_share(one)))
-    shown = shown[:MOST_LAYERS]
-    if shown:
-        rows = [("layer", "value", "isolated", "propagated", "from float64", "of allowed")]
-        rows += [
-            (
-                f"{_shortened(one.module)} ({one.kind})" if one.module else one.root,
-                _as_in_code(one.value),
-                _shown(one.isolated),
-                _shown(one.propagated),
-                _from_float64(one),
-                f"{_share(one):.2g}" if one.allowed else "-",
-            )
-            for one in shown
-        ]
+    """What was measured in each step; of further steps, a table only where it shows what is wrong."""
+    for number, (step, group) in enumerate(groupby(layers, key=lambda one: one.step)):
+        measured = list(group)
+        fed = {(one.root, one.module) for one in measured if one.isolated is not None}
+        flagged = {(one.root, one.module) for one in measured if one.flagged}
+        out = count(len(flagged), "layer") if flagged else "none"
+        said = f"step {step}, {count(len(fed), 'layer')} fed the same on both sides: {out} out of proportion"
+        yield Line("" if number else "layers", said)
+        if flagged or not number:
+            yield from _layer_table(measured)
+
+
+def _layer_table(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
+    """Those that make a difference before those that only pass one on."""
+    differing = [one for one in layers if one.flagged or _relative(one.isolated) or _relative(one.propagated)]
+    order = sorted(differing, key=lambda one: (not one.flagged, not _relative(one.isolated), -_share(one)))
+    rows = [("layer", "value", "isolated", "propagated", "from float64", "of allowed")]
+    rows += [
+        (
+            f"{_shortened(one.module)} ({one.kind})" if one.module else one.root,
+            _as_in_code(one.value),
+            _shown(one.isolated),
+            _shown(one.propagated),
+            _from_float64(one),
+            "-" if one.of_allowed is None else f"{one.of_allowed:.2g}",
+        )
+        for one in order[:MOST_LAYERS]
+    ]
+    if len(rows) > 1:
         yield from _table(_without_empty_columns(rows))
 
 
@@ -189,8 +193,5 @@ def _ulp(apart: Apart | None) -> float:
 
 
 def _share(layer: LayerNumbers) -> float:
-    """How much of what is allowed the larger of both errors takes."""
-    errors = [
-        one for one in (layer.first_error, layer.second_error) if one is not None and not math.isnan(one)
-    ]
-    return max(errors, default=0.0) / layer.allowed if layer.allowed else 0.0
+    """For sorting: how much of what is allowed the error takes."""
+    return layer.of_allowed or 0.0

@@ -165,6 +165,7 @@ def _numbers(row: Row, step: int, why: str) -> LayerNumbers:
         first_error=None if first is None else first.error,
         second_error=None if second is None else second.error,
         allowed=None if second is None or math.isinf(second.allowed) else second.allowed,
+        of_allowed=_of_allowed(row["isolated"], first, second),
         first_from_float64=row["first_from_float64"],
         second_from_float64=row["second_from_float64"],
         flagged=bool(why),
@@ -172,9 +173,18 @@ def _numbers(row: Row, step: int, why: str) -> LayerNumbers:
     )
 
 
+def _of_allowed(isolated: dict[str, Any] | None, first: Error | None, second: Error | None) -> float | None:
+    """How much of what they may be the errors are; where the reference is another number, their distance."""
+    if first is None or second is None or isolated is None:
+        return None
+    shares = [one.error / one.allowed for one in (first, second) if one.allowed]
+    if max(shares, default=0.0) > 1 and _agree(isolated, first, second):
+        return float(isolated["relative"]) / (first.allowed + second.allowed)
+    return max((one for one in shares if not math.isnan(one)), default=None)
+
+
 def _badness(numbers: LayerNumbers) -> tuple[bool, float, float]:
-    ratio = (numbers.second_error or 0.0) / numbers.allowed if numbers.allowed else 0.0
-    return numbers.flagged, ratio, numbers.isolated.relative if numbers.isolated else 0.0
+    return numbers.flagged, numbers.of_allowed or 0.0, numbers.isolated.relative if numbers.isolated else 0.0
 
 
 def _error(plain: dict[str, float] | None) -> Error | None:

@@ -28,6 +28,14 @@ class LayerLines:
         known = (self.updated,) if layer.phase == Phase.OPTIMIZER.value else (self.defined, self.called)
         return tuple(lines[place] for lines in known if place in lines)
 
+    def and_those(self, later: LayerLines) -> LayerLines:
+        """These, and those of further layers of a later step."""
+        return LayerLines(
+            {**later.defined, **self.defined},
+            {**later.called, **self.called},
+            {**later.updated, **self.updated},
+        )
+
 
 def lines_of(defined: Mapping[Layer, Site], trace: Path, step: int) -> LayerLines:
     """The lines of the layers that a run defines, and of a step in its trace."""

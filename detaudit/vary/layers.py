@@ -31,17 +31,27 @@ class LayerReport:
     without_float64: str = ""
     """Why no whole run in float64 stands beside the two, if one could have."""
 
+    def followed_by(self, later: LayerReport) -> LayerReport:
+        """The same, and what a later step gave."""
+        return LayerReport(
+            (*self.layers, *later.layers),
+            tuple(dict.fromkeys((*self.problems, *later.problems))),
+            self.lines.and_those(later.lines),
+            tuple(dict.fromkeys((*self.named, *later.named))),
+            self.without_float64,
+        )
 
-def measure_layers(pair: Pair, step: int) -> LayerReport:
+
+def measure_layers(pair: Pair, step: int, *, beside_float64: bool = True) -> LayerReport:
     """Run both sides up to a step once more; the second is fed what every module of the first was fed."""
-    values = Exchange(pair.folder / "values", Part.KEEPS, step)
+    values = Exchange(pair.folder / f"values{step}", Part.KEEPS, step)
     values.folder.mkdir(parents=True, exist_ok=True)
-    keeping = pair.run(replace(up_to(pair.first, step), values=values), "layers-keeps")
+    keeping = pair.run(replace(up_to(pair.first, step), values=values), f"layers-keeps{step}")
     if keeping.trace is None or not ended_well(keeping):
         return _failed(pair.names[0], problems_of(keeping))
-    without_float64 = run_in_float64(pair, values, keeping.trace)
+    without_float64 = run_in_float64(pair, values, keeping.trace) if beside_float64 else ""
     values = replace(values, part=Part.TAKES)
-    taking = pair.run(replace(up_to(pair.second, step), values=values), "layers-takes")
+    taking = pair.run(replace(up_to(pair.second, step), values=values), f"layers-takes{step}")
     problems = (*problems_of(keeping), *problems_of(taking))
     if not ended_well(taking):
         return _failed(pair.names[1], problems)

@@ -14,6 +14,7 @@ from detaudit.vary.judged import LAYERS_LEFT_OUT
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.operators import OperatorReport, measure_operators
 from detaudit.vary.pair import Pair
+from detaudit.vary.steps import steps_to_measure
 from detaudit.vary.told import findings_of
 
 WITHOUT_OPERATORS = frozenset({DTYPE, COMPILE})
@@ -42,11 +43,17 @@ class Measured:
 
 
 def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
-    """Run the step in which the runs part again, with its values, and measure it layer by layer."""
+    """Run the step in which the runs part again, with its values, and measure it layer by layer.
+
+    Where bits say nothing, so with later steps too (see `steps_to_measure`).
+    """
     axes = differing(pair.first.axes, pair.second.axes)
-    step = 0 if comparison.first is None else comparison.first.step
-    layers = measure_layers(pair, step)
-    seen = measure_operators(pair, step) if WITHOUT_OPERATORS.isdisjoint(axes) else OperatorReport()
+    parted = 0 if comparison.first is None else comparison.first.step
+    layers = measure_layers(pair, parted)
+    for step in steps_to_measure(parted, repeated.first, repeated.second, weakest(axes))[1:]:
+        if not any(layer.flagged for layer in layers.layers):
+            layers = layers.followed_by(measure_layers(pair, step, beside_float64=False))
+    seen = measure_operators(pair, parted) if WITHOUT_OPERATORS.isdisjoint(axes) else OperatorReport()
     variation = Variation(
         axes,
         *pair.names,

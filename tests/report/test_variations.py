@@ -120,7 +120,7 @@ def test_long_paths_keep_their_end():
 
 def test_it_fits_the_schema_and_comes_back():
     """The JSON result has all of it, in the shape of the contract, and is read back as it was."""
-    far = layer(isolated=float("nan"), second_error=None, allowed=None)
+    far = layer(isolated=float("nan"), second_error=None, allowed=None, of_allowed=None)
     result = varied(variation("precision", layers=(far,)))
     text = result_to_json(result, "0.1.0")
 

@@ -169,7 +169,10 @@ def _put_slopes(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
     falls = before <= 0
     only_here = int((falls & (slopes == 1)).sum())
     if only_here:
-        raise MismatchError(f"{only_here} inputs are not positive in this run alone, and have no slope")
+        raise MismatchError(
+            f"{call.base} draws a slope for each input that is not positive, and {only_here} of them are so in "
+            "one run only"
+        )
     noise.copy_(torch.where(falls, slopes, 1))
     call.result.copy_(torch.where(falls, before * slopes, before))
 

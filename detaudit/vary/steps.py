@@ -1,0 +1,45 @@
+"""Which steps are measured: one says nothing about what happens in a later one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from detaudit.compare.result import steps_completed
+from detaudit.model.axes import Promise
+from detaudit.model.trace import Kind, Place, StreamRole
+from detaudit.trace.reader import TraceReader
+
+
+def steps_to_measure(parted: int, first: TraceReader, second: TraceReader, promise: Promise) -> list[int]:
+    """The step in which two runs part, and those that could hide what begins later.
+
+    Where bits can be equal, whatever is wrong shows as a difference, and grows. Where they cannot, the last
+    step is measured too, and the first one in which the runs do not go through the same modules, gradients
+    and weights.
+    """
+    steps = {parted}
+    if promise is Promise.PRECISION:
+        shared = min(steps_completed(first), steps_completed(second))
+        steps.update(step for step in _other_course(first, second, shared) if step > parted)
+        steps.add(max(parted, shared - 1))
+    return sorted(steps)
+
+
+def _other_course(first: TraceReader, second: TraceReader, steps: int) -> Iterator[int]:
+    """The first step that has other events in the two runs, if there is one."""
+    for step in range(steps):
+        if _places(first, step) != _places(second, step):
+            yield step
+            return
+
+
+def _places(reader: TraceReader, step: int) -> Counter[Place]:
+    """How often each thing is seen in a step of the main thread; operators are others in another dtype."""
+    return Counter(
+        event.place
+        for stream in reader.streams
+        if stream.role is StreamRole.MAIN and reader.steps_begun(stream.id) > step
+        for event in reader.step(stream.id, step).events
+        if event.place.kind is not Kind.OP
+    )
