@@ -27,6 +27,7 @@ from detaudit.vary.judged import judged
 from detaudit.vary.measured import Repeated, measure
 from detaudit.vary.named import named
 from detaudit.vary.pair import Pair
+from detaudit.vary.unread import unread, variables_on
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
 """Notices that only say what was asked for."""
@@ -107,6 +108,9 @@ class _Answer:
                 return unsteady
         for one in others:
             self._explain(first, one, comparisons[one.name])
+        if not different and self.settings.diagnose:
+            self.notices.extend(unread(self.experiment, first, self.asked))
+            self.extra_runs += bool(variables_on(self.asked))
         return judged(self._gathered(result), self.settings.tolerance)
 
     @property

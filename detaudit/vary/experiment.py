@@ -65,6 +65,10 @@ class Experiment:
             draws = replace(draws, folder=self.folder / "draws-again")
         return self._carry_out(run.name, run.chosen, replace(run.plan, draws=draws, sketches=True))
 
+    def once(self, run: Run, plan: RunPlan) -> Run | Failure:
+        """One more run under the conditions of another, with another plan."""
+        return self._carry_out(run.name, run.chosen, plan)
+
     def _plan(self, chosen: Chosen, *, first: bool) -> RunPlan:
         draws = None
         if self.shares_draws:

@@ -12,8 +12,6 @@ from detaudit.diagnose.diagnosis import diagnose
 from detaudit.diagnose.suspects import GENERATORS
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, look_closer
-from detaudit.model.axes import ENVIRONMENT
-from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Kind, LedgerEntry, Phase
 from detaudit.run.progress import Progress
@@ -22,6 +20,7 @@ from detaudit.sources.fixes import fix_for
 from detaudit.vary.asked import differing
 from detaudit.vary.drift import find_drift
 from detaudit.vary.experiment import Run
+from detaudit.vary.unread import variables_on, watching
 
 _CAUSE = "env-dependence"
 
@@ -62,7 +61,7 @@ def find_source(
     case = Case(plan, folder, progress)
     finding = finding_from(comparison, differs=1, pairs=1)
     axes = differing(first.chosen, second.chosen)
-    closer = look_closer(case, finding, comparison, None, _looking_out_for(axes))
+    closer = look_closer(case, finding, comparison, None, watching(variables_on(axes)))
     if may_round and _is_arithmetic(closer):
         return Fault((closer.finding,), extra_runs=case.extra_runs, is_arithmetic=True)
     drift = find_drift(Laboratory(case, "drift"), closer, closer.finding, (first.reader, second.reader))
@@ -101,7 +100,7 @@ def _in_these_words(finding: Finding, first: Run, second: Run) -> Finding:
 
 def _by_variable(finding: Finding, closer: Closer, axes: tuple[str, ...]) -> Finding:
     """Where an environment variable is what differs, and no source explains it: the line that reads it."""
-    names = _variables(axes)
+    names = variables_on(axes)
     if not names:
         return finding
     entry = next(_reads(closer), None)
@@ -125,13 +124,3 @@ def _by_variable(finding: Finding, closer: Closer, axes: tuple[str, ...]) -> Fin
 def _reads(closer: Closer) -> Iterator[LedgerEntry]:
     entries = (pair.entry for pair in closer.ledgers)
     return (one for one in entries if one.source == variables.NAME and one.site is not None)
-
-
-def _variables(axes: tuple[str, ...]) -> set[str]:
-    return {axis.removeprefix(ENVIRONMENT) for axis in axes if axis.startswith(ENVIRONMENT)}
-
-
-def _looking_out_for(axes: tuple[str, ...]) -> tuple[Intervention, ...]:
-    """What lets the ledger note the lines that read the variables on the axes."""
-    names = _variables(axes)
-    return (Intervention(variables.NAME, amount=",".join(sorted(names))),) if names else ()

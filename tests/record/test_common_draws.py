@@ -186,7 +186,7 @@ UNLIKE = {
     "a sign": (
         lambda: functional.rrelu(RAMP, training=True),
         lambda: functional.rrelu(RAMP - 0.1, training=True),
-        "have no slope",
+        "draws a slope for each input",
     ),
     "hidden": (_conditional, _conditional, "cond draws and uses"),
     "unseen": (lambda: noisy(ONES), lambda: noisy(ONES), "detaudit_test.noisy draws and uses"),

@@ -170,8 +170,8 @@ def _put_slopes(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
     only_here = int((falls & (slopes == 1)).sum())
     if only_here:
         raise MismatchError(
-            f"{call.base} draws a slope for each input that is not positive, and {only_here} of them are so in "
-            "one run only"
+            f"{call.base} draws a slope for each input that is not positive, and {only_here} of them are not "
+            "positive in this run only"
         )
     noise.copy_(torch.where(falls, slopes, 1))
     call.result.copy_(torch.where(falls, before * slopes, before))

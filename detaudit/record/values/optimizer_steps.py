@@ -18,7 +18,7 @@ from torch.optim.optimizer import (
 from detaudit.record.names import Names, TensorName
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
-from detaudit.record.values.arithmetic import Float64
+from detaudit.record.values.arithmetic import Float64, widened
 from detaudit.record.values.layer_calls import LayerCalls
 from detaudit.record.values.replays import computing, entering
 
@@ -26,6 +26,8 @@ Place = tuple[str, str | None, str]
 """Root, module and name of a parameter."""
 StepKey = tuple[Place, str]
 """A parameter, and the entry of the optimizer's state; empty: the parameter itself."""
+CHANGE = "change"
+"""Stands for how far the step moves the parameter."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ class OptimizerSteps:
         if step is None or step.optimizer is not optimizer or step.left or not self._calls.watches():
             return
         parameters = [one for group in optimizer.param_groups for one in group["params"]]
-        step.left = _left(step.places, parameters, optimizer.state)
+        step.left = _left(step.places, step.weights, parameters, optimizer.state)
 
 
 def step_again(step: OptimizerStep, arithmetic: Float64 | None = None) -> dict[StepKey, torch.Tensor]:
@@ -102,6 +104,7 @@ def step_again(step: OptimizerStep, arithmetic: Float64 | None = None) -> dict[S
     Whatever its code raises is raised.
     """
     parameters = [entering(one, arithmetic).requires_grad_() for one in step.weights]
+    before = [one.detach().clone() for one in parameters]
     for parameter, gradient in zip(parameters, step.gradients, strict=True):
         parameter.grad = entering(gradient, arithmetic)
     alone: Optimizer = object.__new__(type(step.optimizer))
@@ -123,7 +126,7 @@ def step_again(step: OptimizerStep, arithmetic: Float64 | None = None) -> dict[S
     alone._optimizer_step_post_hooks = OrderedDict()
     with torch.inference_mode(mode=False), torch.enable_grad(), computing(arithmetic):
         type(alone).step(alone)
-    return _left(step.places, parameters, alone.state)
+    return _left(step.places, before, parameters, alone.state)
 
 
 def _place(name: TensorName | None, position: int) -> Place:
@@ -149,11 +152,16 @@ def _copied(state: object) -> dict[str, Any]:
 
 
 def _left(
-    places: list[Place], parameters: list[torch.Tensor], states: Mapping[torch.Tensor, Any]
+    places: list[Place],
+    before: list[torch.Tensor],
+    parameters: list[torch.Tensor],
+    states: Mapping[torch.Tensor, Any],
 ) -> dict[StepKey, torch.Tensor]:
     left: dict[StepKey, torch.Tensor] = {}
-    for place, parameter in zip(places, parameters, strict=True):
+    for place, old, parameter in zip(places, before, parameters, strict=True):
         left[place, ""] = parameter.detach().clone()
+        # A step is small beside the weight: what is wrong with it would not show there.
+        left[place, CHANGE] = widened(parameter.detach()) - widened(old)
         state = states.get(parameter)
         for name, value in (state if isinstance(state, Mapping) else {}).items():
             if isinstance(value, torch.Tensor):

@@ -1,0 +1,41 @@
+"""Environment variables on an axis that nobody reads: equal runs say little about a name that is misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from detaudit.model.axes import ARITHMETIC_VARIABLES, ENVIRONMENT
+from detaudit.model.plan import Intervention
+from detaudit.model.result import Notice
+from detaudit.sources import variables
+from detaudit.trace.ledger import read_ledger
+from detaudit.vary.experiment import Experiment, Failure, Run
+
+
+def variables_on(axes: Iterable[str]) -> set[str]:
+    """The environment variables among the axes."""
+    return {axis.removeprefix(ENVIRONMENT) for axis in axes if axis.startswith(ENVIRONMENT)}
+
+
+def watching(names: Iterable[str]) -> tuple[Intervention, ...]:
+    """What lets the ledger note the lines that read these variables."""
+    listed = ",".join(sorted(names))
+    return (Intervention(variables.NAME, amount=listed),) if listed else ()
+
+
+def unread(experiment: Experiment, run: Run, axes: Iterable[str]) -> Iterator[Notice]:
+    """Run once more with an eye on who reads the variables, and say which of them nobody was seen to read.
+
+    Those that torch and its libraries read for themselves, below Python, are left out.
+    """
+    names = variables_on(axes) - ARITHMETIC_VARIABLES
+    if not names:
+        return
+    plan = replace(run.plan, held=watching(names), ledger=True)
+    again = experiment.once(run, plan)
+    if isinstance(again, Failure):
+        return
+    seen = {entry.subject for entry in read_ledger(again.reader) if entry.source == variables.NAME}
+    for name in sorted(names - seen):
+        yield Notice("unread", f"no line of the program was seen to read {name}: is it spelt so?")
