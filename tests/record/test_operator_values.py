@@ -2,101 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from detaudit.model.plan import Exchange, Part
-from detaudit.model.trace import Level
-from detaudit.record.install import recording
-from detaudit.record.recorder import StopAfterSteps
-from detaudit.record.session import Session
-from detaudit.record.values import operator_values
-from detaudit.record.values.operator_lines import ANSWERS, KEPT, Lines, read_lines
-
-ATEN = torch.ops.aten
-
-
-class Answers:
-    """What two runs left behind."""
-
-    def __init__(self, kept, answers, problems):
-        self.problems = [*problems, *(line["note"] for line in (*kept, *answers) if "note" in line)]
-        self.kept = {line["number"]: line for line in kept if "number" in line}
-        self.answers = {line["number"]: line for line in answers if "number" in line}
-        self.alone = [line["operator"] for line in answers if "alone" in line]
-        self.missing = [
-            line["operator"]
-            for number, line in self.kept.items()
-            if number not in self.answers and not line.get("drawn")
-        ]
-        self.unsaid = [*self.missing, *self.alone, *self.problems]
-        """All that is not about an operator of both runs; none where everything was compared."""
-
-    def with_key(self, key):
-        """The operators of the answers that say something."""
-        return {
-            self.kept[number]["operator"]: line[key] for number, line in self.answers.items() if line.get(key)
-        }
-
-    @property
-    def changed(self):
-        """The operators that gave other bits, with how far apart they are."""
-        return {
-            self.kept[number]["operator"]: line.get("apart")
-            for number, line in self.answers.items()
-            if line.get("changed")
-        }
-
-
-@pytest.fixture
-def exchanged(tmp_path):
-    """Run a function twice; the second run takes the values of a step of the first.
-
-    `alone`: every operator is called again alone, as if the program's own had been given other values.
-    """
-    threads = torch.get_num_threads()
-
-    def recorded(function, part, step):
-        folder = tmp_path / part.value
-        folder.mkdir(parents=True, exist_ok=True)
-        exchange = Exchange(tmp_path / "values", part, step)
-        window = (step, step + 1)
-        session = Session(
-            str(folder), Level.OP, "a test", {}, step + 1, window, is_main=True, values=exchange
-        )
-        torch.manual_seed(0)
-        with recording(session) as recorder, contextlib.suppress(StopAfterSteps):
-            function()
-        return list(recorder.problems)
-
-    def run(first, second=None, *, step=0, alone=False):
-        problems = recorded(first, Part.KEEPS, step)
-        kept = list(read_lines(tmp_path / "values" / KEPT))
-        if alone:
-            (tmp_path / "values" / KEPT).unlink()
-            lines = Lines(tmp_path / "values" / KEPT)
-            for line in kept:
-                lines.add(line | {"inputs": "others"})
-        problems += recorded(second or first, Part.TAKES, step)
-        return Answers(kept, list(read_lines(tmp_path / "takes" / ANSWERS)), problems)
-
-    yield run
-    torch.set_num_threads(threads)
-
-
-def with_threads(number, function):
-    """The function, under a number of threads."""
-
-    def called():
-        torch.set_num_threads(number)
-        function()
-
-    return called
+from tests.record.operator_runs import numbers, with_threads
 
 
 def without_mkldnn(function):
@@ -107,13 +18,6 @@ def without_mkldnn(function):
             function()
 
     return called
-
-
-def numbers(*shape):
-    """Numbers that no setting changes: integers, divided."""
-    generator = torch.Generator().manual_seed(sum(shape))
-    whole = torch.randint(-(1 << 20), 1 << 20, shape, generator=generator)
-    return (whole.float() / (1 << 19)).requires_grad_()
 
 
 def both_ways(*calls):
@@ -301,50 +205,6 @@ def test_negative_control_an_operator_that_is_wrong_in_one_run_is_named_alone(ex
     assert set(answers.changed) == {"aten.gelu.default"}
 
 
-def test_drawn_numbers_are_not_judged(exchanged):
-    """Dropout draws other numbers in the second run: that is not the operator's arithmetic."""
-
-    def dropped(seed):
-        def program():
-            torch.manual_seed(seed)
-            functional.dropout(numbers(50).detach(), 0.5)
-
-        return program
-
-    answers = exchanged(dropped(1), dropped(2))
-    assert not answers.changed
-    assert any(line.get("drawn") for line in answers.kept.values())
-
-
-def test_operators_of_one_side_only_are_said(exchanged):
-    """An operator that one of the runs does not call is said to be so, and the rest is compared."""
-
-    def program(function):
-        return lambda: function(numbers(40).detach()).add(1)
-
-    answers = exchanged(program(torch.sin), program(torch.cos))
-    assert (answers.missing, answers.alone) == (["aten.sin.default"], ["aten.cos.default"])
-    assert "aten.add.Tensor" in {answers.kept[number]["operator"] for number in answers.answers}
-
-
-def test_an_operator_without_an_implementation_is_said(exchanged):
-    """An operator that the second side cannot carry out is named with the reason; the others are compared."""
-
-    def program(dtype):
-        def called():
-            value = numbers(4, 4).detach().to(dtype)
-            value.add(1)
-            with contextlib.suppress(NotImplementedError):
-                torch.special.erfcx(value)
-
-        return called
-
-    answers = exchanged(program(torch.float32), program(torch.bfloat16))
-    assert set(answers.with_key("why")) == {"aten.special_erfcx.default"}
-    assert answers.with_key("why")["aten.special_erfcx.default"].startswith("there is no implementation: ")
-    assert "aten.add.Tensor" in {answers.kept[number]["operator"] for number in answers.answers}
-
-
 def test_values_are_taken_in_the_form_of_the_second_run(exchanged):
     """Another dtype or layout in the second run: the same values are given to operators in that form."""
 
@@ -373,49 +233,3 @@ def test_content_is_kept_once(exchanged, tmp_path):
 
     exchanged(program)
     assert len(list((tmp_path / "values").glob("*.pt"))) < 8
-
-
-def test_values_beyond_the_limit_are_compared_by_their_digests(exchanged, monkeypatch):
-    """Where values take too much room it is said, and what differs all the same is still seen."""
-    monkeypatch.setattr(operator_values, "MOST_BYTES", 100)
-    program = with_threads(1, lambda: functional.mish(numbers((1 << 20) + 16).detach()))
-    other = with_threads(2, lambda: functional.mish(numbers((1 << 20) + 16).detach()))
-    answers = exchanged(program, other)
-    assert "more than" in answers.with_key("why")["aten.mish.default"]
-    assert answers.changed == {"aten.mish.default": None}
-
-
-def test_what_repeats_otherwise_by_itself_is_said(exchanged):
-    """A kernel that races gives other bits from call to call, and is not taken for a steady change."""
-
-    def program():
-        torch.set_num_threads(8)
-        index = torch.arange(60000) % 64
-        torch.zeros(64, 8).index_put_([index], numbers(60000, 8).detach(), accumulate=True)
-
-    answers = exchanged(program)
-    assert answers.with_key("unsteady") == {"aten.index_put_.default": True}
-
-
-def test_other_threads_are_said_and_not_compared(exchanged):
-    """Operators in a thread that the program starts have no fixed order: that they are left out is said."""
-    import threading
-
-    def program():
-        thread = threading.Thread(target=lambda: torch.ones(3).add(1))
-        thread.start()
-        thread.join()
-        torch.ones(3).sub(1)
-
-    answers = exchanged(program)
-    assert set(answers.problems) == {"operators in threads that the program starts are not compared"}
-    assert "aten.add.Tensor" not in {line["operator"] for line in answers.kept.values()}
-
-
-def test_what_cannot_be_written_is_said_and_the_program_goes_on(exchanged, tmp_path):
-    """A folder that cannot be used ends no program: the trace says that operators could not be compared."""
-    (Path(tmp_path) / "values").write_text("in the way")
-    ended = []
-    answers = exchanged(lambda: ended.append(torch.ones(2).add(1)))
-    assert len(ended) == 2
-    assert answers.problems[0].startswith("operators cannot be compared: ")

@@ -11,7 +11,7 @@ from detaudit.model.plan import Target, TargetKind
 from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from detaudit.target.batches.ask import examine
-from detaudit.target.batches.samples import CannotTellError, gather
+from detaudit.target.batches.samples import CannotTellError
 from detaudit.vary.batch import audit_batch, report_of
 
 MODELS = Path(__file__).parent / "batch"
@@ -259,32 +259,6 @@ def test_neighbours_that_are_not_there_are_said_to_be_missing(ask):
 def test_what_cannot_be_asked_is_said(ask, options, message):
     with pytest.raises(CannotTellError, match=message):
         ask(**options)
-
-
-@pytest.mark.parametrize(
-    ("batch", "message"),
-    [
-        ("torch.zeros(5, 4), torch.zeros(4)", "do not agree in their first dimension"),
-        ("object()", "holds a object"),
-        ("torch.zeros(())", "no tensor whose first dimension"),
-        ("torch.zeros(3, 3).to_sparse()", "sparse"),
-    ],
-)
-def test_batches_without_a_first_dimension_of_samples_are_refused(batch, message):
-    import torch
-
-    with pytest.raises(CannotTellError, match=message):
-        gather([eval(batch, {"torch": torch})], 4)  # noqa: S307 - written above
-
-
-def test_batches_are_joined_by_the_shape_of_a_sample():
-    import torch
-
-    batches = [{"x": torch.full((2, size), float(size)), "name": ["a", "b"]} for size in (3, 5, 3, 5, 3)]
-    samples = gather(batches, 5)
-    assert samples.count == 6
-    assert samples.select([5, 0])["x"].shape == (2, 3)
-    assert samples.select([1, 0])["name"] == ["b", "a"]
 
 
 @pytest.mark.parametrize("sizes", [[1, 1], [4], [0, 4]])

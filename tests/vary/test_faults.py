@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 TRAIN = """
     model = torch.nn.Linear(6, 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for epoch in range(3):
         for batch in loader:
-            optimizer.zero_grad()
             model(batch).pow(2).mean().backward()
-            optimizer.step()
+            with torch.no_grad():
+                model.weight -= 0.1 * model.weight.grad
+            model.weight.grad = None
         validate(model, epoch)
 
 
@@ -106,8 +106,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", ["workers", "draws", "variable", pytest.param("hash", marks=pytest.mark.slow)]
+)
 def test_what_lets_an_axis_reach_the_numbers_is_named(name, vary):
     """The finding has the cause, the line and, for a draw or a read, the call; holding it fixed proved it."""
     program, axis, cause, symbol = FAULTS[name]

@@ -211,7 +211,7 @@ def make_batches():
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path, forked):  # noqa: ARG001 - for what it does
     """Return a function that makes a pair of a small model file under two environments."""
     path = tmp_path / "net.py"
     path.write_text(MODEL)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from detaudit.model.result import Verdict
 from detaudit.report.terminal import text_of
 
@@ -34,7 +32,6 @@ CONVNET = """
 """
 
 
-@pytest.mark.slow
 def test_rounding_is_measured_and_named_a_setting(vary):
     """Without oneDNN a convolution rounds otherwise: other bits, the operator, no wrong layer, the growth."""
     result = vary(CONVNET.format(scale=0.5, autocast=False), "mkldnn=on,off")
@@ -53,7 +50,6 @@ def test_rounding_is_measured_and_named_a_setting(vary):
     assert text_of(result).startswith("OTHER BITS")
 
 
-@pytest.mark.slow
 def test_a_wrong_layer_is_told_from_rounding(vary):
     """A layer that forgets its scale on one side is found by name and line; rounding is not blamed."""
     scale = "(0.5 if torch.backends.mkldnn.enabled else 1.0)"
