@@ -102,7 +102,7 @@ def load_session(path: str, *, is_main: bool) -> Session:
     def _exchange(values: dict[str, Any] | None) -> Exchange | None:
         if values is None:
             return None
-        return Exchange(Path(values["folder"]), Part(values["part"]), values["step"])
+        return Exchange(Path(values["folder"]), Part(values["part"]), values["step"], values["replays"])
 
     with open(path, encoding="utf-8") as file:
         values = json.load(file)

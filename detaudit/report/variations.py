@@ -114,7 +114,7 @@ def _layer_table(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
     """Those that make a difference before those that only pass one on."""
     differing = [one for one in layers if one.flagged or _relative(one.isolated) or _relative(one.propagated)]
     order = sorted(differing, key=lambda one: (not one.flagged, not _relative(one.isolated), -_share(one)))
-    rows = [("layer", "value", "isolated", "propagated", "from float64", "of allowed")]
+    rows = [("layer", "value", "isolated", "propagated", "from float64", "share")]
     rows += [
         (
             f"{_shortened(one.module)} ({one.kind})" if one.module else one.root,

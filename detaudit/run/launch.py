@@ -218,7 +218,7 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
 def _exchange(exchange: Exchange | None) -> dict[str, object] | None:
     if exchange is None:
         return None
-    return {"folder": str(exchange.folder.resolve()), "part": exchange.part.value, "step": exchange.step}
+    return {**asdict(exchange), "folder": str(exchange.folder.resolve()), "part": exchange.part.value}
 
 
 def conditions(plan: RunPlan) -> dict[str, object]:

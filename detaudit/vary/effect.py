@@ -33,22 +33,30 @@ def nothing_varied(readers: Mapping[str, TraceReader], axes: tuple[str, ...]) ->
     return None
 
 
+# A process that only starts others which train never loads torch: of its settings nothing is known.
 def _threads(reader: TraceReader, value: str) -> str | None:
     used = reader.info.environment.get("torch_threads")
-    return None if str(used) == value else f"the program set the number of threads itself, to {used}"
+    if used is None or str(used) == value:
+        return None
+    return f"the program set the number of threads itself, to {used}"
 
 
 def _capability(reader: TraceReader, value: str) -> str | None:
-    used = str(reader.info.environment.get("cpu_capability"))
+    used = str(reader.info.environment.get("cpu_capability", value))
     return None if used.lower() == value else f"torch uses {used} on this processor"
 
 
 def _flag(name: str) -> Callable[[TraceReader, str], str | None]:
     def told(reader: TraceReader, value: str) -> str | None:
-        used = reader.info.environment.get(name)
+        used = reader.info.environment.get(name, _ON_OFF[value])
         return None if used is _ON_OFF[value] else "the program sets it itself"
 
     return told
+
+
+def _compile(reader: TraceReader, value: str) -> str | None:
+    compiled = reader.info.environment.get("compiled_graphs")
+    return "the program compiled all the same" if compiled and value == "off" else None
 
 
 def _workers(reader: TraceReader, value: str) -> str | None:
@@ -68,4 +76,5 @@ _TELLERS: Mapping[str, Callable[[TraceReader, str], str | None]] = {
     MKLDNN: _flag("mkldnn"),
     DETERMINISTIC: _flag("deterministic_algorithms"),
     WORKERS: _workers,
+    COMPILE: _compile,
 }

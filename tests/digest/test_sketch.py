@@ -145,3 +145,15 @@ def test_sketching_draws_nothing_and_leaves_the_graph_alone():
     sketch(value * 2)
     assert torch.equal(torch.get_rng_state(), state)
     assert value.grad is None
+
+
+def test_what_vmap_and_grad_compute_with_has_the_sketch_of_its_numbers():
+    """A tensor that torch.func has wrapped has no memory of its own, and is seen all the same."""
+    value, seen = torch.randn(3, 4), []
+
+    def noted(row):
+        seen.append(sketch(row))
+        return row.sum()
+
+    torch.func.vmap(noted)(value)
+    assert seen == [sketch(value)]

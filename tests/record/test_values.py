@@ -281,6 +281,24 @@ def test_a_recomputed_layer_is_measured_once(measure):
     calls = [tuple(row["call"]) for row in found["rows"] if row["value"] == "output"]
     assert len(calls) == len(set(calls)) == 3
     assert not any(row["why"] for row in found["rows"])
+    # In float64 too, it is recomputed in float64.
+    assert all(row["first"]["error"] < 1e-6 for row in found["rows"] if row["first"] is not None)
+    weight = next(row for row in found["rows"] if row["value"] == "gradient of second.weight")
+    assert weight["first"] is not None
+
+
+def test_a_step_in_the_wrong_direction_shows_however_small_it_is(measure):
+    """A step far below the size of a weight is judged by itself, not by the weight that it leaves."""
+
+    def sgd(rate, **options):
+        return lambda parameters: torch.optim.SGD(parameters, lr=rate, **options)
+
+    found = measure(
+        training(small, optimizer_of=sgd(1e-5)), training(small, optimizer_of=sgd(1e-5, maximize=True))
+    )
+    numbers = list(numbers_of(Measured.from_plain(found), 0))
+    assert {one.value for one in numbers if one.flagged} >= {"weight.change", "bias.change"}
+    assert all(one.phase == "optimizer" for one in numbers if one.flagged)
 
 
 def test_functions_of_the_program_are_called_without_its_output(measure, capsys):

@@ -46,6 +46,9 @@ def pair_of(path, folder, **variables):
     return Pair(first, second, ("plain", "scaled"), folder, Silence())
 
 
+pytestmark = pytest.mark.usefixtures("forked")
+
+
 @pytest.fixture
 def program(tmp_path):
     path = tmp_path / "program.py"

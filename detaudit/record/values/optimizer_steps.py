@@ -158,10 +158,12 @@ def _left(
     states: Mapping[torch.Tensor, Any],
 ) -> dict[StepKey, torch.Tensor]:
     left: dict[StepKey, torch.Tensor] = {}
-    for place, old, parameter in zip(places, before, parameters, strict=True):
-        left[place, ""] = parameter.detach().clone()
-        # A step is small beside the weight: what is wrong with it would not show there.
+    # A step is small beside the weight: what is wrong with it would not show there. Of a step that could not
+    # be kept, nothing from before is known.
+    for place, old, parameter in zip(places, before, parameters, strict=False):
         left[place, CHANGE] = widened(parameter.detach()) - widened(old)
+    for place, parameter in zip(places, parameters, strict=True):
+        left[place, ""] = parameter.detach().clone()
         state = states.get(parameter)
         for name, value in (state if isinstance(state, Mapping) else {}).items():
             if isinstance(value, torch.Tensor):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.stateless import _reparametrize_module
 from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 
 from detaudit.record.names import plain_path
@@ -85,14 +86,14 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
         args, kwargs = tree_unflatten(
             [leaf.clone() if at in leaves else leaf for at, leaf in enumerate(inputs)], given.spec
         )
-        tensors = _named_as_in(alone, {**parameters, **buffers})
-        result = torch.func.functional_call(alone, tensors, args, kwargs)
-        outputs = tree_leaves(result)
-        values = _outputs(outputs)
-        values |= _changed(before, buffers)
-        if given.state.gradients and given.gradients:
-            arriving = {at: entering(one, arithmetic) for at, one in given.gradients.items()}
-            values |= _gradients(outputs, arriving, leaves, weights)
+        # Until the way back is done: a checkpoint calls the module again there.
+        with _reparametrize_module(alone, _named_as_in(alone, {**parameters, **buffers}), tie_weights=True):
+            outputs = tree_leaves(alone(*args, **kwargs))
+            values = _outputs(outputs)
+            values |= _changed(before, buffers)
+            if given.state.gradients and given.gradients:
+                arriving = {at: entering(one, arithmetic) for at, one in given.gradients.items()}
+                values |= _gradients(outputs, arriving, leaves, weights)
     return values
 
 
