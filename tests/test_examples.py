@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import detaudit.examples
+from detaudit.cli.main import main
 from detaudit.model.result import Verdict
+from detaudit.target.drive import train
 from tests.benchmarks.running import detaudit_command, run_command
 from tests.programs import Program
+from tests.vary.conftest import STARTS_RUNS
+from tests.vary.forked import Origin
 
 EXAMPLES = Path(detaudit.examples.__file__).parent
 REPRODUCIBLE = ["digits", "char_transformer"]
@@ -19,7 +24,7 @@ REPRODUCIBLE = ["digits", "char_transformer"]
 
 def audit(name: str, *more: str) -> tuple[int, dict[str, Any]]:
     program = Program(name, EXAMPLES / f"{name}.py", "")
-    outcome = run_command(detaudit_command("check", program, "--json", "-", "--steps", "4", *more))
+    outcome = run_command(detaudit_command("check", program, "--json", "-", "--steps", "2", *more))
     assert outcome.stdout, outcome.stderr
     return outcome.exit_code, json.loads(outcome.stdout)
 
@@ -36,9 +41,15 @@ def code_of(name: str, finding: dict[str, Any]) -> str:
     return (EXAMPLES / f"{name}.py").read_text().splitlines()[finding["site"]["line"] - 1]
 
 
-def test_a_reproducible_model_file_is_found_reproducible():
-    status, result = audit("digits_model")
-    assert (status, result["verdict"], result["findings"]) == (0, "reproducible", [])
+def test_a_reproducible_model_file_is_found_reproducible(audit_here):
+    from detaudit.examples import digits_model
+
+    def driven():
+        torch.manual_seed(0)
+        train(digits_model, 4, {})
+
+    result = audit_here(driven)
+    assert (result.verdict, result.findings) == (Verdict.REPRODUCIBLE, ())
 
 
 @pytest.mark.parametrize("name", REPRODUCIBLE)
@@ -64,19 +75,57 @@ def test_an_unseeded_augmentation_is_found_out_and_a_patched_copy_is_reproducibl
     assert (EXAMPLES / f"{name}.py").read_bytes() == before
 
 
-def test_a_racing_operator_is_found_out_and_shown_by_itself(tmp_path: Path):
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch):
+    """Fork the runs of a test from a process that has torch loaded."""
+    origin = Origin()
+    monkeypatch.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
+    yield
+    origin.end()
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_racing_operator_is_found_out_and_shown_by_itself(tmp_path: Path, capsys):
     name = "nondeterministic_scatter"
-    finding = finding_in(*audit(name, "--repro", str(tmp_path)), "nondeterministic-op")
+    options = ("--json", "-", "--steps", "2", "--repro", str(tmp_path))
+    status = main(["check", str(EXAMPLES / f"{name}.py"), *options])
+    finding = finding_in(status, json.loads(capsys.readouterr().out), "nondeterministic-op")
 
     assert (finding["origin"]["phase"], finding["origin"]["module"]) == ("forward", "pool")
     assert "index_put_(" in code_of(name, finding)
     replayed = finding["evidence"][-1]
     assert replayed["operator"] == finding["origin"]["op"]
     assert replayed["replay"]["distinct"] > 1
-    assert replayed["reproduces"] is True
-    assert Path(replayed["repro"]).parent == tmp_path
     assert "distinct results" in finding["message"]
     assert "index_add" in finding["fix"]
+    check_what_the_operator_did_alone(replayed)
+    check_the_script(replayed, tmp_path)
+
+
+def check_what_the_operator_did_alone(replayed: dict[str, Any]) -> None:
+    """Hardly two replays agree; under either switch all do, and the answer says so."""
+    alone, strict, single = (replayed[name] for name in ("replay", "deterministic", "one_thread"))
+    assert (alone["threads"], alone["times"], alone["dtype"]) == (8, 200, "float32")
+    assert 0 < alone["largest_absolute"] < 1e-3
+    assert alone["largest_relative"] > 0
+    assert alone["largest_ulp"] >= 1
+    assert (strict["times"], strict["distinct"], single["distinct"]) == (200, 1, 1)
+    assert "index_add" in replayed["alternative"]
+    assert "none of 200 replays differed" in replayed["alternative"]
+    assert replayed["text"].startswith("replayed alone 200 times with its inputs saved: ")
+    assert "ULP" in replayed["text"]
+    assert "with torch.use_deterministic_algorithms(True): 1;" in replayed["text"]
+
+
+def check_the_script(replayed: dict[str, Any], folder: Path) -> None:
+    """It shows the race, and says nothing of the program or the machine's folders."""
+    script = Path(replayed["repro"])
+    assert replayed["reproduces"] is True
+    assert "(the script was run: " in replayed["text"]
+    assert script == folder / "repro_index_put_.py"
+    assert len(script.read_text().splitlines()) < 60
+    assert str(folder) not in script.read_text()
+    assert str(EXAMPLES) not in script.read_text()
 
 
 def test_every_example_is_tested():

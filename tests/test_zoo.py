@@ -24,11 +24,17 @@ CLEAN = [program for program in PROGRAMS if program.verdict == "reproducible"]
 FAULTY = [program for program in PROGRAMS if program.verdict == "not-reproducible"]
 SUSPICIOUS = [program for program in CLEAN if program.suspicious]
 ALONE = [program for program in CLEAN if program.alone]
-AT_A_TIME = 9
-"""How many programs share a process, one after the other: importing torch takes most of the time."""
+COMPILED = [program for program in CLEAN if program.identity.startswith("compile_")]
+TOGETHER = [program for program in CLEAN if program not in (*ALONE, *SUSPICIOUS, *COMPILED)]
+BROKEN = [program for program in PROGRAMS if program.verdict == "unverified"]
 SEEDING = "import random\nimport numpy\nrandom.seed(0)\nnumpy.random.seed(0)\n"
 """What no program draws from would still differ between any two runs, and a second plain run be needed."""
-BROKEN = [program for program in PROGRAMS if program.verdict == "unverified"]
+STATES = """
+import random, numpy, torch
+states = [random.getstate()[1], numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]
+kept = [torch.tensor(state) for state in states]
+"""
+"""Keeps the states of the generators as tensors: the probe looks at those when the process ends."""
 
 
 def record(program, level, folder):
@@ -43,41 +49,39 @@ def record(program, level, folder):
 
 @pytest.mark.parametrize("program", ALONE, ids=lambda program: program.identity)
 def test_looking_changes_nothing(program):
-    """Output, exit status and final bits are as without detaudit, and the levels agree."""
-    check_that_looking_changes_nothing(program)
+    """Output, exit status and final bits are as without detaudit."""
+    check_that_looking_changes_nothing(program, "op")
 
 
-def groups():
-    """The other programs, in groups. Suspicious ones may end in other bits, so less is expected of those."""
-    for suspicious in (False, True):
-        chosen = [one for one in CLEAN if not one.alone and one.suspicious is suspicious]
-        yield from (chosen[start : start + AT_A_TIME] for start in range(0, len(chosen), AT_A_TIME))
+def test_looking_changes_nothing_that_is_compiled(tmp_path):
+    """The same for what `torch.compile` makes of a model."""
+    check_that_looking_changes_nothing(together(tmp_path, [one.path for one in COMPILED]), "op")
 
 
-@pytest.mark.parametrize("programs", list(groups()), ids=lambda programs: programs[0].identity)
-def test_looking_changes_nothing_in_programs_that_share_a_process(programs, tmp_path):
-    """The same for programs that can run one after the other in one process, which keeps what they made."""
-    first = "" if programs[0].suspicious else SEEDING
-    check_that_looking_changes_nothing(together(programs, tmp_path, first))
+def test_looking_changes_nothing_in_programs_that_share_a_process(tmp_path):
+    """The same for programs that can run one after the other in one process; and the levels agree."""
+    states = tmp_path / "states.py"
+    states.write_text(STATES)
+    # Suspicious ones come last: they may leave the generators in other states.
+    paths = [*(one.path for one in TOGETHER), states, *(one.path for one in SUSPICIOUS)]
+    check_that_looking_changes_nothing(together(tmp_path, paths, SEEDING), "layer", "op")
 
 
-def together(programs, folder, first=""):
-    """One program that runs others, one after the other."""
+def together(folder, paths, first=""):
+    """One program that runs others, one after the other: importing torch takes most of the time of each."""
     path = folder / "together.py"
-    path.write_text(in_one_process(*(program.path for program in programs), first=first))
+    path.write_text(in_one_process(*paths, first=first))
     return Program("together", path, "reproducible")
 
 
-def levels_of(program):
-    """The last, or for programs that share a process the last two: each has all hooks of the one before."""
-    return ("op",) if program.alone else ("layer", "op")
+def check_that_looking_changes_nothing(program, *levels):
+    """Run a program plainly and recorded, and compare all that can be seen of it.
 
-
-def check_that_looking_changes_nothing(program):
-    """Run a program plainly and recorded at each level, and compare all that can be seen of it."""
+    Each level has all hooks of the one before.
+    """
     plain = run_probed(plain_command(program))
     with tempfile.TemporaryDirectory() as folder:
-        runs = {level: record(program, level, folder) for level in levels_of(program)}
+        runs = {level: record(program, level, folder) for level in levels}
         expected = what_both_have(plain, plain)
         if any(changes(expected, *run) for run in runs.values()):
             # Something differs: only what two plain runs have in common is to be expected.
@@ -95,7 +99,7 @@ def check_that_looking_changes_nothing(program):
 
 def test_suspicious_programs_are_clean(tmp_path):
     """What differs between two runs without reaching a number is no fault."""
-    if check(together(SUSPICIOUS, tmp_path)).exit_code == EXIT_REPRODUCIBLE:
+    if check(together(tmp_path, [one.path for one in SUSPICIOUS])).exit_code == EXIT_REPRODUCIBLE:
         return
     # One by one, to say which it is.
     statuses = {program.identity: check(program).exit_code for program in SUSPICIOUS}
@@ -133,7 +137,7 @@ def audit_in_fresh_processes(program):
 @pytest.mark.parametrize("program", BROKEN, ids=lambda program: program.identity)
 def test_broken_programs_are_unverified(program):
     """A program that fails, hangs or trains nothing is never called reproducible; the message says why."""
-    timeout = ("--timeout", "8") if program.hangs else ()
+    timeout = ("--timeout", "3") if program.hangs else ()
     outcome = check(program, *timeout)
     result = json.loads(outcome.stdout)
 

@@ -196,13 +196,13 @@ TRAINING = """
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.Tanh(), torch.nn.Linear(256, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scale = float(os.environ.get("SCALE", "1"))
     for step in range(2):
-        optimizer.zero_grad()
+        model.zero_grad()
         loss = model(torch.randn(512, 64)).square().mean() * scale
         loss.backward()
-        optimizer.step()
+        for parameter in model.parameters():
+            parameter.data -= 0.1 * parameter.grad
 """
 
 
@@ -222,12 +222,12 @@ def test_a_real_training_is_locked_and_held(tmp_path):
             check=False,
         )
 
-    assert detaudit("lock", "train.py").stdout.startswith("train.py: new, 22 things in 2 steps\n")
+    assert detaudit("lock", "train.py").stdout.startswith("train.py: new, 20 things in 2 steps\n")
     check = ("check", "train.py", "--lock", "detaudit.lock")
     changed = detaudit(*check, "--tolerance", "1e-3", SCALE="1.02")
     assert changed.returncode == 1
     assert "the run differs from detaudit.lock in the loss, by about 2.0e-02 (relative)" in changed.stdout
-    assert "train.py:12" in changed.stdout
+    assert "train.py:11" in changed.stdout
     elsewhere = detaudit(*check, "--tolerance", "1e-4", "--json", "-", OMP_NUM_THREADS="1")
     (reference,) = json.loads(elsewhere.stdout)["references"]
     assert (elsewhere.returncode, reference["environment"]) == (0, {"threads": ["2", "1"]})

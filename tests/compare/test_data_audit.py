@@ -34,6 +34,7 @@ def found_in(audit):
     return dict(found)
 
 
+@pytest.mark.usefixtures("forked")
 def test_each_repeated_generator_is_named(record, tmp_path):
     (tmp_path / "augment.py").write_text(AUGMENT)
     reader = record(RANDOMNESS)
@@ -58,6 +59,7 @@ def test_each_repeated_generator_is_named(record, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("forked")
 def test_randomness_that_is_as_it_should_be_gives_no_notice(record):
     reader = record(CLEAN_RANDOMNESS)
     audit = audit_data(reader)
@@ -67,6 +69,7 @@ def test_randomness_that_is_as_it_should_be_gives_no_notice(record):
     assert notices(audit) == ()
 
 
+@pytest.mark.usefixtures("forked")
 def test_each_fault_of_order_and_coverage_is_named(record):
     reader = record(ORDERS)
     audit = audit_data(reader)
@@ -89,6 +92,7 @@ def test_each_fault_of_order_and_coverage_is_named(record):
     )
 
 
+@pytest.mark.usefixtures("forked")
 def test_orders_and_samples_that_are_as_asked_for_give_no_notice(record):
     reader = record(CLEAN_ORDERS)
     audit = audit_data(reader)

@@ -15,6 +15,7 @@ from tests.compare.data_programs import WORKER_COUNTS
 from tests.traces import TraceBuilder, batch, digest_of
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_real_program_with_and_without_workers(record):
     alone, helped = (record(WORKER_COUNTS, args=[count]) for count in ("0", "2"))
     plain, noisy, stream = compare_workers(alone, helped).pairs

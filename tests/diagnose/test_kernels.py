@@ -11,11 +11,8 @@ import pytest
 import torch
 
 import detaudit.diagnose.replay as replaying
-from detaudit.compare.compare import compare
-from detaudit.compare.result import finding_from
 from detaudit.diagnose.alternatives import alternative
-from detaudit.diagnose.case import Case
-from detaudit.diagnose.kernels import evidence_dict, examine, explain_kernel, occurrence_of, sentence
+from detaudit.diagnose.kernels import evidence_dict, examine, occurrence_of, sentence
 from detaudit.diagnose.replay import ask, replay
 from detaudit.diagnose.repro import check_repro, write_repro
 from detaudit.digest.tensor import tensor_digest
@@ -30,7 +27,7 @@ from detaudit.run.replay import load, measure
 from detaudit.run.runner import execute
 from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader
-from tests.conftest import ZOO
+from tests.vary.conftest import STARTS_RUNS
 
 ATEN = torch.ops.aten
 
@@ -122,74 +119,22 @@ def test_arguments_that_share_memory_share_it_in_the_replay(saved):
     assert first.untyped_storage().nbytes() < 100
 
 
-@pytest.fixture(scope="module")
-def race(tmp_path_factory):
-    """What is found out about the racing operator of a program, with a script for it."""
-    folder = tmp_path_factory.mktemp("race")
-    target = find_target(TargetRef(str(ZOO / "scatter_in_forward.py")))
-    case = Case(RunPlan(target, 2, Level.OP, 0, steps=1), folder, Silence())
-    outcomes = case.run()
-    with TraceReader(outcomes[0].trace) as first, TraceReader(outcomes[1].trace) as second:
-        finding = finding_from(compare(first, second, ("1", "2")), differs=1, pairs=1)
-    return explain_kernel(case, finding, folder / "repro")
-
-
-def test_a_racing_operator_gives_many_results_alone(race):
-    """index_put with accumulation from eight threads: hardly two replays agree."""
-    assert race.call.operator == "aten.index_put.default"
-    assert (race.replay.threads, race.replay.times) == (8, 200)
-    assert race.replay.distinct > 1
-    assert 0 < race.replay.largest_absolute < 1e-3
-    assert race.replay.largest_relative > 0
-    assert race.replay.largest_ulp >= 1
-    assert race.replay.dtype == "float32"
-
-
-def test_deterministic_algorithms_and_one_thread_end_the_race(race):
-    """Under either switch all replays agree, and the answer says so."""
-    assert (race.deterministic.times, race.deterministic.distinct) == (200, 1)
-    assert race.one_thread.distinct == 1
-    assert "index_add" in race.alternative
-    assert "none of 200 replays differed" in race.alternative
-
-
-def test_the_script_reproduces_the_race(race):
-    """It was written, run by itself, and ended with status 1."""
-    assert race.repro.name == "repro_index_put.py"
-    assert race.reproduces
-    assert race.repro_text.startswith("the script was run: ")
-    assert len(race.repro.read_text().splitlines()) < 60
-
-
-def test_the_script_is_fit_for_a_bug_report(race):
-    """It passes ruff, and says nothing of the program or the machine's folders."""
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", str(race.repro)]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert str(race.repro.parent) not in race.repro.read_text()
-
-
-def test_the_evidence_is_json_and_one_sentence(race):
-    """What is told to the user holds the rate, the largest difference and the switch."""
-    text = json.loads(json.dumps(evidence_dict(race), allow_nan=False))["text"]
-
-    assert text == sentence(race)
-    assert text.startswith("replayed alone 200 times with its inputs saved: ")
-    assert "ULP" in text
-    assert "with torch.use_deterministic_algorithms(True): 1;" in text
-
-
 def test_a_clean_operator_always_gives_the_same(saved, tmp_path):
     """A matrix product is not at fault: no script is written for it, and one written all the same says so."""
     path = with_threads(saved(ATEN.mm.default, torch.randn(200, 300), torch.randn(300, 100)), 2)
     kernel = examine(path, tmp_path / "repro", times=30)
+    evidence = json.loads(json.dumps(evidence_dict(kernel), allow_nan=False))
 
     assert not kernel.differs
     assert (kernel.replay.times, kernel.replay.differs) == (30, 0)
     assert kernel.replay.threads_tried == (2, 8)
     assert kernel.repro is None
+    assert evidence["text"] == sentence(kernel)
     assert "always the same result, also with 8 threads" in sentence(kernel)
     scripts = [write_repro(tmp_path / "repro", path, kernel.call, kernel.replay) for _ in range(2)]
     assert check_repro(scripts[0]) == (False, "the script was run: 0 of 30 differ")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", str(scripts[0])]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     # A script that is there already is left alone.
     assert [script.name for script in scripts] == ["repro_mm.py", "repro_mm_2.py"]
 
@@ -229,14 +174,16 @@ def test_a_script_that_fails_reproduces_nothing(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def captured(tmp_path_factory):
+def captured(tmp_path_factory, origin):
     """Traces of TWO_CALLS, without and with saving the second `add_` of step 1."""
     folder = tmp_path_factory.mktemp("captured")
     program = folder / "program.py"
     program.write_text(textwrap.dedent(TWO_CALLS))
     plan = RunPlan(find_target(TargetRef(str(program))), 1, Level.OP, 0, steps=2, window=(1, 2))
     plans = [plan, replace(plan, capture=Capture(1, "aten.add_.Tensor", 1))]
-    outcomes = [execute(one, folder / str(number), Silence())[0] for number, one in enumerate(plans)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
+        outcomes = [execute(one, folder / str(number), Silence())[0] for number, one in enumerate(plans)]
     with TraceReader(outcomes[0].trace) as plain, TraceReader(outcomes[1].trace) as capturing:
         yield plain, capturing
 
@@ -275,6 +222,7 @@ def test_the_occurrence_of_an_event_is_that_of_its_call(captured):
         occurrence_of(reader, stream.id, 1, 10**9)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_call_that_cannot_be_saved_is_told_and_harms_nothing(record):
     """Tensors without values have nothing to save: the program ends well, and the trace says why not."""
     program = TWO_CALLS.replace("net(noise", "net(torch.ones(2, device='meta').mul(3).numel() * noise")

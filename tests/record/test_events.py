@@ -148,7 +148,6 @@ def test_gradient_accumulation_shows_arrival_and_sum(record_here):
     """Each backward pass shows the gradient that arrived and, from the second on, the sum so far."""
     reader = record_here(ZOO / "gradient_accumulation.py")
     counts = Counter(event.place.kind for event in events(reader) if event.place.name == "weight")
-
     assert counts[Kind.GRAD] > counts[Kind.GRAD_ACCUMULATED] > 0
 
 
@@ -192,11 +191,6 @@ def test_forked_workers_leave_streams_of_their_own(forking):
     check_workers(forking)
 
 
-def test_spawned_workers_leave_streams_of_their_own(record):
-    """Workers started by spawn are recorded, and made what the main process received."""
-    check_workers(record(ZOO / "loader_spawn.py"))
-
-
 def check_workers(reader):
     """Hold the streams of two workers against what the main process received."""
     workers = [stream for stream in reader.streams if stream.role == "loader-worker"]
@@ -213,12 +207,15 @@ def check_workers(reader):
     assert received <= made
 
 
-@pytest.mark.parametrize(
-    ("program", "label"), [("spawn_training.py", "SpawnProcess-1"), ("subprocess_trains.py", "python -c")]
-)
-def test_other_processes_are_recorded(record, program, label):
-    """Training in spawned and plain Python child processes is in the one trace of the run."""
-    check_steps(record(ZOO / program), label)
+def test_spawned_processes_leave_streams_of_their_own(record):
+    """Training in spawned processes and workers started by spawn are in the one trace of the run."""
+    check_steps(reader := record(ZOO / "spawn_training.py"), "SpawnProcess-1")
+    check_workers(reader)
+
+
+def test_a_plain_child_process_is_recorded(record):
+    """Training in a Python that the program starts is in the one trace of the run."""
+    check_steps(record(ZOO / "subprocess_trains.py"), "python -c")
 
 
 def test_a_forked_process_is_recorded(forking):
@@ -229,7 +226,6 @@ def test_a_forked_process_is_recorded(forking):
 def check_steps(reader, label):
     """Hold that the process of that label trained."""
     (stream,) = [stream for stream in reader.streams if stream.label == label]
-
     assert reader.steps_completed(stream.id) > 0
 
 

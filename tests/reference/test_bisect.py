@@ -213,9 +213,9 @@ import torch
 
 torch.manual_seed({seed})
 layer = torch.nn.Linear(2, 1)
-optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
 layer(torch.randn(4, 2)).sum().backward()
-optimizer.step()
+layer.weight.data -= 0.1 * layer.weight.grad
+layer(torch.ones(1, 2))
 """
 
 

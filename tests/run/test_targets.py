@@ -1,5 +1,6 @@
 """Every form of target, run for real."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -13,8 +14,8 @@ from detaudit.errors import TargetError
 
 # No optimizer: importing what torch.optim needs would double the time of each process.
 TRAIN = """
-    import torch
     def train(scale=1.0, seed=None):
+        import torch
         if seed is not None:
             torch.manual_seed(seed)
         net = torch.nn.Linear(3, 1)
@@ -26,8 +27,8 @@ TRAIN = """
         train()
         raise ValueError("no")
     def unseeded():
-        torch.seed()
-        train()
+        import torch
+        train(seed=torch.seed())
 """
 
 MODEL_FILE = """
@@ -56,11 +57,8 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["model.py"], 0),
-        (["model.py:make_model", "--seed", "7", "--steps", "2"], 0),
-        (["lib.py:train"], 0),
         (["lib:train", "--level", "step"], 0),
-        (["lib:unseeded", "--level", "layer"], 1),
+        (["lib.py:unseeded", "--level", "layer"], 1),
         (["lib:fails"], 2),
         (["lib:absent"], 2),
         (["-m", "package", "--", "--x", "1"], 0),
@@ -69,20 +67,18 @@ def place(tmp_path, monkeypatch):
 )
 @pytest.mark.usefixtures("place")
 def test_forms(arguments, code, capsys):
-    """Model files, callables by file and by module, `-m`, and folders run, and are judged by what they do."""
+    """Callables by file and by module, `-m`, and folders run, and are judged by what they do."""
     assert main(["check", *arguments]) == code, capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("place")
-def test_a_model_file_takes_the_steps_it_is_told(tmp_path):
-    """With `--steps 2`, a model file with three batches takes two steps."""
-    trace = tmp_path / "two.trace"
-    assert main(["record", "model.py", "--steps", "2", "-o", str(trace)]) == 0
+def test_a_model_file_is_driven_and_takes_the_steps_it_is_told(capsys):
+    """With `--steps 2`, a model file with three batches takes two steps, and is judged by them."""
+    code = main(["check", "model.py:make_model", "--seed", "7", "--steps", "2", "--json", "-"])
+    result = json.loads(capsys.readouterr().out)
 
-    from detaudit.trace.reader import TraceReader
-
-    with TraceReader(trace) as reader:
-        assert reader.steps_completed(1) == 2
+    assert (code, result["verdict"]) == (0, "reproducible")
+    assert [run["steps"] for run in result["runs"]] == [2, 2]
 
 
 def test_from_python(place, monkeypatch):

@@ -1,7 +1,6 @@
 """torch.compile with the backend "inductor"."""
 
 # expect: reproducible
-# alone: true
 import random
 
 import numpy as np

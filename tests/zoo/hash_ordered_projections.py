@@ -20,11 +20,12 @@ class Attention(nn.Module):
 torch.manual_seed(0)
 x = torch.randn(24, 12)
 model = Attention(12)
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
 for _step in range(5):
     loss = (model(x) - x.roll(1, 0)).pow(2).mean()
-    optimizer.zero_grad()
     loss.backward()
-    optimizer.step()
+    with torch.no_grad():
+        for p in model.parameters():
+            p -= 0.05 * p.grad
+            p.grad = None
 print("final loss", loss.item())
 print("weights", sum(p.double().sum().item() for p in model.parameters()))
