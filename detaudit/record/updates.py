@@ -85,6 +85,8 @@ class Updates:
         if stream.backwards_since_step:
             self._weights.buffers(stream)
             self._recorder.end_step(stream)
+            # Before anything of the next step is seen.
+            self._recorder.stop_if_done(stream)
 
     def _notice_optimizers(self) -> None:
         # Called once for every optimizer object, at the end of its construction.

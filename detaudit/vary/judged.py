@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from detaudit.model.axes import Promise
 from detaudit.model.result import AuditResult, Verdict
-from detaudit.model.variation import Variation
+from detaudit.model.variation import Growth, Variation
 from detaudit.vary.growth import largest
 
 ROUNDING = "numeric-setting"
@@ -38,11 +39,18 @@ def _why_unmeasured(variation: Variation, result: AuditResult) -> str | None:
     """Why the numbers say nothing where they alone could; None where they do, or where bits decide."""
     if variation.equal or variation.promise != Promise.PRECISION.value:
         return None
+    lost = next((one.step for one in variation.growth if not _is_finite(one)), None)
+    if lost is not None:
+        return f"weights or loss are not finite in step {lost}, so there are no numbers to compare"
     sides = f"with {variation.first} and with {variation.second}"
     if not any(layer.isolated is not None for layer in variation.layers):
         return f"no layer could be measured {sides}"
     left_out = next((one.message for one in result.notices if one.id == LAYERS_LEFT_OUT), None)
     return None if left_out is None else f"not every layer could be measured {sides}: {left_out}"
+
+
+def _is_finite(growth: Growth) -> bool:
+    return all(math.isfinite(one) for one in (growth.weights, growth.loss) if one is not None)
 
 
 def _is_settled(variation: Variation, tolerance: float | None) -> bool:

@@ -62,10 +62,6 @@ def _wrong_layer(
 ) -> Finding:
     """One module whose numbers are out of proportion on one side."""
     worst = layers[0]
-    # Words for a person; the place for a program is in the origin.
-    named = f"{worst.module or worst.root} ({worst.kind})"
-    others = sorted({layer.value for layer in layers[1:]} - {worst.value})
-    more = f"; so {'is' if len(others) == 1 else 'are'} its {', '.join(others)}" if others else ""
     event = f"{worst.value} of module {worst.module or worst.root}"
     return Finding(
         id=WRONG_LAYER,
@@ -84,11 +80,22 @@ def _wrong_layer(
         site=next(iter(lines), None),
         other_sites=lines[1:],
         symbol=worst.kind,
-        message=f"{named} makes it, fed the same on both sides: its {worst.value}: {worst.why}{more}",
+        message=_of_layer(layers),
         fix=f"compare what {worst.kind} computes with {variation.first} and with {variation.second}",
         rate={"differs": 1, "pairs": 1},
         affects=comparison.affected,
     )
+
+
+def _of_layer(layers: list[LayerNumbers]) -> str:
+    """What is wrong with a layer, for a person; the place for a program is in the origin."""
+    worst = layers[0]
+    named = f"{worst.module or worst.root} ({worst.kind})"
+    if worst.isolated is None and worst.propagated is None and "run only" in worst.why:
+        return f"{named} {worst.why}"
+    others = sorted({layer.value for layer in layers[1:]} - {worst.value})
+    more = f"; likewise its {', '.join(others)}" if others else ""
+    return f"{named} makes it, fed the same on both sides: its {worst.value}: {worst.why}{more}"
 
 
 def _evidence(layer: LayerNumbers) -> dict[str, object]:

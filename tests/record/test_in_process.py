@@ -9,6 +9,7 @@ from torch import nn
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.record.arguments import inputs_digest
 from detaudit.record.install import recording
+from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.schema import make_plan
 from detaudit.record.session import MAIN_TRACE, Session
 from detaudit.trace.reader import TraceReader
@@ -224,3 +225,24 @@ def test_parts_of_torchs_containers_have_the_line_that_calls_the_container(recor
         "x = self.body(x)"
     }
     assert calls[""] == "model(torch.ones(2, 3)).sum().backward()"
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_steps_end_a_training_that_updates_its_weights_by_hand(tmp_path, steps):
+    """Where there is no optimizer, the program ends as the step after the last one begins."""
+    session = Session(str(tmp_path), Level.LAYER, "a test", {}, steps=steps, window=None, is_main=True)
+    updates = []
+
+    def train_forever():
+        model = nn.Linear(2, 1)
+        while True:
+            model(torch.ones(3, 2)).sum().backward()
+            with torch.no_grad():
+                model.weight.sub_(model.weight.grad)
+            updates.append(model.weight.clone())
+
+    with recording(session), pytest.raises(StopAfterSteps):
+        train_forever()
+    assert len(updates) == steps
+    with TraceReader(tmp_path / MAIN_TRACE) as reader:
+        assert reader.steps_completed(reader.streams[0].id) == steps

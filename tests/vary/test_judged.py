@@ -35,6 +35,15 @@ def test_a_tolerance_accepts_rounding():
     assert (result.verdict, result.findings) == (Verdict.REPRODUCIBLE, ())
 
 
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_numbers_that_are_not_finite_on_both_sides_are_not_green(loss):
+    """Where a training diverges in both runs, there is nothing that could be the same."""
+    lost = replace(variation(promise="precision"), growth=(Growth(0, 1e-3, 1e-3), Growth(1, loss, loss)))
+    result = judged(varied(lost), None)
+    assert result.verdict is Verdict.UNVERIFIED
+    assert "not finite in step 1" in result.reason
+
+
 def test_a_tolerance_accepts_no_fault():
     """A wrong layer, or a fault along an axis that must not matter, is one whatever the tolerance."""
     assert judged(varied(variation(), findings=[FAULT]), 1.0).verdict is Verdict.NOT_REPRODUCIBLE

@@ -94,7 +94,7 @@ class LayerComparison:
         self, kept: KeptCall, own: LayerCall, float64: Tensors, *, opens: bool
     ) -> Iterator[dict[str, Any]]:
         """What comes from outside: weights, batches, the gradient of the loss."""
-        for name in kept.parameters.keys() & own.parameters.keys():
+        for name in (one for one in kept.parameters if one in own.parameters):
             row = _as_in_runs(kept.parameters[name], own.parameters[name])
             yield _plain(kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), row)
         around = InRuns(around_call(kept), around_call(own), float64)

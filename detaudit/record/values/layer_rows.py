@@ -139,8 +139,10 @@ class _Second:
             unsettled = any(reference is not None and reference.unsettled for reference in references)
             return "" if unsettled or torch.equal(one.cpu(), other.cpu()) else "other whole numbers"
         finite = bool(one.isfinite().all()), bool(other.isfinite().all())
-        if finite[0] == finite[1]:
+        if all(finite) or torch.equal(one.isfinite().cpu(), other.isfinite().cpu()):
             return ""
+        if not any(finite):
+            return "NaN or infinity in other places"
         return f"NaN or infinity in the {'first' if finite[1] else 'second'} run only"
 
 
