@@ -18,6 +18,7 @@ from detaudit.run.progress import Silence
 from detaudit.run.runner import execute
 from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader
+from tests.forked import STARTS_RUNS, Origin
 
 # Tests run side by side: OpenMP threads that spin while they wait would take each other's cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -25,6 +26,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 pytest_plugins = ["pytester"]
 
 ZOO = Path(__file__).parent / "zoo"
+
+
+@pytest.fixture(scope="session")
+def origin():
+    """The process that has torch loaded, from which runs are forked."""
+    process = Origin()
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def forked(origin, monkeypatch):
+    """Fork the runs of a test from a process that has torch loaded."""
+    monkeypatch.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from detaudit.model.result import Verdict
 from detaudit.target.drive import train
 from tests.benchmarks.running import detaudit_command, run_command
 from tests.programs import Program
-from tests.vary.conftest import STARTS_RUNS
-from tests.vary.forked import Origin
 
 EXAMPLES = Path(detaudit.examples.__file__).parent
 REPRODUCIBLE = ["digits", "char_transformer"]
@@ -73,15 +71,6 @@ def test_an_unseeded_augmentation_is_found_out_and_a_patched_copy_is_reproducibl
         "pairs": 1,
     }
     assert (EXAMPLES / f"{name}.py").read_bytes() == before
-
-
-@pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch):
-    """Fork the runs of a test from a process that has torch loaded."""
-    origin = Origin()
-    monkeypatch.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
-    yield
-    origin.end()
 
 
 @pytest.mark.usefixtures("forked")

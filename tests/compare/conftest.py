@@ -6,7 +6,6 @@ import pytest
 
 from detaudit.compare import compare
 from detaudit.trace.reader import TraceReader
-from tests.diagnose.conftest import forked, origin  # noqa: F401 - fixtures
 from tests.traces import TraceBuilder
 
 

@@ -27,7 +27,7 @@ from detaudit.run.replay import load, measure
 from detaudit.run.runner import execute
 from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader
-from tests.vary.conftest import STARTS_RUNS
+from tests.forked import STARTS_RUNS
 
 ATEN = torch.ops.aten
 

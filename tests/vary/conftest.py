@@ -11,27 +11,11 @@ from detaudit.model.plan import TargetRef
 from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from detaudit.vary.audit import audit_vary
-from tests.vary.forked import Origin
+from tests.forked import STARTS_RUNS
 
 SETTLED_WHEN_LOADED = {HASH_SEED, THREADS, CAPABILITY, COMPILE}
 SETTLED_WHEN_LOADED |= {ENVIRONMENT + name for name in ARITHMETIC_VARIABLES}
 """Axes that an interpreter or torch reads once: along these, only fresh processes differ."""
-
-STARTS_RUNS = "detaudit.run.launch.subprocess"
-
-
-@pytest.fixture(scope="session")
-def origin():
-    """The process that has torch loaded, from which runs are forked."""
-    process = Origin()
-    yield process
-    process.end()
-
-
-@pytest.fixture
-def forked(origin, monkeypatch):
-    """Fork the runs of a test from a process that has torch loaded."""
-    monkeypatch.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
 
 
 @pytest.fixture

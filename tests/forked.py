@@ -20,6 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+STARTS_RUNS = "detaudit.run.launch.subprocess"
+"""What is replaced for a test whose runs are to be forked."""
+
 
 class Origin:
     """The process that has torch loaded, and from which one run after the other is forked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detaudit.compare.compare import compare
 from detaudit.trace.reader import TraceReader
-from tests.vary.conftest import STARTS_RUNS
+from tests.forked import STARTS_RUNS
 
 PROGRAM = """
 import os
