@@ -19,6 +19,8 @@ class Case:
     plan: RunPlan
     folder: Path
     progress: Progress
+    steady: bool = False
+    """Whether each side repeats itself bit for bit: then nothing that differs from run to run is guilty."""
     started: float = field(default_factory=time.time, init=False)
     """When the audit began, in seconds since the epoch."""
     extra_runs: int = field(default=0, init=False)

@@ -12,7 +12,7 @@ from detaudit.compare.ledgers import EntryPair
 from detaudit.compare.result import finding_from
 from detaudit.diagnose.chance import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
-from detaudit.diagnose.suspects import Suspect, suspects
+from detaudit.diagnose.suspects import BY_CHANCE, Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import Closer, look_closer, name_racing_operator
 from detaudit.model.plan import Intervention
@@ -86,6 +86,8 @@ class Search:
         ordered = closer.comparison is not None
         self.laboratory.leftovers |= picked_up(closer.ledgers, self.laboratory.case.started)
         found = suspects(seen, list(closer.ledgers), self.laboratory.leftovers, ordered=ordered)
+        if self.laboratory.case.steady:
+            found = [one for one in found if one.was_seen or one.source not in BY_CHANCE]
         ranked = [one for one in found if one.source not in self._names()]
         needed = pairs_needed(differing, pairs)
         for suspect in ranked[:TRIED_ALONE]:

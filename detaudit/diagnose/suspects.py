@@ -50,6 +50,9 @@ WEIGHTS = {
 UNSEEN = {set_order.BY_SEED: 9, kernels.NAME: 8, memory.NAME: 7, addresses.NAME: 6, kernels.ONE_THREAD: 5}
 """Sources that can be at work without a trace in the ledger."""
 
+BY_CHANCE = frozenset({kernels.NAME, memory.NAME, addresses.NAME})
+"""Those of them that would make two runs under the same conditions differ."""
+
 CERTAIN = 100
 SEED_DIFFERS = 45
 STRUCTURE = 42

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +13,11 @@ from typing import Any
 import torch
 from torch.utils.data.dataloader import DataLoader
 
-from detaudit.model.axes import COMPILE, DETERMINISTIC, DEVICE, MKLDNN, WORKERS
+from detaudit.model.axes import COMPILE, DETERMINISTIC, DEVICE, HASH_SEED, MKLDNN, WORKERS
 from detaudit.record.session import Session
+from detaudit.sources import set_order
+
+_TEXT = "detaudit"
 
 EXIT_CONDITIONS = 3
 """How a run ends whose conditions cannot be had; a line on standard error says why."""
@@ -23,10 +28,25 @@ _OF_WORKERS = ("prefetch_factor", "persistent_workers", "multiprocessing_context
 
 def set_conditions(session: Session) -> None:
     """Set what the run's axes ask for. Ends the process where that cannot be had."""
+    held = {one.source for one in session.held}
     for axis, value in session.axes:
         setting = _SETTINGS.get(axis)
-        if setting is not None:
+        # What is held fixed on purpose is not in force.
+        if setting is not None and not (axis == HASH_SEED and set_order.BY_SEED in held):
             setting(value)
+
+
+def _hash_seed(value: str) -> None:
+    """See to it that the seed is in force: a program may have started itself anew with another."""
+    if value == "random" or os.environ.get("PYTHONHASHSEED") == value:
+        return
+    # Setting the variable changes nothing in a process that is running: only the hashes tell.
+    asking = [sys.executable, "-S", "-c", f"print(hash({_TEXT!r}))"]
+    environment = {**os.environ, "PYTHONHASHSEED": value}
+    told = subprocess.run(asking, env=environment, capture_output=True, check=False)
+    if told.stdout.strip() != str(hash(_TEXT)).encode():
+        sys.stderr.write(f"detaudit: hash-seed={value} is not in force: the program chose another one\n")
+        raise SystemExit(EXIT_CONDITIONS)
 
 
 def _mkldnn(value: str) -> None:
@@ -85,6 +105,7 @@ def _device(value: str) -> None:
 
 
 _SETTINGS: dict[str, Callable[[str], None]] = {
+    HASH_SEED: _hash_seed,
     MKLDNN: _mkldnn,
     DETERMINISTIC: _deterministic,
     COMPILE: _compile,

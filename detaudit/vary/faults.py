@@ -23,6 +23,15 @@ from detaudit.vary.experiment import Run
 from detaudit.vary.unread import variables_on, watching
 
 _CAUSE = "env-dependence"
+_BY_WORKERS = "worker-order"
+COPIES = (
+    "what the loader gives depends on the number of its workers: each has a copy of the dataset, with a "
+    "state of its own"
+)
+FIX_OF_COPIES = (
+    "keep no state in the dataset that changes from sample to sample; let an IterableDataset divide its "
+    "samples by torch.utils.data.get_worker_info()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ def find_source(
     `may_round`: a difference that an operator makes from equal inputs is arithmetic, and not searched for.
     """
     plan = replace(first.plan, runs=2, then_axes=second.plan.axes, draws=None)
-    case = Case(plan, folder, progress)
+    case = Case(plan, folder, progress, steady=True)
     finding = finding_from(comparison, differs=1, pairs=1)
     axes = differing(first.chosen, second.chosen)
     closer = look_closer(case, finding, comparison, None, watching(variables_on(axes)))
@@ -93,6 +102,9 @@ def _is_arithmetic(closer: Closer) -> bool:
 
 def _in_these_words(finding: Finding, first: Run, second: Run) -> Finding:
     """Say of which two runs it is the fault."""
+    if finding.cause == _BY_WORKERS:
+        # Each side repeats itself: it is not timing that decides.
+        finding = replace(finding, message=COPIES, fix=FIX_OF_COPIES)
     return replace(
         finding, message=f"with {second.name}, other numbers than with {first.name}: {finding.message}"
     )

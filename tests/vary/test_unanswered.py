@@ -42,6 +42,26 @@ def test_what_does_not_repeat_itself_and_then_does_is_unverified(vary, monkeypat
     assert "two runs differ already" in result.reason
 
 
+RESTARTS = """
+import os
+import sys
+
+if os.environ["PYTHONHASHSEED"] != "0":
+    os.environ["PYTHONHASHSEED"] = "0"
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+"""
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+def test_a_hash_seed_that_the_program_chooses_itself_is_not_in_force(vary, restarts):
+    """A program that starts itself anew is equal under all hash seeds asked for: that says nothing."""
+    # Setting the variable alone, as many programs do, changes nothing in the process.
+    first = RESTARTS if restarts else 'import os\nos.environ["PYTHONHASHSEED"] = "0"\n'
+    result = vary(first + SCRIPT.format(factor=1), "hash-seed=1,2")
+    assert result.verdict is (Verdict.UNVERIFIED if restarts else Verdict.REPRODUCIBLE)
+    assert any("chose another one" in notice.message for notice in result.notices) == restarts
+
+
 def reader(**environment):
     return SimpleNamespace(info=SimpleNamespace(environment=environment), streams=())
 
