@@ -8,6 +8,7 @@ from pathlib import Path
 from detaudit.model.plan import RunOutcome, RunPlan, TargetKind
 from detaudit.model.result import Notice
 
+_OURS = "detaudit: "
 _TAIL_LINES = 20
 _TAIL_BYTES = 20_000
 
@@ -45,11 +46,20 @@ def _why(plan: RunPlan, outcome: RunOutcome) -> str | None:
         return f"{run} was stopped after {outcome.seconds:.1f} s: it took longer than --timeout allows"
     if outcome.exit_code < 0:
         return f"{run} was ended by signal {signal_name(-outcome.exit_code)} after {outcome.seconds:.1f} s"
+    ours = _said_by_us(outcome) if plan.axes else ""
+    if outcome.exit_code and ours:
+        return ours
     if outcome.exit_code:
         return f"{run} ended with exit status {outcome.exit_code}; only runs that end well are compared"
     if outcome.trace is None:
         return f"{plan.target.name} trains nothing: {_looked_for(plan)}"
     return None
+
+
+def _said_by_us(outcome: RunOutcome) -> str:
+    """What a run said that could not have the conditions that were asked for."""
+    last = tail(outcome.stderr).rpartition("\n")[2]
+    return last.removeprefix(_OURS) if last.startswith(_OURS) else ""
 
 
 def signal_name(number: int) -> str:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from detaudit.compare.compare import compare
-from detaudit.compare.result import finding_from, numbered, plain_result, summarize_run, why_unverified
+from detaudit.compare.result import (
+    finding_from,
+    numbered,
+    plain_result,
+    steps_completed,
+    summarize_run,
+    why_unverified,
+)
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.model.axes import BATCH, COMPILE, Promise, weakest
@@ -24,6 +32,7 @@ from detaudit.vary.effect import nothing_varied, without_effect
 from detaudit.vary.experiment import Experiment, Failure, Run, shares_draws
 from detaudit.vary.faults import find_source, is_other_data
 from detaudit.vary.judged import judged
+from detaudit.vary.layers import measure_layers
 from detaudit.vary.measured import Repeated, measure
 from detaudit.vary.named import named
 from detaudit.vary.pair import Pair
@@ -211,7 +220,27 @@ class _Answer:
     def _failed(self, failure: Failure) -> AuditResult:
         reason = why_failed(failure.plan, [failure.outcome])
         result = self._unanswered(f"with {failure.name}: {reason}")
-        return replace(result, notices=failure_notices([failure.outcome]))
+        return replace(
+            result, notices=failure_notices([failure.outcome]), varied=tuple(self._until_it_failed(failure))
+        )
+
+    def _until_it_failed(self, failure: Failure) -> Iterator[Variation]:
+        """What the layers gave until an operator had no implementation, for one."""
+        if not self.runs or failure.outcome.trace is None or not self._looks_closer:
+            return
+        first = self.runs[0]
+        axes = differing(first.chosen, failure.chosen)
+        if weakest(axes) is not Promise.PRECISION:
+            return
+        with TraceReader(failure.outcome.trace) as reader:
+            step = steps_completed(reader)
+        names = (first.name, failure.name)
+        folder = self.experiment.folder / "until-it-failed"
+        pair = Pair(first.plan, failure.plan, names, folder, self.experiment.progress)
+        report = measure_layers(pair, step, beside_float64=False, breaks_off=True)
+        if report.layers:
+            promise = Promise.PRECISION.value
+            yield Variation(axes, *names, promise, equal=False, layers=report.layers)
 
     def _unanswered(self, why: str) -> AuditResult:
         """The answer that there is none."""

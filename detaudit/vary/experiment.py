@@ -37,6 +37,7 @@ class Failure:
     """One that did not."""
 
     name: str
+    chosen: Chosen
     plan: RunPlan
     outcome: RunOutcome
 
@@ -80,7 +81,7 @@ class Experiment:
         (outcome,) = execute(plan, self.folder / f"vary{self.count}", self.progress)
         self.count += 1
         if not ended_well(outcome) or outcome.trace is None:
-            return Failure(name, plan, outcome)
+            return Failure(name, chosen, plan, outcome)
         reader = self.stack.enter_context(TraceReader(outcome.trace))
         return Run(name, chosen, plan, reader, outcome.trace.parent)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from detaudit.model.trace import Site
@@ -35,6 +35,11 @@ class Measured:
     """Where the program defines a layer, by root and path."""
     autocast: tuple[tuple[tuple[str, str], ...], ...]
     """Of both runs, the kinds of device and the dtypes for which `torch.autocast` was on."""
+
+    def without_one_sided(self) -> Measured:
+        """Without the calls and values that one of the runs does not have."""
+        both = (row for row in self.rows if row["isolated"] or row["propagated"])
+        return replace(self, rows=tuple(both))
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Measured:

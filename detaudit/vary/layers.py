@@ -42,8 +42,13 @@ class LayerReport:
         )
 
 
-def measure_layers(pair: Pair, step: int, *, beside_float64: bool = True) -> LayerReport:
-    """Run both sides up to a step once more; the second is fed what every module of the first was fed."""
+def measure_layers(
+    pair: Pair, step: int, *, beside_float64: bool = True, breaks_off: bool = False
+) -> LayerReport:
+    """Run both sides up to a step once more; the second is fed what every module of the first was fed.
+
+    `breaks_off`: the second is known to fail within the step; what it does until then is measured.
+    """
     values = Exchange(pair.folder / f"values{step}", Part.KEEPS, step)
     values.folder.mkdir(parents=True, exist_ok=True)
     keeping = pair.run(replace(up_to(pair.first, step), values=values), f"layers-keeps{step}")
@@ -53,11 +58,13 @@ def measure_layers(pair: Pair, step: int, *, beside_float64: bool = True) -> Lay
     values = replace(values, part=Part.TAKES)
     taking = pair.run(replace(up_to(pair.second, step), values=values), f"layers-takes{step}")
     problems = (*problems_of(keeping), *problems_of(taking))
-    if not ended_well(taking):
+    if not ended_well(taking) and not breaks_off:
         return _failed(pair.names[1], problems)
     measured = _read(taking.stdout.parent / MEASURED)
     if measured is None:
         return LayerReport((), (*problems, f"the layers were not measured: no step {step} was seen"))
+    if breaks_off:
+        measured = measured.without_one_sided()
     layers = tuple(numbers_of(measured, step))
     # Where a layer is wrong, what follows from it is no wonder.
     around = () if any(layer.flagged for layer in layers) else outside(measured)
