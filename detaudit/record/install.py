@@ -15,7 +15,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from detaudit.model.trace import Level
 from detaudit.record.attribution import phase_of
 from detaudit.record.backward import Backward
-from detaudit.record.exchange.draw_exchange import exchange_draws
 from detaudit.record.gradients import Gradients
 from detaudit.record.isolation import IsolatedDraws
 from detaudit.record.loaders import Loaders
@@ -29,7 +28,6 @@ from detaudit.record.sites import Sites
 from detaudit.record.threads import watch_threads
 from detaudit.record.tracing import step_aside_for_tracing
 from detaudit.record.updates import Updates
-from detaudit.record.values.layer_values import LayerValues
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws
@@ -86,6 +84,9 @@ def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) ->
     Modules(recorder, names, weights, gradients, updates)
     Backward(recorder, weights, updates)
     if session.values is not None and session.level is Level.LAYER:
+        # Imported late, as below: few runs keep or take values.
+        from detaudit.record.values.layer_values import LayerValues
+
         LayerValues(recorder, names, session.values)
     Loaders(recorder)
     watch_workers(scope)
@@ -99,7 +100,11 @@ def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) ->
             if taps.holds(line_draws.NAME):
                 _enter(isolated, scope)
     # Below the operators' mode, which is to see the numbers that were taken.
-    draws = None if session.draws is None else exchange_draws(recorder, session.draws)
+    draws = None
+    if session.draws is not None:
+        from detaudit.record.exchange.draw_exchange import exchange_draws
+
+        draws = exchange_draws(recorder, session.draws)
     if session.level is Level.OP:
         operators = Operators(recorder, taps)
         watch_threads(operators, scope)
