@@ -9,6 +9,7 @@ import pytest
 from detaudit.compare.ledgers import EntryPair
 from detaudit.diagnose import search as search_module
 from detaudit.diagnose.search import Search
+from detaudit.diagnose.suspects import BY_CHANCE
 from detaudit.diagnose.trials import Trial
 from detaudit.diagnose.zoom import Closer
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Origin
@@ -59,7 +60,7 @@ class Program:
         """With a clock that goes faster than this, the training is over before it begins."""
         self.trials = []
         self.leftovers = frozenset()
-        self.case = SimpleNamespace(started=0.0)
+        self.case = SimpleNamespace(started=0.0, steady=False)
 
     def first_step(self, held):
         return min((step for name, step in self.guilty.items() if name not in held), default=None)
@@ -151,6 +152,16 @@ def test_a_source_that_is_read_and_does_no_harm_is_not_named(solve):
     program = Program(file_order=1)
     program.noise = [("numpy-random", 0), ("clock", 1), ("os-entropy", 0)]
     assert names(solve(program)) == {"file-order"}
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_where_each_side_repeats_itself_nothing_that_acts_by_chance_is_tried_alone(solve, steady):
+    program = Program(somewhere_else=1)
+    program.case.steady = steady
+    solve(program)
+    alone = {source for held in program.trials if len(held) == 1 for source in held}
+    assert bool(BY_CHANCE & alone) != steady
+    assert "hash-seed" in alone
 
 
 def test_what_no_source_explains_is_left_unexplained(solve):
