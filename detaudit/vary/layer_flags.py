@@ -9,7 +9,7 @@ from typing import Any
 
 from detaudit.model.trace import Site
 from detaudit.model.variation import Apart, LayerNumbers
-from detaudit.record.values.proportion import Error, another_function, out_of_proportion
+from detaudit.record.values.proportion import Error, another_function, lost, out_of_proportion
 
 Call = tuple[str, str, str, int]
 """Root, path, phase, and how many calls of that module the step has before it."""
@@ -85,9 +85,19 @@ def _why_out_of_proportion(row: Row) -> str:
     if row["apart64"] is not None and another_function(row["apart64"], row["noise"], row["unit"]):
         return f"computes something else in the two runs: {row['apart64']:.1e} apart in float64 already"
     first, second = _error(row["first"]), _error(row["second"])
-    if first is None or second is None or _agree(row["isolated"], first, second):
+    if first is None or second is None:
         return ""
-    for one, other, name in ((second, first, "second"), (first, second, "first")):
+    sides = ((second, first, "second"), (first, second, "first"))
+    if is_output(row):
+        for one, other, name in sides:
+            if lost(one, other):
+                return (
+                    f"rounding leaves nothing of it: the {name} run is off by {one.error:.1e} of its size, "
+                    f"the other run by {other.error:.1e}"
+                )
+    if _agree(row["isolated"], first, second):
+        return ""
+    for one, other, name in sides:
         if out_of_proportion(one, other):
             return (
                 f"the {name} run is off by {one.error:.1e}, where its dtype explains {one.allowed:.1e} "
@@ -139,10 +149,14 @@ def calls_around(call: Call, measured: Measured) -> Iterator[Call]:
         above = measured.parents.get(above)
 
 
+def is_output(row: Row) -> bool:
+    """Whether a value is what a module gave."""
+    return row["phase"] == "forward" and bool(row["value"].startswith("output"))
+
+
 def is_output_of_root(row: Row, measured: Measured) -> bool:
     """Whether a value is what an outermost module gave."""
-    is_output = row["phase"] == "forward" and row["value"].startswith("output")
-    return is_output and measured.parents.get(call_of(row)) is None
+    return is_output(row) and measured.parents.get(call_of(row)) is None
 
 
 def _is_inside(row: Row) -> bool:

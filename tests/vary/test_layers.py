@@ -163,6 +163,18 @@ def test_a_layer_that_runs_on_one_side_only_is_flagged_unless_it_is_compiled():
     assert not judged(*lone, parents=INSIDE, compiled=True)
 
 
+def test_a_layer_of_which_rounding_leaves_nothing_is_wrong_however_well_that_is_explained():
+    """A variance as the difference of two large means: in bfloat16 no digit is right, in float32 most are."""
+    fine = {"error": 1e-5, "noise": 2e-5, "unit": UNIT, "distance": 1e-4}
+    gone = {"error": 0.99, "noise": 2.0, "unit": 2.0**-7, "distance": 9.9}
+    apart = {"relative": 0.99, "ulp": 1.0, "elements": 3, "of": 9}
+    assert judged(row("norm", isolated=apart, first=fine, second=gone))
+    # Both have nothing left: an exact zero, say. Or a choice that rounding decides. Or gradients that cancel.
+    assert not judged(row("norm", isolated=apart, first={**gone, "unit": UNIT}, second=gone))
+    assert not judged(row("norm", isolated=apart, first=fine, second={**gone, "noise": math.inf}))
+    assert not judged(row("norm", "gradient of bias", "backward", isolated=apart, first=fine, second=gone))
+
+
 def test_a_reference_that_is_another_number_blames_neither_run():
     """Some layers take their epsilon from the dtype: in float64 they compute something else."""
     far = {"noise": UNIT, "unit": UNIT, "distance": 1e-3}

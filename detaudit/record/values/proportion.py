@@ -20,6 +20,9 @@ at most 1.7. A LayerNorm with an epsilon of 1e-6 in the place of 1e-5 is at 25.
 RATIO = 4.0
 """How many times the other side's error, each in units of its own dtype, an error may be."""
 
+LOST, KEPT = 0.5, 0.01
+"""Relative errors: of a value of which nothing is left, and of one that has some digits."""
+
 FLOAT64_UNIT = 2.0**-52
 FLOAT64_FACTOR = 64.0
 FLOAT64_LEAST = 1e-12
@@ -50,6 +53,15 @@ def out_of_proportion(one: Error, other: Error | None) -> bool:
         return False
     # The errors themselves: relative ones cannot be larger than 1, and both may be near that.
     return other is None or one.distance / one.unit > RATIO * other.distance / other.unit
+
+
+def lost(one: Error, other: Error) -> bool:
+    """Whether rounding leaves nothing of what one side gives, where the other side has it.
+
+    That rounding explains an error as large as the value is no excuse: a variance that is the difference of
+    two large means has no digit in bfloat16. Where rounding decides a choice, any error is to be expected.
+    """
+    return math.isfinite(one.noise) and one.error > LOST and other.error < KEPT
 
 
 def another_function(apart: float, noise: float, unit: float) -> bool:
