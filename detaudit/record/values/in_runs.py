@@ -53,14 +53,18 @@ class InRuns:
 
 def values_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
     """What a module call gave in its run, and the gradients that came of it."""
-    outputs = {
+    of_inputs = {(BACKWARD, numbered(OF_INPUT, at)): one for at, one in call.of_inputs.items()}
+    of_parameters = {(BACKWARD, GRADIENT_OF + name): one for name, one in call.of_parameters.items()}
+    return outputs_in_run(call) | of_inputs | of_parameters
+
+
+def outputs_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+    """What a module call gave in its run."""
+    return {
         (FORWARD, numbered(OUTPUT, at)): one
         for at, one in enumerate(call.outputs)
         if isinstance(one, torch.Tensor)
     }
-    of_inputs = {(BACKWARD, numbered(OF_INPUT, at)): one for at, one in call.of_inputs.items()}
-    of_parameters = {(BACKWARD, GRADIENT_OF + name): one for name, one in call.of_parameters.items()}
-    return outputs | of_inputs | of_parameters
 
 
 def around_call(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:

@@ -81,7 +81,7 @@ class LayerComparison:
         for seen, state in zip(self._autocast, (kept.state, own.state), strict=True):
             seen.update(dict.fromkeys(state.autocast))
         in_runs = InRuns(values_in_run(kept), values_in_run(own), self._float64.of_call(identity))
-        why = _other_arguments(kept, own) or (kept.replayed.why or why_unfaithful(own))
+        why = _other_arguments(kept, own) or kept.replayed.why or why_unfaithful(own)
         if why:
             kept.replayed.why = why
         for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), in_runs):

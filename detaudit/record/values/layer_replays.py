@@ -11,6 +11,7 @@ from detaudit.digest.apart import apart
 from detaudit.record.exchange.common_draws import Draws
 from detaudit.record.values.arithmetic import Rounding
 from detaudit.record.values.compiled_parts import CompiledError
+from detaudit.record.values.in_runs import outputs_in_run
 from detaudit.record.values.layer_calls import LayerCall
 from detaudit.record.values.layer_files import Replayed
 from detaudit.record.values.optimizer_steps import OptimizerStep, step_again
@@ -24,7 +25,7 @@ from detaudit.record.values.references import (
     rounding_of,
     rounding_of_call,
 )
-from detaudit.record.values.replays import FORWARD, OUTPUT, Given, Key, given_by, numbered, replay
+from detaudit.record.values.replays import Given, given_by, replay
 
 NOT_REPLAYED = Replayed({}, {}, Draws(), Rounding(0.0, 0.0), "it was not asked for")
 """Of a run of which only what it has is wanted."""
@@ -43,7 +44,7 @@ def computing_call(module: torch.nn.Module, given: Given) -> Compute[Any]:
 def replay_own(call: LayerCall) -> Replayed:
     """Make a call of this run again; says so where it does not give what it gave in the run."""
     compute = computing_call(call.module, given_by(call))
-    return _first_replay(compute, rounding_of_call(call), _outputs(call))
+    return _first_replay(compute, rounding_of_call(call), outputs_in_run(call))
 
 
 def why_unfaithful(call: LayerCall) -> str:
@@ -52,13 +53,7 @@ def why_unfaithful(call: LayerCall) -> str:
         values, _ = drawing(lambda: replay(call.module, given_by(call)))
     except Exception as error:  # noqa: BLE001 - code of the program that is called alone may fail in any way
         return f"it cannot be run alone: {_said(error)}"
-    return "" if _is_faithful(values, _outputs(call), rounding_of_call(call)) else UNFAITHFUL
-
-
-def _outputs(call: LayerCall) -> dict[Key, torch.Tensor]:
-    """What a call gave in its run."""
-    tensors = ((at, one) for at, one in enumerate(call.outputs) if isinstance(one, torch.Tensor))
-    return {(FORWARD, numbered(OUTPUT, at)): one for at, one in tensors}
+    return "" if _is_faithful(values, outputs_in_run(call), rounding_of_call(call)) else UNFAITHFUL
 
 
 def replay_step(step: OptimizerStep) -> Replayed:
