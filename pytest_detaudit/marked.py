@@ -110,9 +110,9 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
 
 def _expected(value: object) -> str:
     """A verdict, or the label of a cause."""
-    from detaudit.sources.page import CAUSES
+    from detaudit.sources.page import causes
 
-    known = (Verdict.REPRODUCIBLE.value, Verdict.NOT_REPRODUCIBLE.value, *CAUSES)
+    known = (Verdict.REPRODUCIBLE.value, Verdict.NOT_REPRODUCIBLE.value, *causes())
     if value in known:
         return str(value)
     nearest = get_close_matches(str(value), known, n=1)

@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from detaudit.model.ledger import EntryPair, Fact, LedgerEntry
 from detaudit.model.result import Divergence
-from detaudit.model.trace import LedgerEntry
+from detaudit.model.trace import StreamRole
 from detaudit.trace.ledger import read_ledger
 from detaudit.trace.reader import TraceReader
 
 READ_LATE = "fresh-memory"
 """A weight may be seen to differ before the first operator reads the memory that was never written."""
 
-Key = tuple[str, str, int, str, str, str, str, bytes]
-"""Stream, thread, step, source, operation, subject, phase, line."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPair:
-    """What one line did in one step, in both runs; None where a run has no such entry."""
-
-    stream: str
-    first: LedgerEntry | None
-    second: LedgerEntry | None
-
-    @property
-    def entry(self) -> LedgerEntry:
-        """The entry of whichever run has it."""
-        entry = self.first or self.second
-        if entry is None:
-            raise ValueError("a pair has an entry in at least one run")
-        return entry
-
-    @property
-    def differs(self) -> bool:
-        """Whether the line got other values in the two runs, or asked another number of times."""
-        if self.first is None or self.second is None:
-            return True
-        return self.first.digest != self.second.digest
-
-    @property
-    def count_differs(self) -> bool:
-        """Whether the line asked, or drew, more often in one run."""
-        if self.first is None or self.second is None:
-            return True
-        return (self.first.count, self.first.amount) != (self.second.count, self.second.amount)
+Key = tuple[str, str, int, str, str, Fact, str, bytes]
+"""Stream, thread, step, source, operation, fact, phase, line."""
 
 
 def pair_ledgers(first: TraceReader, second: TraceReader) -> list[EntryPair]:
     """Pair the entries of two runs: those of each thread in the order of the first run."""
     ours, theirs = dict(_keyed(first)), dict(_keyed(second))
-    pairs = [EntryPair(key[0], entry, theirs.get(key)) for key, entry in ours.items()]
-    alone = [EntryPair(key[0], None, entry) for key, entry in theirs.items() if key not in ours]
-    return pairs + alone
+    roles = {stream.label: stream.role for reader in (second, first) for stream in reader.streams}
+
+    def pair(key: Key, one: LedgerEntry | None, other: LedgerEntry | None) -> EntryPair:
+        return EntryPair(key[0], roles.get(key[0], StreamRole.MAIN), one, other)
+
+    pairs = [pair(key, entry, theirs.get(key)) for key, entry in ours.items()]
+    return pairs + [pair(key, None, entry) for key, entry in theirs.items() if key not in ours]
 
 
 def before(pairs: list[EntryPair], divergence: Divergence) -> list[EntryPair]:
@@ -65,13 +38,13 @@ def _keyed(reader: TraceReader) -> Iterator[tuple[Key, LedgerEntry]]:
     labels = {stream.id: stream.label for stream in reader.streams}
     for entry in read_ledger(reader):
         label = labels.get(entry.stream, "main")
-        what = (entry.source, entry.operation, entry.subject, entry.phase, entry.site_key)
+        what = (entry.source, entry.operation, entry.fact, entry.phase, entry.site_key)
         yield (label, entry.thread, entry.step, *what), entry
 
 
 def _can_cause(pair: EntryPair, divergence: Divergence) -> bool:
     entry = pair.entry
-    if pair.stream != divergence.stream or entry.thread != "MainThread":
+    if pair.stream != divergence.stream or not entry.in_main_thread:
         return True
     if entry.step != divergence.step or entry.source == READ_LATE:
         return entry.step < divergence.step + (entry.source == READ_LATE)

@@ -6,25 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from detaudit.compare.ledgers import EntryPair
 from detaudit.compare.result import numbered, steps_completed
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.causes import name_fault
-from detaudit.diagnose.naming import Naming, drawn_more
 from detaudit.diagnose.search import Fault, Search
-from detaudit.diagnose.suspects import GENERATORS, is_seed
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of
+from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Site
-from detaudit.sources import clock, threads
-from detaudit.sources.catalogue import BY_NAME
-from detaudit.sources.fixes import fix_for
+from detaudit.sources.catalogue import SOURCES
+from detaudit.sources.observation import Naming, drawn_more
+from detaudit.sources.source import Pace
 from detaudit.trace.reader import TraceReader
-
-SHORTEST_TICK, LONGEST_TICK = 1e-5, 1.0
-TIMES_AS_LONG = 4
-"""How much longer than in a plain run a thread may take that runs alone, recorded with a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +35,8 @@ def diagnose(
 
     `closer` is the first difference, looked at closely; `readers` are the traces of the first runs.
     """
-    amounts = {clock.NAME: _tick(closer.ledgers, readers), threads.NAME: _patience(readers)}
+    pace = _pace(closer.ledgers, readers)
+    amounts = {one.name: one.amount(pace) for one in SOURCES if one.amount is not None}
     search = Search(Laboratory(case), amounts)
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
@@ -55,29 +49,15 @@ def diagnose(
 
 def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:
     """The first draw of random numbers that one run makes more often than the other, if there is one."""
-    more = [pair for pair in pairs if pair.entry.source in GENERATORS and pair.count_differs]
-    drawn = [pair for pair in more if not is_seed(pair.entry)]
-    first = min(drawn, key=lambda pair: (pair.entry.step, pair.entry.sequence), default=None)
+    drawn = [pair for pair in pairs if pair.entry.act is Act.DRAWS and pair.count_differs]
+    first = min(drawn, key=lambda pair: pair.entry.position, default=None)
     return () if first is None else (Notice("draws-differ", drawn_more(first)),)
 
 
-def _tick(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> str:
-    """Seconds from one reading of the clock to the next, on average: at this pace the held clock goes.
-
-    The ledgers may end behind the first steps: the readings of a whole run are more in proportion.
-    """
-    readings = sum(pair.entry.count for pair in pairs if pair.entry.source == clock.NAME)
+def _pace(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> Pace:
+    seconds = [reader.info.seconds or 1.0 for reader in readers.values()]
     steps = max((steps_completed(reader) for reader in readers.values()), default=0)
-    noted = max((pair.entry.step for pair in pairs), default=0) + 1
-    seconds = min((reader.info.seconds or 1.0 for reader in readers.values()), default=1.0)
-    expected = max(1.0, readings * max(1.0, steps / noted))
-    return repr(max(SHORTEST_TICK, min(LONGEST_TICK, seconds / 2 / expected)))
-
-
-def _patience(readers: Mapping[str, TraceReader]) -> str:
-    """Seconds that a thread may take when it runs alone: some times as long as a whole run has taken."""
-    seconds = max((reader.info.seconds or 0.0 for reader in readers.values()), default=0.0)
-    return repr(max(threads.PATIENCE, TIMES_AS_LONG * seconds))
+    return Pace(max(seconds, default=1.0), min(seconds, default=1.0), steps, pairs)
 
 
 def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> tuple[int, int]:
@@ -99,15 +79,15 @@ def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceRea
 
 def _finding(fault: Fault, search: Search) -> Finding:
     settled = search.settled
-    naming = name_fault(fault, () if settled is None else settled.ledgers)
+    naming = _name(fault, () if settled is None else settled.ledgers)
     evidence: dict[str, object] = {
-        "control": fault.source,
-        "held": BY_NAME[fault.source].words,
+        "control": fault.source.name,
+        "held": fault.source.words,
         "equal_pairs": 0 if settled is None else settled.equal,
         "pairs": 0 if settled is None else settled.pairs,
         "without_equal_pairs": fault.without[0],
         "without_pairs": fault.without[1],
-        "together_with": [one.source for one in search.faults if one is not fault],
+        "together_with": [one.source.name for one in search.faults if one is not fault],
     }
     return replace(
         fault.closer.finding,
@@ -119,8 +99,14 @@ def _finding(fault: Fault, search: Search) -> Finding:
         other_sites=_others(naming, fault),
         symbol=naming.symbol,
         message=naming.message,
-        fix=fix_for(naming.cause, naming.symbol),
+        fix=naming.advice,
     )
+
+
+def _name(fault: Fault, whole: tuple[EntryPair, ...]) -> Naming:
+    seen = fault.observed(whole)
+    name = fault.source.name_fault
+    return seen.name_bare(fault.source.causes[0]) if name is None else name(seen)
 
 
 def _others(naming: Naming, fault: Fault) -> tuple[Site, ...]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis
 from detaudit.diagnose.kernels import KernelEvidence, brief, evidence_dict, explain_kernel
+from detaudit.model.cause import Cause
 from detaudit.model.result import Finding
-
-OPERATOR = "nondeterministic-op"
 
 
 def elaborate(case: Case, diagnosis: Diagnosis, repro: Path | None = None) -> Diagnosis:
@@ -23,7 +22,7 @@ def elaborate(case: Case, diagnosis: Diagnosis, repro: Path | None = None) -> Di
 
 
 def _elaborated(case: Case, finding: Finding, repro: Path | None) -> Finding:
-    if finding.cause != OPERATOR:
+    if finding.cause is not Cause.NONDETERMINISTIC_OP:
         return finding
     kernel = explain_kernel(case, finding, repro)
     return finding if kernel is None else with_replay(finding, kernel)

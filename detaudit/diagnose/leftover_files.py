@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from detaudit.compare.ledgers import EntryPair
-from detaudit.sources import files, leftovers
+from detaudit.model.ledger import Act, EntryPair
+
+OF_FILES = frozenset({Act.LISTS_FOLDER, Act.LOOKS_FOR_FILE, Act.OPENS_TO_READ, Act.OPENS_TO_WRITE})
 
 
 def picked_up(pairs: Iterable[EntryPair], since: float) -> frozenset[str]:
@@ -19,13 +19,12 @@ def picked_up(pairs: Iterable[EntryPair], since: float) -> frozenset[str]:
 
     `since`: when the audit began, in seconds since the epoch.
     """
-    first_use: dict[str, str] = {}
+    first_use: dict[str, Act] = {}
     for pair in sorted(pairs, key=lambda one: (one.entry.step, one.entry.sequence)):
         entry = pair.entry
-        is_folder = entry.source == files.NAME and entry.subject.startswith(os.sep)
-        if is_folder or entry.source == leftovers.NAME:
-            first_use.setdefault(entry.subject, entry.operation)
-    asked = (path for path, operation in first_use.items() if operation != leftovers.WRITES)
+        if entry.act in OF_FILES and entry.fact.about:
+            first_use.setdefault(entry.fact.about, entry.act)
+    asked = (path for path, act in first_use.items() if act is not Act.OPENS_TO_WRITE)
     return frozenset(path for path in asked if _written_since(Path(path), since))
 
 

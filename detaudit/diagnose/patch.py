@@ -17,20 +17,21 @@ from detaudit.diagnose.patching.listings import fix_listing
 from detaudit.diagnose.patching.source import Edit, Source
 from detaudit.diagnose.patching.unseeded import fix_order, fix_unseeded
 from detaudit.diagnose.patching.workers import fix_worker_seeds
+from detaudit.model.cause import Cause
 
 Fix = Callable[[Source, str, int, str | None], list[Edit] | None]
 
 _FIXES: dict[str, Fix] = {
-    "unseeded-python": fix_unseeded,
-    "unseeded-numpy": fix_unseeded,
-    "unseeded-torch": fix_unseeded,
-    "seed-order": fix_order,
-    "unseeded-library": fix_library,
-    "fs-order": fix_listing,
-    "hash-order": fix_hash_order,
-    "completion-order": fix_delivery,
-    "worker-order": fix_delivery,
-    "worker-seeding": fix_worker_seeds,
+    Cause.UNSEEDED_PYTHON: fix_unseeded,
+    Cause.UNSEEDED_NUMPY: fix_unseeded,
+    Cause.UNSEEDED_TORCH: fix_unseeded,
+    Cause.SEED_ORDER: fix_order,
+    Cause.UNSEEDED_LIBRARY: fix_library,
+    Cause.FS_ORDER: fix_listing,
+    Cause.HASH_ORDER: fix_hash_order,
+    Cause.COMPLETION_ORDER: fix_delivery,
+    Cause.WORKER_ORDER: fix_delivery,
+    Cause.WORKER_SEEDING: fix_worker_seeds,
 }
 
 

@@ -15,27 +15,13 @@ from detaudit.diagnose.perturbed import Change, name_change
 from detaudit.model.plan import Intervention
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Perturbation
 from detaudit.model.trace import Level
-from detaudit.sources import clock, files, loader_workers, memory, set_order, surroundings, threads
+from detaudit.sources import set_order, surroundings
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.sources.source import Source, Variation
 from detaudit.trace.ledger import read_ledger
 from detaudit.trace.reader import TraceReader
 
 EQUAL, DIFFERS, FAILED, NOT_ASKED = "equal", "differs", "failed", "not asked for"
-TAPPED = {
-    files.NAME: (files.NAME,),
-    clock.NAME: (clock.NAME,),
-    threads.NAME: (threads.NAME, loader_workers.NAME),
-}
-"""What is made to vary only where the program asks for it, and what the ledger then says."""
-
-COVERS = {
-    files.NAME: "order of files in folders",
-    memory.NAME: "content of fresh memory",
-    surroundings.THREADS: "number of threads",
-    set_order.BY_SEED: "hash seed",
-}
-"""What plain runs leave as it is, by the perturbation that varies it; in the words of `NOT_VARIED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +41,7 @@ class PerturbResult:
 
     def _left(self, not_varied: Sequence[str]) -> tuple[str, ...]:
         spoilt = {one.source for one in self.tried if one.result in {DIFFERS, FAILED}}
-        known = {COVERS.get(one.source) for one in self.tried if one.source not in spoilt}
+        known = {BY_NAME[one.source].covers for one in self.tried if one.source not in spoilt}
         return tuple(words for words in not_varied if words not in known)
 
 
@@ -107,8 +93,8 @@ class _Experiment:
             return PerturbResult((_by_itself(unchanged, self.plain),))
         asked = {entry.source for entry in read_ledger(watched)}
         for source in sources:
-            for variation in _applicable(source, self.first):
-                if source.name in TAPPED and not asked & set(TAPPED[source.name]):
+            for variation in source.variations_in(self.first.info.environment):
+                if source.asked_through and not asked & set(source.asked_through):
                     self._note(source, variation, NOT_ASKED)
                 elif not self._try(source, variation, watched):
                     break
@@ -137,7 +123,7 @@ class _Experiment:
 
     def _explain(self, change: Change) -> None:
         """Say what a change that changes the numbers means."""
-        if change.source.name == surroundings.THREADS:
+        if change.source.is_setting:
             self.notices.append(_setting(change))
             return
         intervention = Intervention(change.source.name, amount=change.variation.amount)
@@ -146,7 +132,7 @@ class _Experiment:
         )
         again = self._run((intervention,), None)
         followed = not isinstance(again, str) and not compare(self.first, again).equal
-        if change.source.name == memory.NAME:
+        if change.source.shows_in_operators:
             change = replace(change, closer=self._closer(intervention, change.comparison))
         self.findings.append(name_change(change, followed=followed))
 
@@ -190,15 +176,6 @@ class _Experiment:
         if unused:
             words = "; ".join(source.words for source in BY_NAME.values() if source.name in unused)
             yield Notice("not-asked-for", f"not perturbed, since the program does not ask for it: {words}")
-
-
-def _applicable(source: Source, first: TraceReader) -> tuple[Variation, ...]:
-    """The variations of a source that change something: another number of threads, another hash seed."""
-    if source.name != surroundings.THREADS:
-        return source.varied_by
-    threads_now = str(first.info.environment.get("torch_threads"))
-    other = surroundings.MANY if threads_now == surroundings.FEW else surroundings.FEW
-    return (source.variation(other),)
 
 
 def _by_itself(comparison: Comparison, plain: int) -> Finding:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import plain_result
+from detaudit.model.cause import Cause
 from detaudit.model.plan import RunPlan
 from detaudit.model.result import AuditResult, Finding, Notice, Verdict
 from detaudit.model.trace import Site
@@ -15,7 +16,6 @@ from detaudit.run.in_process import call_recorded
 from detaudit.run.workspace import workspace
 from detaudit.trace.reader import TraceReader
 
-CAUSE = "process-state"
 NOTHING = "no module was called, no backward pass ran and no optimizer took a step"
 
 
@@ -75,8 +75,8 @@ def _left_behind(finding: Finding, fresh: AuditResult, defined_at: Site | None) 
     }
     return replace(
         finding,
-        id=CAUSE,
-        cause=CAUSE,
+        id=Cause.PROCESS_STATE,
+        cause=Cause.PROCESS_STATE,
         confirmed=True,
         evidence=(evidence,),
         site=finding.site or defined_at,

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from detaudit.compare.ledgers import EntryPair
 from detaudit.compare.result import finding_from
 from detaudit.diagnose.chance import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
-from detaudit.diagnose.suspects import BY_CHANCE, Suspect, suspects
+from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import Closer, look_closer, name_racing_operator
+from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, Divergence
 from detaudit.model.trace import Phase
-from detaudit.sources import clock, completion, kernels, threads
 from detaudit.sources.catalogue import SOURCES
+from detaudit.sources.observation import Observation
+from detaudit.sources.source import Source
 
 TRIED_ALONE = 3
 """How many suspects are tried on their own before all are held at once."""
 MOST_FAULTS = 6
-SLOWER = 30
-"""By how much the held clock is slowed down where a program sees its time run out."""
-KERNELS = frozenset({kernels.NAME, kernels.ONE_THREAD})
-BEYOND_CONTROL = frozenset({threads.NAME, completion.NAME})
-"""Sources that are named, unconfirmed, where all speaks for them and holding them fixed does not help."""
-
 PHASES = list(Phase)
 
 
@@ -37,7 +32,7 @@ PHASES = list(Phase)
 class Fault:
     """A source that was found guilty, and what was seen of it."""
 
-    source: str
+    source: Source
     closer: Closer
     """The difference that it explains, looked at closely."""
     comparison: Comparison
@@ -46,7 +41,10 @@ class Fault:
     all_pairs: tuple[EntryPair, ...]
     without: tuple[int, int]
     """Pairs that are equal, and all pairs, where everything else that was found is held, and not this."""
-    confirmed: bool = False
+
+    def observed(self, whole: tuple[EntryPair, ...]) -> Observation:
+        """Put together what the source needs to name the fault; `whole` as in `Observation`."""
+        return Observation(self.closer.finding, self.comparison, self.pairs, self.all_pairs, whole)
 
 
 @dataclass(slots=True)
@@ -74,7 +72,7 @@ class Search:
         if self.settled is not None and len(self.faults) > 1:
             self._drop_needless()
         for fault in self.faults:
-            if fault.source in KERNELS and fault.closer.finding.origin.op is None:
+            if fault.source.names_operator and fault.closer.finding.origin.op is None:
                 others = tuple(self._hold(one.source) for one in self.faults if one is not fault)
                 case = self.laboratory.case
                 fault.closer = name_racing_operator(case, fault.closer, fault.comparison, others)
@@ -87,8 +85,8 @@ class Search:
         self.laboratory.leftovers |= picked_up(closer.ledgers, self.laboratory.case.started)
         found = suspects(seen, list(closer.ledgers), self.laboratory.leftovers, ordered=ordered)
         if self.laboratory.case.steady:
-            found = [one for one in found if one.was_seen or one.source not in BY_CHANCE]
-        ranked = [one for one in found if one.source not in self._names()]
+            found = [one for one in found if not one.acts_by_chance]
+        ranked = [one for one in found if one.source.name not in self._names()]
         needed = pairs_needed(differing, pairs)
         for suspect in ranked[:TRIED_ALONE]:
             doubt = DOUBT if suspect.was_seen else DOUBT_IF_UNSEEN
@@ -107,7 +105,7 @@ class Search:
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
                 return trial.different
         self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
-        if self.settled is None and ranked and ranked[0].source in BEYOND_CONTROL:
+        if self.settled is None and ranked and ranked[0].source.may_escape:
             # What threads and processes wait for among themselves cannot always be put in order.
             self._found(ranked[0], closer, comparison, (pairs - differing, pairs))
             if closer.comparison is None:
@@ -120,12 +118,12 @@ class Search:
         if seen is not None and seen.different is not None:
             fault.comparison, fault.all_pairs = seen.different, seen.ledgers
 
-    def _try(self, source: str, needed: int) -> Trial:
-        """Hold one more source; once more with a slower clock, if the run was over before it began."""
+    def _try(self, source: Source, needed: int) -> Trial:
+        """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
         trial = self.laboratory.hold(self._held(source), needed)
-        if trial.failed is None or source != clock.NAME:
+        if trial.failed is None or source.gentler is None:
             return trial
-        self.amounts[source] = repr(float(self.amounts.get(source) or clock.TICK) / SLOWER)
+        self.amounts[source.name] = source.gentler(self.amounts.get(source.name, ""))
         return self.laboratory.hold(self._held(source), needed)
 
     def _all_at_once(
@@ -137,40 +135,39 @@ class Search:
         needed: int,
     ) -> None:
         """Hold everything; if the runs are equal then, let go of one after the other that is not needed."""
-        suspected = [one.source for one in ranked if one.source != kernels.ONE_THREAD]
-        rest = [
-            one.name for one in SOURCES if one.name not in {*suspected, *self._names(), kernels.ONE_THREAD}
-        ]
+        suspected = [one.source for one in ranked if not one.source.last_resort]
+        known = {*self._names(), *(source.name for source in suspected)}
+        rest = [one for one in SOURCES if one.name not in known and not one.last_resort]
         trial = self.laboratory.hold(self._held(*suspected, *rest), 1)
         if not trial.settled:
             self.failures.append(
                 trial.failed or "with everything held fixed that can be, the runs still differ"
             )
             return
-        names = [*suspected, *rest]
+        needed_sources = [*suspected, *rest]
         # Those that nothing speaks against go together; then one after the other, the likeliest last.
         unlikely = [one.source for one in ranked if not one.pairs and one.source in suspected]
-        groups = [[*rest, *unlikely], *([name] for name in reversed(suspected) if name not in unlikely)]
+        groups = [[*rest, *unlikely], *([one] for one in reversed(suspected) if one not in unlikely)]
         while groups:
             group = groups.pop(0)
-            fewer = [name for name in names if name not in group]
+            fewer = [one for one in needed_sources if one not in group]
             if not fewer:
                 continue
             attempt = self.laboratory.hold(self._held(*fewer), 1)
             if attempt.settled:
-                names, trial = fewer, attempt
+                needed_sources, trial = fewer, attempt
             elif len(group) > 1:
                 # One of them is guilty: the innocent half can go.
                 middle = len(group) // 2
                 groups = [group[:middle], group[middle:], *groups]
         if trial.pairs < needed:
-            trial = self.laboratory.hold(self._held(*names), needed)
+            trial = self.laboratory.hold(self._held(*needed_sources), needed)
         if not trial.settled:
             self.failures.append("the runs were equal for a while with everything held fixed, and then not")
             return
-        by_name = {one.source: one for one in ranked}
-        for name in names:
-            self._found(by_name.get(name, Suspect(name, 0, ())), closer, comparison, without)
+        by_name = {one.source.name: one for one in ranked}
+        for source in needed_sources:
+            self._found(by_name.get(source.name, Suspect(source, 0, ())), closer, comparison, without)
         self.settled = trial
 
     def _found(
@@ -204,24 +201,24 @@ class Search:
     ) -> None:
         """With all others held fixed, what is left of the difference is this fault's own."""
         finding = finding_from(different, differs=1, pairs=1)
-        if fault.source in KERNELS:
+        if fault.source.names_operator:
             fault.comparison = different
             fault.closer = look_closer(self.laboratory.case, finding, different, None, others)
             return
         found = suspects(different, list(ledgers), self.laboratory.leftovers)
-        pairs = next((one.pairs for one in found if one.source == fault.source), ())
+        pairs = next((one.pairs for one in found if one.source.name == fault.source.name), ())
         if pairs:
             fault.comparison, fault.pairs, fault.all_pairs = different, pairs, ledgers
             fault.closer = replace(fault.closer, finding=finding)
 
     def _names(self) -> set[str]:
-        return {fault.source for fault in self.faults}
+        return {fault.source.name for fault in self.faults}
 
-    def _held(self, *more: str) -> tuple[Intervention, ...]:
-        return tuple(self._hold(name) for name in (*(fault.source for fault in self.faults), *more))
+    def _held(self, *more: Source) -> tuple[Intervention, ...]:
+        return tuple(self._hold(source) for source in (*(fault.source for fault in self.faults), *more))
 
-    def _hold(self, name: str) -> Intervention:
-        return Intervention(name, amount=self.amounts.get(name, ""))
+    def _hold(self, source: Source) -> Intervention:
+        return Intervention(source.name, amount=self.amounts.get(source.name, ""))
 
 
 def _moved(old: Divergence | None, new: Divergence | None) -> bool:

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from detaudit.compare.compare import compare
-from detaudit.compare.ledgers import EntryPair, pair_ledgers
+from detaudit.compare.ledgers import pair_ledgers
 from detaudit.compare.result import finding_from
 from detaudit.compare.wording import FROM_OUTSIDE
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.observer import observer_effect
+from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention, RunOutcome
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Kind, Level, Phase

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from detaudit.model.cause import Cause
 from detaudit.model.trace import Event, Level, Site
 from detaudit.model.variation import Variation
 
@@ -116,7 +117,7 @@ class Finding:
     """One fault: origin, cause (None while it is not diagnosed), evidence and fix."""
 
     id: str
-    cause: str | None
+    cause: Cause | None
     confirmed: bool
     evidence: tuple[dict[str, object], ...]
     origin: Origin

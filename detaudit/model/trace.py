@@ -175,32 +175,6 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """What one line did with one source of nondeterminism in one step: its draws, or its reads."""
-
-    stream: int
-    step: int
-    thread: str
-    """Name of the thread."""
-    sequence: int
-    """Position of the first call among all events of its process."""
-    source: str
-    operation: str
-    subject: str
-    """What it concerned: which generator, what kind of seed, the order of what."""
-    phase: str
-    site: Site | None
-    site_key: bytes
-    count: int
-    amount: int
-    """How many numbers were drawn; for reads, the same as `count`."""
-    digest: bytes
-    """Digest over all values that it got, in order."""
-    shown: str
-    """The first of them, for a reader."""
-
-
-@dataclass(frozen=True, slots=True)
 class TraceInfo:
     """What a trace says about itself."""
 

@@ -9,11 +9,14 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from detaudit.digest.tensor import UndigestableError, is_fake, tensor_digest
+from detaudit.model.ledger import Act, Fact, Whose
 from detaudit.record.schema import OperatorPlan
 from detaudit.sources import memory, torch_random
 from detaudit.sources.taps import Taps
 
 _NOTHING = b""
+_OWN, _SEEDED = Fact(Act.DRAWS, Whose.OWN), Fact(Act.DRAWS, Whose.GLOBAL)
+_UNSEEDED = Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED)
 
 
 class Draws:
@@ -35,7 +38,7 @@ class Draws:
                 # An address comes back for memory that was made and written behind the operators.
                 if storage is not None and not storage.expired():
                     self._taps.ledger.note(
-                        memory.NAME, "torch.empty", site, _NOTHING, subject=memory.READ, shown=plan.name
+                        memory.NAME, "torch.empty", site, _NOTHING, memory.READ, shown=plan.name
                     )
 
     def after(self, plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401 - see above
@@ -51,16 +54,16 @@ class Draws:
     def _note_draw(self, plan: OperatorPlan, generator: Any, result: Any) -> None:  # noqa: ANN401 - see above
         taps = self._taps
         tensors = [tensor for tensor in _tensors(result) if not is_fake(tensor)]
-        subject = "own"
+        fact = _OWN
         default = torch.default_generator
         if generator is None or generator._cdata == default._cdata:  # type: ignore[attr-defined]  # a generator is a new Python object each time
-            subject = "global" if taps.torch_seeded else "global, not seeded"
+            fact = _SEEDED if taps.torch_seeded else _UNSEEDED
         taps.ledger.note(
             torch_random.NAME,
             plan.name,
             taps.lines.here(),
             b"".join(map(_digest, tensors)),
-            subject=subject,
+            fact,
             amount=sum(tensor.numel() for tensor in tensors),
         )
 

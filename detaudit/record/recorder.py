@@ -18,7 +18,7 @@ from detaudit.record.scope import Scope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.stream import PART_EVENTS, StreamState
-from detaudit.sources.ledger import Entry, Ledger
+from detaudit.sources.ledger import Entry, Ledger, Thread
 from detaudit.trace.layout import NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
 
@@ -258,12 +258,12 @@ class Recorder:
             self._write_ledger(stream, self.ledger.take(threading.get_ident()))
         self._open().write_step(self._pack(stream, complete=complete))
 
-    def _write_ledger(self, stream: StreamState, entries: Iterable[tuple[str, Entry]]) -> None:
+    def _write_ledger(self, stream: StreamState, entries: Iterable[tuple[Thread, Entry]]) -> None:
         writer = self._open()
         for thread, one in entries:
-            place = (one.source, one.operation, one.subject, one.phase, one.site)
+            what = (one.sequence, one.source, one.operation, *one.fact, one.phase, one.site)
             values = (one.count, one.amount, one.digest, one.shown)
-            writer.add_ledger((stream.number, stream.step, thread, one.sequence, *place, *values))
+            writer.add_ledger((stream.number, stream.step, *thread, *what, *values))
 
     def _rest_of_ledger(self) -> None:
         """Write what threads that take no steps noted, with the stream of the main thread."""

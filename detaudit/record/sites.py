@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import sysconfig
+from collections.abc import Iterator
 from enum import Enum
 from types import CodeType, FrameType
 
@@ -106,6 +107,18 @@ class Sites:
             leading = leading and owner is not Owner.LIBRARY
             frame = frame.f_back
         return False
+
+    def library_frames(self, frame: FrameType | None) -> Iterator[FrameType]:
+        """Walk up from a frame to the user's line, and give the frames of libraries on the way."""
+        for _ in range(_FARTHEST):
+            if frame is None:
+                return
+            owner = self._owner(frame.f_code)
+            if owner is Owner.USER:
+                return
+            if owner is Owner.LIBRARY:
+                yield frame
+            frame = frame.f_back
 
     def definition(self, code: CodeType) -> Site | None:
         """The line on which code of the program begins; None for code that is not the user's."""

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from detaudit.model.cause import Cause
 from detaudit.model.result import AuditResult, Verdict
 from detaudit.model.variation import Apart, Growth, LayerNumbers, OperatorNumbers, Variation
 from detaudit.report.lines import Line, Tone, count
 
-ROUNDING, PRECISION = "numeric-setting", "precision"
+ROUNDING, PRECISION = Cause.NUMERIC_SETTING, "precision"
 MOST_OPERATORS = 5
 MOST_LAYERS = 6
 LONGEST = 18

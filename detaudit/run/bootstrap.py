@@ -33,7 +33,7 @@ def prepare() -> None:
 def _put_taps(path: str, *, is_main: bool) -> Taps:
     from detaudit.record.session import load_session
     from detaudit.record.sites import Sites
-    from detaudit.sources.install import put_taps
+    from detaudit.sources.catalogue import put_taps
 
     session = load_session(path, is_main=is_main)
     return put_taps(Sites(), session.held, session.varied)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact
+from detaudit.sources.observation import naming
 from detaudit.sources.set_order import BY_ADDRESS, REVERSED
 from detaudit.sources.source import Source, Variation
+from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = BY_ADDRESS
@@ -34,7 +38,7 @@ def _tap(taps: Taps) -> None:
             value = known[value]
         elif taps.varied(NAME) == REVERSED:
             value = HIGHEST - value
-        taps.note(NAME, "id", value)
+        taps.note(NAME, "id", value, Fact(Act.ORDERS))
         return value
 
     taps.function(builtins, "id", read, asked_by=Asked.PROGRAM)
@@ -43,8 +47,14 @@ def _tap(taps: Taps) -> None:
 SOURCE = Source(
     name=NAME,
     words="addresses of objects in memory",
-    causes=("address-order",),
+    causes=(Cause.ADDRESS_ORDER,),
     tap=_tap,
+    suspicion=Suspicion(66, unseen=6, by_chance=True),
+    name_fault=naming(
+        Cause.ADDRESS_ORDER,
+        "{entry.operation}: an order that follows addresses in memory",
+        {"id": "order by something that stays, never by id()"},
+    ),
     varied_by=(
         Variation(
             "moved",

@@ -1,55 +1,44 @@
-"""All sources of nondeterminism that are observed and can be held fixed."""
+"""All sources of nondeterminism: whatever a module of this package defines as `SOURCE` or in `SOURCES`.
+
+A new file here is a new source: nothing else has to know of it.
+"""
 
 from __future__ import annotations
 
-from detaudit.sources import (
-    addresses,
-    clock,
-    completion,
-    entropy,
-    files,
-    host,
-    item_draws,
-    kernels,
-    leftovers,
-    line_draws,
-    loader_workers,
-    memory,
-    numpy_random,
-    python_random,
-    set_order,
-    side_draws,
-    surroundings,
-    threads,
-    torch_random,
-    variables,
-)
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+
+from detaudit import sources
+from detaudit.model.plan import Intervention
+from detaudit.sources.ledger import Ledger
 from detaudit.sources.source import Source
+from detaudit.sources.taps import Lines, Taps
 
-SOURCES: tuple[Source, ...] = (
-    python_random.SOURCE,
-    numpy_random.SOURCE,
-    torch_random.SOURCE,
-    entropy.SOURCE,
-    clock.SOURCE,
-    host.SOURCE,
-    files.SOURCE,
-    set_order.SOURCE,
-    addresses.SOURCE,
-    completion.SOURCE,
-    side_draws.SOURCE,
-    threads.SOURCE,
-    loader_workers.SOURCE,
-    kernels.SOURCE,
-    kernels.THREADS,
-    memory.SOURCE,
-    leftovers.SOURCE,
-)
 
-ON_PURPOSE: tuple[Source, ...] = (line_draws.SOURCE, item_draws.SOURCE, variables.SOURCE)
-"""Sources that are held only where something speaks for them: everywhere, they would change what is drawn."""
+def _defined() -> Iterator[Source]:
+    for module in sorted(pkgutil.iter_modules(sources.__path__), key=lambda one: one.name):
+        names = vars(import_module(f"{sources.__name__}.{module.name}"))
+        found = (names.get("SOURCE"), *(names.get("SOURCES") or ()))
+        yield from (one for one in found if isinstance(one, Source))
 
-BY_NAME = {source.name: source for source in (*SOURCES, *ON_PURPOSE, *surroundings.SOURCES)}
+
+BY_NAME = {source.name: source for source in _defined()}
+
+SOURCES = tuple(source for source in BY_NAME.values() if source.suspicion is not None)
+"""Those that are observed in every run with a ledger, and suspected."""
 
 PERTURBATIONS = tuple(source.name for source in BY_NAME.values() if source.varied_by)
 """Names of the sources that can be made to vary."""
+
+
+def put_taps(
+    lines: Lines, held: tuple[Intervention, ...] = (), varied: tuple[Intervention, ...] = ()
+) -> Taps:
+    """Watch every source from now on; hold or vary those that the run asks for."""
+    taps = Taps(lines, Ledger(), held, varied)
+    asked_for = (BY_NAME[one.source] for one in (*held, *varied))
+    for source in (*SOURCES, *(one for one in asked_for if one not in SOURCES)):
+        if source.tap is not None:
+            source.tap(taps)
+    return taps

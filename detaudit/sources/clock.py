@@ -7,10 +7,19 @@ import threading
 import time
 from typing import Any
 
-from detaudit.sources.source import Source, Variation
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
+from detaudit.model.result import DivergenceKind
+from detaudit.sources.changes import ChangeSeen
+from detaudit.sources.decisions import deciding_line
+from detaudit.sources.observation import Naming, Observation, by_library, drawn_more
+from detaudit.sources.seeds import for_other_seed, name_new_seed
+from detaudit.sources.source import Pace, Source, Variation
+from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "clock"
+_READS, _READS_LOCAL = Fact(Act.READS), Fact(Act.READS_LOCAL_TIME)
 EPOCH = 1_600_000_000.0
 """When the held clock starts: 13 September 2020."""
 TICK = 0.001
@@ -89,7 +98,7 @@ def _seconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa
     def read(original: Any) -> float:  # noqa: ANN401 - as the function
         value = start + clock.read() if taps.holds(NAME) else original()
         value = value if change is None else change.seconds(name, value)
-        taps.note(NAME, f"time.{name}", value)
+        taps.note(NAME, f"time.{name}", value, _READS)
         return float(value)
 
     return read
@@ -101,7 +110,7 @@ def _nanoseconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # 
     def read(original: Any) -> int:  # noqa: ANN401 - as the function
         value = int((start + clock.read()) * NANOSECONDS) if taps.holds(NAME) else original()
         value = value if change is None else int(change.seconds(name, value / NANOSECONDS) * NANOSECONDS)
-        taps.note(NAME, f"time.{name}_ns", value)
+        taps.note(NAME, f"time.{name}_ns", value, _READS)
         return int(value)
 
     return read
@@ -120,7 +129,7 @@ def _calendar(taps: Taps, clock: _Clock, name: str, position: int) -> Any:  # no
             moment = change.moment()
             args = (*args, moment if name in {"localtime", "gmtime", "ctime"} else time.localtime(moment))
         value = original(*args)
-        taps.note(NAME, f"time.{name}", value)
+        taps.note(NAME, f"time.{name}", value, _READS if name == "gmtime" else _READS_LOCAL)
         return value
 
     return read
@@ -149,7 +158,7 @@ def _moment(taps: Taps, clock: _Clock, name: str) -> Any:  # noqa: ANN401 - a ha
             value = value.replace(tzinfo=None) if tz is None else value
         else:
             value = original() if tz is None else original(tz)
-        taps.note(NAME, f"datetime.{name}", value)
+        taps.note(NAME, f"datetime.{name}", value, _READS if name == "utcnow" else _READS_LOCAL)
         return value
 
     return read
@@ -164,17 +173,81 @@ def _day(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
             value = dt.datetime.fromtimestamp(EPOCH + clock.read(), dt.UTC).date()
         elif change is not None:
             value = dt.datetime.fromtimestamp(change.moment()).date()  # noqa: DTZ006 - as date.today does
-        taps.note(NAME, "date.today", value)
+        taps.note(NAME, "date.today", value, _READS_LOCAL)
         return value  # type: ignore[no-any-return]  # the original gives a date
 
     return read
 
 
+SHORTEST_TICK, LONGEST_TICK = 1e-5, 1.0
+SLOWER = 30
+"""By how much the held clock is slowed down where a program sees its time run out."""
+OTHER_COURSE = 42
+"""What is added to the score where one run takes another course than the other."""
+
+
+def _adjust(pairs: list[EntryPair], situation: Situation) -> float:
+    score = for_other_seed(pairs, situation)
+    return score + OTHER_COURSE if situation.divergence.kind is DivergenceKind.STRUCTURE else score
+
+
+def _tick_of(pace: Pace) -> str:
+    """Give the seconds between two readings of the clock, on average: the held clock goes at this pace.
+
+    The ledgers may end behind the first steps: the readings of a whole run are more in proportion.
+    """
+    readings = sum(pair.entry.count for pair in pace.pairs if pair.entry.source == NAME)
+    noted = max((pair.entry.step for pair in pace.pairs), default=0) + 1
+    expected = max(1.0, readings * max(1.0, pace.steps / noted))
+    return repr(max(SHORTEST_TICK, min(LONGEST_TICK, pace.shortest / 2 / expected)))
+
+
+def _slower(tick: str) -> str:
+    return repr(float(tick or TICK) / SLOWER)
+
+
+def _name(seen: Observation) -> Naming:
+    """Name what the clock does: it gives a seed, or it decides something."""
+    return name_new_seed(seen, Cause.WALL_CLOCK, "the clock") or _name_decision(seen)
+
+
+def _name_decision(seen: Observation) -> Naming:
+    reads = sorted(seen.entries, key=lambda entry: entry.position)
+    drift = seen.drifting()
+    reached = [pair.entry.site for pair in drift if pair.entry.site is not None]
+    first = seen.comparison.first
+    if first is not None and first.event.site is not None:
+        reached.append(first.event.site)
+    direct = [entry for entry in reads if entry.site is not None and not by_library(entry)]
+    site = deciding_line((one.site for one in direct or reads if one.site is not None), reached)
+    entry = next((one for one in reversed(reads) if one.site == site), None)
+    symbol = None if entry is None else entry.operation
+    words = f"{symbol or 'the clock'} decides something that reaches the numbers"
+    if drift:
+        words = f"{words}; as a consequence (rng-drift), {drawn_more(drift[0])}"
+    others = tuple(dict.fromkeys(one for one in reached if one != site))
+    return Naming(Cause.WALL_CLOCK, site, symbol, words, others if drift else ())
+
+
+def _name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
+    reads = [pair.entry for pair in seen.pairs if pair.entry.source == NAME and pair.entry.site is not None]
+    first = seen.divergence
+    reached = [first.event.site] if first is not None and first.event.site is not None else []
+    site = deciding_line((entry.site for entry in reads if entry.site is not None), reached)
+    return seen.cause, next((entry for entry in reads if entry.site == site), None)
+
+
 SOURCE = Source(
     name=NAME,
     words="the clock",
-    causes=("wall-clock", "rng-drift"),
+    causes=(Cause.WALL_CLOCK, Cause.RNG_DRIFT),
     tap=_tap,
+    suspicion=Suspicion(40, adjust=_adjust),
+    name_fault=_name,
+    amount=_tick_of,
+    gentler=_slower,
+    asked_through=(NAME,),
+    name_change=_name_change,
     varied_by=(
         Variation(FORWARD, "the clock 400 days ahead"),
         Variation(FAST, "a clock that runs 10 times as fast"),

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
+from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
+from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "completion-order"
+_TAKES = Fact(Act.TAKES_RESULT)
 NUMBER = "_detaudit_number"
 """Attribute of a future: its number among all of its process, in the order of submission."""
 
@@ -83,7 +88,12 @@ class _Order:
     def note(self, position: object) -> None:
         """Note one result by its place in the order of submission."""
         self._taps.ledger.note(
-            NAME, self._operation, self._site, repr(position).encode(), shown=f"number {position}"
+            NAME,
+            self._operation,
+            self._site,
+            repr(position).encode(),
+            _TAKES,
+            shown=f"number {position}",
         )
 
 
@@ -99,7 +109,7 @@ def _wait(taps: Taps) -> Any:  # noqa: ANN401 - a handler
             result = type(result)(_InOrder(done), result.not_done)
         if return_when != "ALL_COMPLETED" or taps.holds(NAME, site):
             order = [_number(future) for future in done]
-            taps.note(NAME, "concurrent.futures.wait", order, subject=return_when)
+            taps.note(NAME, "concurrent.futures.wait", order, _TAKES)
         return result
 
     return read
@@ -171,7 +181,7 @@ def _tap_asyncio(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
 async def _waited(taps: Taps, original: Any, tasks: list[Any], kwargs: Any, *, held: bool) -> Any:  # noqa: ANN401 - as asyncio.wait
     done, pending = await original(tasks, **kwargs)
     finished = [task for task in tasks if task in done]
-    taps.note(NAME, "asyncio.wait", [tasks.index(task) for task in finished])
+    taps.note(NAME, "asyncio.wait", [tasks.index(task) for task in finished], _TAKES)
     return (_InOrder(finished) if held else done), pending
 
 
@@ -179,7 +189,7 @@ def _tap_loader(taps: Taps, module: ModuleType) -> None:
     def begin(original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
         site = taps.lines.here()
         if kwargs.get("in_order") is False:
-            taps.note(NAME, "DataLoader(in_order=False)", None)
+            taps.note(NAME, "DataLoader(in_order=False)", None, Fact(Act.DELIVERS_UNORDERED))
             kwargs["in_order"] = taps.holds(NAME, site)
         original(loader, *args, **kwargs)
 
@@ -190,15 +200,51 @@ def _tap_queue(taps: Taps, kind: Any, operation: str) -> None:  # noqa: ANN401 -
     def read(original: Any, queue: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
         # Only told where it happens: in which order others put is not the queue's to hold.
         value = original(queue, *args, **kwargs)
-        taps.note(NAME, operation, type(value).__name__, subject="queue")
+        taps.note(NAME, operation, type(value).__name__, Fact(Act.TAKES_FROM_QUEUE))
         return value
 
     taps.method(kind, "get", read, asked_by=Asked.PROGRAM, calls_program=True)
 
 
+def queue_line(seen: Observation) -> LedgerEntry | None:
+    """Find where results are taken from a queue: in the main thread, if that takes any."""
+    taken = [pair.entry for pair in seen.all_pairs if pair.entry.act is Act.TAKES_FROM_QUEUE]
+    return seen.telling([entry for entry in taken if entry.in_main_thread] or taken)
+
+
+def name_queue(seen: Observation, entry: LedgerEntry) -> Naming:
+    """Name the line that takes results from a queue."""
+    return seen.name_at(
+        Cause.COMPLETION_ORDER, entry, f"{entry.operation} takes what is ready first", QUEUE_FIX
+    )
+
+
+def _name(seen: Observation) -> Naming:
+    entry = seen.telling(one for one in seen.entries if one.act is not Act.TAKES_FROM_QUEUE)
+    if entry is None:
+        queue = queue_line(seen)
+        return seen.name_bare(Cause.COMPLETION_ORDER) if queue is None else name_queue(seen, queue)
+    if entry.act is Act.DELIVERS_UNORDERED:
+        words = "batches are handed out as workers finish them"
+        return seen.name_at(Cause.WORKER_ORDER, entry, words, IN_ORDER_FIX)
+    return seen.name_at(
+        Cause.COMPLETION_ORDER, entry, f"{entry.operation} gives results as they are finished"
+    )
+
+
+def _concerns(pair: EntryPair, _situation: Situation) -> bool:
+    return pair.differs or pair.entry.act is Act.DELIVERS_UNORDERED
+
+
+QUEUE_FIX = "give each item its number, and put the results in the order of the numbers before they are used"
+IN_ORDER_FIX = "leave in_order=False out: batches then come in the order of the sampler"
+
 SOURCE = Source(
     name=NAME,
     words="the order in which parallel work is handed over",
-    causes=("completion-order", "worker-order"),
+    causes=(Cause.COMPLETION_ORDER, Cause.WORKER_ORDER),
     tap=_tap,
+    suspicion=Suspicion(75, concerns=_concerns),
+    name_fault=_name,
+    may_escape=True,
 )

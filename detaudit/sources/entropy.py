@@ -7,10 +7,16 @@ import sys
 from types import FrameType
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact
+from detaudit.sources.observation import Naming, Observation, by_library
+from detaudit.sources.seeds import for_other_seed, name_new_seed
 from detaudit.sources.source import Source
+from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "os-entropy"
+_READS = Fact(Act.READS)
 BETWEEN = frozenset({"random", "secrets", "uuid", "tempfile"})
 """Modules of Python's library that hand the program entropy; others use it for themselves."""
 
@@ -30,7 +36,7 @@ def _bytes(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
         value = original(size, *args)
         if _for_the_program(taps):
             value = taps.fixed_bytes(size) if taps.holds(NAME, taps.lines.here()) else value
-            taps.note(NAME, operation, value)
+            taps.note(NAME, operation, value, _READS)
         return bytes(value)
 
     return read
@@ -53,7 +59,7 @@ def _tap_uuid(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
             value = original(*args, **kwargs)
             if taps.holds(NAME, taps.lines.here()):
                 value = module.UUID(bytes=taps.fixed_bytes(16), version=int(name[-1]))
-            taps.note(NAME, f"uuid.{name}", str(value))
+            taps.note(NAME, f"uuid.{name}", str(value), _READS)
             return value
 
         return read
@@ -69,15 +75,31 @@ def _tap_names(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
             return value
         if taps.holds(NAME, taps.lines.here()):
             value = f"{taps.fixed_number(40):08x}"[:8]
-        taps.note(NAME, "tempfile", value, subject="name of a temporary file")
+        taps.note(NAME, "tempfile", value, _READS)
         return value
 
     taps.method(module._RandomNameSequence, "__next__", read)
 
 
+def _name(seen: Observation) -> Naming:
+    """Name what the entropy does: it gives a seed, or it reaches the numbers itself."""
+    return name_new_seed(seen, Cause.OS_ENTROPY, "the system's entropy") or _name_value(seen)
+
+
+def _name_value(seen: Observation) -> Naming:
+    entry = seen.telling()
+    if entry is None:
+        return seen.name_bare(Cause.OS_ENTROPY)
+    cause = Cause.UNSEEDED_LIBRARY if by_library(entry) else Cause.OS_ENTROPY
+    words = f"{entry.operation} gives other bytes in each run, and they reach the numbers"
+    return seen.name_at(cause, entry, words)
+
+
 SOURCE = Source(
     name=NAME,
     words="the system's entropy (os.urandom, uuid, secrets)",
-    causes=("os-entropy", "unseeded-library", "worker-seeding"),
+    causes=(Cause.OS_ENTROPY, Cause.UNSEEDED_LIBRARY, Cause.WORKER_SEEDING),
     tap=_tap,
+    suspicion=Suspicion(70, adjust=for_other_seed),
+    name_fault=_name,
 )

@@ -10,10 +10,15 @@ from typing import Any, Self
 
 from xxhash import xxh3_64_intdigest
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact
+from detaudit.sources.observation import naming
 from detaudit.sources.source import Source, Variation
+from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "file-order"
+_READS = Fact(Act.READS)
 REVERSED, SHUFFLED = "reversed", "shuffled"
 TIME = 1_600_000_000
 """The time that all files have when it is held."""
@@ -41,7 +46,7 @@ def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
         value = _varied(taps, list(original(*args, **kwargs)), str)
         if taps.holds(NAME, taps.lines.here()):
             value.sort()
-        taps.note(NAME, "os.listdir", value, subject=_folder(args))
+        taps.note(NAME, "os.listdir", value, Fact(Act.LISTS_FOLDER, about=_folder(args)))
         return value
 
     return read
@@ -55,7 +60,8 @@ def _entries(taps: Taps) -> Any:  # noqa: ANN401 - a handler
             entries = _varied(taps, list(found), lambda entry: str(entry.name))
         if taps.holds(NAME, taps.lines.here()):
             entries.sort(key=lambda entry: entry.name)
-        taps.note(NAME, "os.scandir", [entry.name for entry in entries], subject=_folder(args))
+        listed = Fact(Act.LISTS_FOLDER, about=_folder(args))
+        taps.note(NAME, "os.scandir", [entry.name for entry in entries], listed)
         return _Entries(entries)
 
     return read
@@ -101,7 +107,7 @@ def _number(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, entry: Any) -> int:  # noqa: ANN401 - as the method
         value = int(original(entry))
         value = _number_of(entry.name) if taps.holds(NAME, taps.lines.here()) else value
-        taps.note(NAME, "os.DirEntry.inode", value)
+        taps.note(NAME, "os.DirEntry.inode", value, _READS)
         return value
 
     return read
@@ -116,7 +122,7 @@ def _time(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, path: Any) -> float:  # noqa: ANN401 - as the function
         value = original(path)
         value = float(TIME) if taps.holds(NAME, taps.lines.here()) else value
-        taps.note(NAME, operation, value)
+        taps.note(NAME, operation, value, _READS)
         return float(value)
 
     return read
@@ -129,7 +135,7 @@ def _status(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
             return status
         if taps.holds(NAME, taps.lines.here()):
             status = _held(status, args[0] if isinstance(args[0], str | bytes) else os.fspath(args[0]))
-        taps.note(NAME, operation, (status.st_mtime_ns, status.st_ino), subject="times and number of a file")
+        taps.note(NAME, operation, (status.st_mtime_ns, status.st_ino), _READS)
         return status
 
     return read
@@ -179,8 +185,14 @@ def _held(status: os.stat_result, path: str | bytes) -> os.stat_result:
 SOURCE = Source(
     name=NAME,
     words="the order of files in folders, and their times",
-    causes=("fs-order",),
+    causes=(Cause.FS_ORDER,),
     tap=_tap,
+    suspicion=Suspicion(72),
+    name_fault=naming(
+        Cause.FS_ORDER, "{entry.operation} gives an order, or times, that are not the same in each run"
+    ),
+    asked_through=(NAME,),
+    covers="order of files in folders",
     varied_by=(
         Variation(REVERSED, "files listed in reverse order"),
         Variation(SHUFFLED, "files listed in an arbitrary order"),

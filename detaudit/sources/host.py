@@ -7,10 +7,17 @@ import threading
 from types import ModuleType
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact
+from detaudit.sources.observation import Naming, Observation
+from detaudit.sources.seeds import for_other_seed, name_new_seed
 from detaudit.sources.source import Source
+from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "host-facts"
+WORKING_FOLDER = "os.getcwd"
+_READS = Fact(Act.READS)
 NUMBER = 4000
 """Process and thread numbers are counted from here when they are held."""
 PAGES = 1 << 20
@@ -46,7 +53,7 @@ def _fact(taps: Taps, operation: str, fixed: Any = None) -> Any:  # noqa: ANN401
     def read(original: Any, *args: Any) -> Any:  # noqa: ANN401 - as the function
         held = fixed is not None and taps.holds(NAME, taps.lines.here())
         value = fixed() if held else original(*args)
-        taps.note(NAME, operation, value)
+        taps.note(NAME, operation, value, _READS)
         return value
 
     return read
@@ -71,7 +78,7 @@ def _sysconf(taps: Taps) -> Any:  # noqa: ANN401 - a handler
         value = int(original(name))
         if name == "SC_AVPHYS_PAGES" and taps.holds(NAME, taps.lines.here()):
             value = PAGES
-        taps.note(NAME, "os.sysconf", value)
+        taps.note(NAME, "os.sysconf", value, _READS)
         return value
 
     return read
@@ -82,7 +89,7 @@ def _tap_disk(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         value = original(path)
         if taps.holds(NAME, taps.lines.here()):
             value = value._replace(used=value.total // 2, free=value.total // 2)
-        taps.note(NAME, "shutil.disk_usage", value)
+        taps.note(NAME, "shutil.disk_usage", value, _READS)
         return value
 
     taps.function(module, "disk_usage", read, asked_by=Asked.PROGRAM)
@@ -94,7 +101,7 @@ def _tap_psutil(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         if taps.holds(NAME, taps.lines.here()):
             half = value.total // 2
             value = value._replace(available=half, used=half, free=half, percent=50.0)
-        taps.note(NAME, "psutil.virtual_memory", value)
+        taps.note(NAME, "psutil.virtual_memory", value, _READS)
         return value
 
     taps.function(module, "virtual_memory", memory, asked_by=Asked.PROGRAM)
@@ -107,15 +114,31 @@ def _tap_usage(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         value = original(who)
         if taps.holds(NAME, taps.lines.here()):
             value = type(value)((0.0, 0.0, MEMORY, *(0 for _ in range(len(value) - 3))))
-        taps.note(NAME, "resource.getrusage", value)
+        taps.note(NAME, "resource.getrusage", value, _READS)
         return value
 
     taps.function(module, "getrusage", read, asked_by=Asked.PROGRAM)
 
 
+def _name(seen: Observation) -> Naming:
+    """Name what a fact of the host does: it gives a seed, it divides work, or it reaches the numbers."""
+    entry = seen.telling()
+    if entry is None:
+        return seen.name_bare(Cause.ENV_DEPENDENCE)
+    words = f"{entry.operation} gives another value in each run ({entry.shown}), and it reaches the numbers"
+    if not seen.in_worker(entry):
+        new_seed = name_new_seed(seen, Cause.ENV_DEPENDENCE, "the process or the host")
+        return new_seed or seen.name_at(Cause.ENV_DEPENDENCE, entry, words)
+    seeds = any(seen.in_worker(seed) for seed in seen.other_seeds())
+    shards = any(pair.entry.act is Act.SHARDS_AMONG_WORKERS for pair in seen.all_pairs)
+    return seen.name_at(Cause.WORKER_ORDER if shards or not seeds else Cause.WORKER_SEEDING, entry, words)
+
+
 SOURCE = Source(
     name=NAME,
     words="facts of the host and the process (process number and the like)",
-    causes=("env-dependence", "worker-seeding", "worker-order"),
+    causes=(Cause.ENV_DEPENDENCE, Cause.WORKER_SEEDING, Cause.WORKER_ORDER),
     tap=_tap,
+    suspicion=Suspicion(50, adjust=for_other_seed),
+    name_fault=_name,
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
+from detaudit.model.cause import Cause
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 
@@ -48,6 +49,6 @@ def _seed_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
 SOURCE = Source(
     name=NAME,
     words="the random numbers of each batch, seeded by the indices of its samples,",
-    causes=("rng-drift",),
+    causes=(Cause.RNG_DRIFT,),
     tap=_tap,
 )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.result import Divergence, DivergenceKind
+from detaudit.model.trace import Kind, Phase
+from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
+from detaudit.sources.suspicion import CERTAIN, Suspicion
 from detaudit.sources.taps import Taps
 
 NAME = "kernels"
@@ -34,18 +39,44 @@ def _one_thread(taps: Taps, torch: Any) -> None:  # noqa: ANN401 - a module
     taps.function(torch, "set_num_threads", lambda original, _number: original(1))
 
 
+def _by_place(divergence: Divergence, less: float, in_layers: float) -> float:
+    """Suspect kernels where an operator, or a layer, gives other bits for the same inputs."""
+    place = divergence.event.place
+    if divergence.kind is not DivergenceKind.VALUE or not divergence.origin:
+        return 0
+    if place.kind is Kind.OP:
+        return CERTAIN - less
+    computed = place.phase in {Phase.FORWARD, Phase.BACKWARD} and place.kind is not Kind.INPUT
+    return in_layers if computed else 0
+
+
+def _name(seen: Observation) -> Naming:
+    finding = seen.finding
+    words = f"{finding.symbol or 'an operator'} gives other bits for the same inputs"
+    return Naming(Cause.NONDETERMINISTIC_OP, finding.site, finding.symbol, words, finding.other_sites)
+
+
 SOURCE = Source(
     name=NAME,
     words="kernels, by torch.use_deterministic_algorithms(True)",
-    causes=("nondeterministic-op",),
+    causes=(Cause.NONDETERMINISTIC_OP,),
     tap=_tap,
+    suspicion=Suspicion(unseen=8, by_chance=True, by_place=lambda divergence: _by_place(divergence, 0, 64)),
+    name_fault=_name,
+    names_operator=True,
     held_by={"CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
 )
 
-THREADS = Source(
+_BY_ONE_THREAD = Source(
     name=ONE_THREAD,
     words="kernels, by one thread",
-    causes=("nondeterministic-op",),
+    causes=(Cause.NONDETERMINISTIC_OP,),
     tap=_tap_threads,
+    suspicion=Suspicion(unseen=5, by_place=lambda divergence: _by_place(divergence, 1, 20)),
+    name_fault=_name,
+    names_operator=True,
+    last_resort=True,
     held_by=dict.fromkeys(THREAD_VARIABLES, "1"),
 )
+
+SOURCES = (_BY_ONE_THREAD,)

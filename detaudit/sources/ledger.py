@@ -10,8 +10,11 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from xxhash import xxh3_64_digest
+
+from detaudit.model.ledger import Fact
 
 SHOWN = 60
 """How much of a value is kept for a reader."""
@@ -24,8 +27,8 @@ class Entry:
     source: str
     operation: str
     """What was called: `numpy.random.normal`, `time.time`."""
-    subject: str
-    """What it concerned: which generator, what kind of seed."""
+    fact: Fact
+    """What was done, to which generator or thing."""
     site: bytes
     phase: str
     sequence: int
@@ -45,7 +48,15 @@ class Entry:
         self.digest = xxh3_64_digest(self.digest + value)
 
 
-Key = tuple[str, str, str, bytes, str]
+Key = tuple[str, str, Fact, bytes, str]
+
+
+class Thread(NamedTuple):
+    """The thread that noted an entry."""
+
+    name: str
+    is_main: bool
+    """Whether it is the main thread of its process, however it is called."""
 
 
 class Ledger:
@@ -56,7 +67,7 @@ class Ledger:
         """Shared with the recorder, so that reads and events have one order."""
         self.phase: Callable[[], str] = lambda: "init"
         self._threads: dict[int, dict[Key, Entry]] = {}
-        self._names: dict[int, str] = {}
+        self._names: dict[int, Thread] = {}
 
     def note(
         self,
@@ -64,8 +75,8 @@ class Ledger:
         operation: str,
         site: bytes,
         value: bytes,
+        fact: Fact,
         *,
-        subject: str = "",
         shown: str = "",
         amount: int = 1,
     ) -> Entry:
@@ -74,29 +85,29 @@ class Ledger:
         entries = self._threads.get(thread)
         if entries is None:
             entries = self._threads[thread] = {}
-            self._names[thread] = threading.current_thread().name
+            self._names[thread] = _current_thread()
         phase = self.phase()
-        key = (source, operation, subject, site, phase)
+        key = (source, operation, fact, site, phase)
         entry = entries.get(key)
         if entry is None:
-            entry = Entry(source, operation, subject, site, phase, next(self.sequence), shown=shown[:SHOWN])
+            entry = Entry(source, operation, fact, site, phase, next(self.sequence), shown=shown[:SHOWN])
             entries[key] = entry
         entry.add(value, amount)
         return entry
 
-    def retract(self, source: str, operation: str, subject: str) -> None:
-        """Take back the calling thread's last call of an operation, if it has not been written yet."""
+    def retract(self, source: str, operation: str, site: bytes, fact: Fact) -> None:
+        """Take back the calling thread's last call of an operation at a line, if it is not written yet."""
         entries = self._threads.get(threading.get_ident(), {})
         for key, entry in reversed(entries.items()):
-            if (entry.source, entry.operation, entry.subject) == (source, operation, subject):
+            if (entry.source, entry.operation, entry.site, entry.fact) == (source, operation, site, fact):
                 entry.count -= 1
                 entry.amount -= 1
                 if not entry.count:
                     del entries[key]
                 return
 
-    def take(self, thread: int | None = None) -> Iterator[tuple[str, Entry]]:
-        """Hand over the entries of a thread (by its identifier), or of all, each with the thread's name."""
+    def take(self, thread: int | None = None) -> Iterator[tuple[Thread, Entry]]:
+        """Hand over the entries of a thread (by its identifier), or of all, each with its thread."""
         for owner in [thread] if thread is not None else list(self._threads):
             for entry in self._threads.pop(owner, {}).values():
                 yield self._names[owner], entry
@@ -105,3 +116,8 @@ class Ledger:
         """Start over, in a forked child: what the parent noted is the parent's."""
         self._threads.clear()
         self._names.clear()
+
+
+def _current_thread() -> Thread:
+    thread = threading.current_thread()
+    return Thread(thread.name, thread is threading.main_thread())

@@ -6,12 +6,15 @@ import os
 import stat
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, Fact
+from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
+from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "leftovers"
-READS = "open to read"
-WRITES = "open to write"
+OPENS = {Act.OPENS_TO_READ: "open to read", Act.OPENS_TO_WRITE: "open to write"}
 WRITING = frozenset("wax+")
 
 
@@ -30,7 +33,7 @@ def _tap(taps: Taps) -> None:
 
 def _opened(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
-        _note(taps, file, WRITES if WRITING & set(mode) else READS)
+        _note(taps, file, Act.OPENS_TO_WRITE if WRITING & set(mode) else Act.OPENS_TO_READ)
         return original(file, mode, *args, **kwargs)
 
     return read
@@ -40,18 +43,19 @@ def _asked(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, path: Any) -> bool:  # noqa: ANN401 - as the function
         value = bool(original(path))
         if isinstance(path, str | os.PathLike):
-            taps.note(NAME, operation, (os.path.abspath(path), value), subject=os.path.abspath(path))
+            whole = os.path.abspath(path)
+            taps.note(NAME, operation, (whole, value), Fact(Act.LOOKS_FOR_FILE, about=str(whole)))
         return value
 
     return read
 
 
-def _note(taps: Taps, file: Any, operation: str) -> None:  # noqa: ANN401 - whatever open takes
+def _note(taps: Taps, file: Any, act: Act) -> None:  # noqa: ANN401 - whatever open takes
     if not isinstance(file, str | os.PathLike):
         return
     path = os.path.abspath(os.fspath(file))
     if isinstance(path, str) and _is_data(path):
-        taps.note(NAME, operation, path, subject=path)
+        taps.note(NAME, OPENS[act], path, Fact(act, about=path))
 
 
 def _is_data(path: str) -> bool:
@@ -68,20 +72,42 @@ def _is_data(path: str) -> bool:
 def _tap_torch(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     # These write and read through torch's own C++ code, where `open` is not seen.
     def saved(original: Any, obj: Any, f: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
-        _note(taps, f, WRITES)
+        _note(taps, f, Act.OPENS_TO_WRITE)
         return original(obj, f, *args, **kwargs)
 
     def loaded(original: Any, f: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
-        _note(taps, f, READS)
+        _note(taps, f, Act.OPENS_TO_READ)
         return original(f, *args, **kwargs)
 
     taps.function(module, "save", saved, asked_by=Asked.PROGRAM_THROUGH_STANDARD, calls_program=True)
     taps.function(module, "load", loaded, asked_by=Asked.PROGRAM_THROUGH_STANDARD, calls_program=True)
 
 
+def _picked_up(pair: EntryPair, situation: Situation) -> bool:
+    entry = pair.entry
+    return entry.fact.about in situation.picked_up and entry.act is not Act.OPENS_TO_WRITE
+
+
+def _folder_picked_up(pair: EntryPair, situation: Situation) -> bool:
+    """Whether a folder is listed that an earlier run made."""
+    return pair.entry.act is Act.LISTS_FOLDER and pair.entry.fact.about in situation.picked_up
+
+
+def _name(seen: Observation) -> Naming:
+    # Whether a file is there is asked for before it is read; the line that reads it is the one to name.
+    read = [entry for entry in seen.entries if entry.act is Act.OPENS_TO_READ]
+    entry = seen.telling(read) or seen.telling()
+    if entry is None:
+        return seen.name_bare(Cause.CACHED_STATE)
+    words = f"a file that an earlier run left is picked up: {entry.fact.about}"
+    return seen.name_at(Cause.CACHED_STATE, entry, words)
+
+
 SOURCE = Source(
     name=NAME,
     words="files that an earlier run left",
-    causes=("cached-state",),
+    causes=(Cause.CACHED_STATE,),
     tap=_tap,
+    suspicion=Suspicion(85, concerns=_picked_up, concerns_others=_folder_picked_up),
+    name_fault=_name,
 )

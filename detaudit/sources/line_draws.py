@@ -5,6 +5,7 @@ Held for single lines, by giving the generator back, after each draw there, the 
 
 from __future__ import annotations
 
+from detaudit.model.cause import Cause
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 
@@ -19,5 +20,5 @@ def leaves_no_trace(taps: Taps) -> bool:
 SOURCE = Source(
     name=NAME,
     words="the effect of that line's draws on the global random generators",
-    causes=("rng-drift",),
+    causes=(Cause.RNG_DRIFT,),
 )

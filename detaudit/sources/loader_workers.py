@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, Fact
+from detaudit.model.trace import Phase
+from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
+from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Taps
 from detaudit.sources.threads import NAME as SCHEDULE
 from detaudit.sources.threads import jitter
 
 NAME = "loader-workers"
-SHARED = "shared memory"
+_SHARES = Fact(Act.SHARES_MEMORY)
 
 
 def _tap(taps: Taps) -> None:
@@ -33,7 +38,7 @@ def _delay_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
 
 def _tap_shared(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def handed_out(original: Any, shared: Any, *args: Any) -> Any:  # noqa: ANN401 - as the method
-        taps.note(NAME, f"multiprocessing.{type(shared).__name__}", None, subject=SHARED)
+        taps.note(NAME, f"multiprocessing.{type(shared).__name__}", None, _SHARES)
         return original(shared, *args)
 
     for kind in (module.SynchronizedBase, module.Synchronized, module.SynchronizedArray):
@@ -48,8 +53,10 @@ def _tap_shared(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
 def _tap_loader(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def begin(original: Any, iterator: Any, loader: Any) -> None:  # noqa: ANN401 - as the method
         site = taps.lines.here()
-        kind = "iterable" if isinstance(loader.dataset, module.IterableDataset) else "map-style"
-        taps.note(NAME, "DataLoader", loader.num_workers, subject=f"workers, {kind} dataset")
+        act = Act.STARTS_WORKERS if loader.num_workers > 1 else Act.STARTS_ONE_WORKER
+        if isinstance(loader.dataset, module.IterableDataset) and loader.num_workers > 1:
+            act = Act.SHARDS_AMONG_WORKERS
+        taps.note(NAME, "DataLoader", loader.num_workers, Fact(act))
         if not taps.holds(NAME, site) or loader.num_workers == 1:
             original(iterator, loader)
             return
@@ -64,9 +71,37 @@ def _tap_loader(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.method(module._MultiProcessingDataLoaderIter, "__init__", begin, calls_program=True)
 
 
+def _concerns(pair: EntryPair, _situation: Situation) -> bool:
+    return pair.entry.act is not Act.STARTS_ONE_WORKER
+
+
+def _adjust(pairs: list[EntryPair], situation: Situation) -> float:
+    """Suspect workers more where batches differ and no read in them does, and more if they share memory."""
+    if situation.divergence.event.place.phase is not Phase.DATA:
+        return 0
+    return 30 if any(pair.entry.act is Act.SHARES_MEMORY for pair in pairs) else 5
+
+
+def _name(seen: Observation) -> Naming:
+    shared = seen.telling(pair.entry for pair in seen.all_pairs if pair.entry.act is Act.SHARES_MEMORY)
+    if shared is not None:
+        words = f"DataLoader workers use one {shared.operation}, in no fixed order"
+        shards = any(pair.entry.act is Act.SHARDS_AMONG_WORKERS for pair in seen.all_pairs)
+        return seen.name_at(Cause.WORKER_ORDER if shards else Cause.THREAD_RACE, shared, words)
+    entry = seen.telling()
+    words = "which DataLoader worker gives which sample, or in which state, depends on timing"
+    return (
+        seen.name_bare(Cause.WORKER_ORDER)
+        if entry is None
+        else seen.name_at(Cause.WORKER_ORDER, entry, words)
+    )
+
+
 SOURCE = Source(
     name=NAME,
     words="the number of DataLoader workers (one)",
-    causes=("worker-order", "thread-race"),
+    causes=(Cause.WORKER_ORDER, Cause.THREAD_RACE),
     tap=_tap,
+    suspicion=Suspicion(34, concerns=_concerns, adjust=_adjust),
+    name_fault=_name,
 )

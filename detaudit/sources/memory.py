@@ -7,13 +7,21 @@ where all operators are: in `detaudit.record.operators`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
+from detaudit.model.result import Divergence
+from detaudit.model.trace import Kind, Phase
+from detaudit.sources.changes import ChangeSeen
+from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source, Variation
+from detaudit.sources.suspicion import Situation, Suspicion, always
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "fresh-memory"
-READ = "read before it was written"
+READ, FRESH = Fact(Act.READS_FRESH_MEMORY), Fact(Act.GETS_FRESH_MEMORY)
 LARGE, MIDDLING = 1, 180
 """glibc fills with the complements: 0xfe, float32 of -1.7e38, and 0x4b, 1.3e7. It cannot fill with 0xff."""
 FILL = 165
@@ -38,7 +46,7 @@ def _noting(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         value = original(*args, **kwargs)
         _fill(value, taps.varied(NAME))
-        taps.note(NAME, operation, None, subject="fresh memory")
+        taps.note(NAME, operation, None, FRESH)
         return value
 
     return read
@@ -50,11 +58,42 @@ def _fill(array: Any, amount: str | None) -> None:  # noqa: ANN401 - a numpy arr
         array.fill(float("nan") if amount == "large" else float(0x4B4B4B))
 
 
+def _adjust(pairs: list[EntryPair], _situation: Situation) -> float:
+    return 50 if any(pair.entry.act is Act.READS_FRESH_MEMORY for pair in pairs) else 0
+
+
+def _by_place(divergence: Divergence) -> float:
+    place = divergence.event.place
+    initial = place.kind in {Kind.WEIGHT, Kind.BUFFER} and place.phase is Phase.INIT
+    return 30 if initial else 0
+
+
+def _name(seen: Observation) -> Naming:
+    read = [entry for entry in seen.entries if entry.act is Act.READS_FRESH_MEMORY]
+    entry = seen.telling(read) or seen.telling()
+    if entry is None:
+        return seen.name_bare(Cause.UNINITIALIZED_MEMORY)
+    words = f"memory from {entry.operation} is read before it is written"
+    return seen.name_at(Cause.UNINITIALIZED_MEMORY, entry, words)
+
+
+def _name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
+    pairs = [EntryPair(pair.stream, pair.role, None, pair.entry) for pair in seen.closer] or list(seen.pairs)
+    seen = replace(seen, pairs=tuple(pairs))
+    read = seen.last(lambda entry: entry.act is Act.READS_FRESH_MEMORY)
+    return seen.cause, read or seen.last(lambda entry: entry.source == NAME)
+
+
 SOURCE = Source(
     name=NAME,
     words="the content of fresh memory",
-    causes=("uninitialized-memory",),
+    causes=(Cause.UNINITIALIZED_MEMORY,),
     tap=_tap,
+    suspicion=Suspicion(45, unseen=7, by_chance=True, concerns=always, adjust=_adjust, by_place=_by_place),
+    name_fault=_name,
+    covers="content of fresh memory",
+    shows_in_operators=True,
+    name_change=_name_change,
     held_by=environment(FILL),
     varied_by=(
         Variation("large", "fresh memory filled with huge numbers, or NaN", environment(LARGE)),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact, Whose
+from detaudit.sources.seeds import GeneratorFamily
 from detaudit.sources.side_draws import isolates
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 
 NAME = "numpy-random"
 NOT_DRAWING = frozenset({"seed", "get_state", "set_state", "spawn", "bit_generator"})
-SEEDED_BY_SYSTEM = "seeded by the system"
+_SEEDED_DRAW, _OWN_DRAW = Fact(Act.DRAWS, Whose.GLOBAL), Fact(Act.DRAWS, Whose.OWN)
 
 
 def _tap(taps: Taps) -> None:
@@ -59,39 +62,54 @@ class _Watch:
                 self._global.set_state(state)
             result = value if value is not None or not args else args[0]
             if generator is self._global:
-                subject, operation = self._subject(), f"numpy.random.{name}"
+                fact, operation = self._fact(), f"numpy.random.{name}"
             else:
-                subject, operation = "own", f"numpy.random.{kind}.{name}"
-            self._taps.note(NAME, operation, result, subject=subject, amount=_size(result))
+                fact, operation = _OWN_DRAW, f"numpy.random.{kind}.{name}"
+            self._taps.note(NAME, operation, result, fact, amount=_size(result))
             return value
 
         return draw
 
-    def _subject(self) -> str:
-        return "global" if self._seeded else "global, not seeded"
+    def _fact(self) -> Fact:
+        if self._seeded:
+            return _SEEDED_DRAW
+        return Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED, self._taps.seed_advice())
+
+    def _by_system(self) -> Fact:
+        return Fact(Act.SEEDS_BY_SYSTEM, Whose.OWN, self._taps.seed_advice())
 
     def _ask_system(self, original: Any, bits: int) -> int:  # noqa: ANN401 - as the function
         taps = self._taps
-        site = taps.note(NAME, "numpy.random.SeedSequence", None, subject=SEEDED_BY_SYSTEM)
+        site = taps.note(NAME, "numpy.random.SeedSequence", None, self._by_system())
         return taps.fixed_number(bits) if taps.holds(NAME, site) else int(original(bits))
 
     def _legacy_seed(self, original: Any, generator: Any, seed: Any) -> None:  # noqa: ANN401 - as the method
-        whose = "own"
+        whose = Whose.OWN
         if generator is self._global._bit_generator:
-            whose, self._seeded = "global", self._seeded or seed is not None
-        if seed is not None:
+            whose, self._seeded = Whose.GLOBAL, self._seeded or seed is not None
+        if whose is Whose.OWN:
             # RandomState(seed) first makes a generator from the system's seed, then seeds it.
-            self._taps.retract(NAME, "numpy.random.SeedSequence", SEEDED_BY_SYSTEM)
-            self._taps.note(NAME, "numpy.random.seed", seed, subject=f"{whose}, seed")
+            self._taps.retract(NAME, "numpy.random.SeedSequence", self._by_system())
+        if seed is not None:
+            self._taps.note(NAME, "numpy.random.seed", seed, Fact(Act.SEEDS, whose))
+        else:
+            seed = self._seed_from_system(whose)
         original(generator, seed)
+
+    def _seed_from_system(self, whose: Whose) -> int | None:
+        taps = self._taps
+        operation = "numpy.random.RandomState" if whose is Whose.OWN else "numpy.random.seed"
+        fact = Fact(Act.SEEDS_BY_SYSTEM, whose, taps.seed_advice())
+        site = taps.note(NAME, operation, None, fact)
+        return taps.fixed_number() if taps.holds(NAME, site) else None
 
     def _default_rng(self, original: Any, seed: Any = None) -> Any:  # noqa: ANN401 - as the function
         taps = self._taps
         if seed is not None:
             if isinstance(seed, int):
-                taps.note(NAME, "numpy.random.default_rng", seed, subject="own, seed")
+                taps.note(NAME, "numpy.random.default_rng", seed, Fact(Act.SEEDS, Whose.OWN))
             return original(seed)
-        site = taps.note(NAME, "numpy.random.default_rng", None, subject=f"own, {SEEDED_BY_SYSTEM}")
+        site = taps.note(NAME, "numpy.random.default_rng", None, self._by_system())
         return original(taps.fixed_number(128) if taps.holds(NAME, site) else None)
 
     def _set_state(self, original: Any, generator: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
@@ -104,9 +122,24 @@ def _size(value: Any) -> int:  # noqa: ANN401 - a number or an array
     return int(getattr(value, "size", 1) or 0)
 
 
+_FAMILY = GeneratorFamily(
+    NAME,
+    Cause.UNSEEDED_NUMPY,
+    "numpy's",
+    ("np.random.seed", "numpy.random.seed"),
+    {
+        "numpy.random.default_rng": "give it a seed: np.random.default_rng(SEED)",
+        "numpy.random.SeedSequence": "give it a seed, as in np.random.RandomState(SEED) or np.random.PCG64(SEED)",
+        "numpy.random.RandomState": "give it a seed: np.random.RandomState(SEED)",
+        "numpy.random.seed": "give it a seed: np.random.seed(SEED)",
+    },
+)
+
 SOURCE = Source(
     name=NAME,
     words="numpy's random generators",
-    causes=("unseeded-numpy", "seed-order", "unseeded-library", "worker-seeding"),
+    causes=(Cause.UNSEEDED_NUMPY, Cause.SEED_ORDER, Cause.UNSEEDED_LIBRARY, Cause.WORKER_SEEDING),
     tap=_tap,
+    suspicion=_FAMILY.suspicion,
+    name_fault=_FAMILY.name,
 )

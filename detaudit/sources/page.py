@@ -6,35 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum, auto
-from importlib.resources import files
 
 from detaudit.errors import UsageError
-
-CAUSES = (
-    "unseeded-python",
-    "unseeded-numpy",
-    "unseeded-torch",
-    "unseeded-library",
-    "os-entropy",
-    "seed-order",
-    "rng-drift",
-    "worker-seeding",
-    "worker-order",
-    "completion-order",
-    "hash-order",
-    "fs-order",
-    "address-order",
-    "wall-clock",
-    "env-dependence",
-    "cached-state",
-    "process-state",
-    "nondeterministic-op",
-    "uninitialized-memory",
-    "thread-race",
-    "resume-state",
-    "numeric-setting",
-)
-"""Related causes stand together."""
+from detaudit.model.cause import Cause
 
 OTHER_FINDINGS = ("wrong-layer", "samples-mixed")
 """What `--vary` finds that is no cause of two runs under the same conditions."""
@@ -77,7 +51,7 @@ class Block:
 
 def causes() -> tuple[str, ...]:
     """The labels of all causes; each has a page."""
-    return CAUSES
+    return tuple(cause.value for cause in Cause)
 
 
 def other_findings() -> tuple[str, ...]:
@@ -87,13 +61,16 @@ def other_findings() -> tuple[str, ...]:
 
 def labels() -> tuple[str, ...]:
     """All that have a page."""
-    return CAUSES + OTHER_FINDINGS
+    return causes() + OTHER_FINDINGS
 
 
 def page(cause: str) -> Page:
     """Read the page of a cause or finding. Raises UsageError, with the nearest label, if there is none."""
     if cause not in labels():
         raise _unknown(cause)
+    # Imported late: it imports `random` and more, before an audited program that has every source at hand.
+    from importlib.resources import files
+
     text = files("detaudit.sources").joinpath("pages", f"{cause}.md").read_text(encoding="utf-8")
     _title, summary, *_rest = blocks(text)
     return Page(cause, summary.text, text)

@@ -6,11 +6,15 @@ import sys
 from types import FrameType, ModuleType
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact, Whose
+from detaudit.sources.seeds import GeneratorFamily
 from detaudit.sources.side_draws import isolates
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "python-random"
+_SEEDED_DRAW = Fact(Act.DRAWS, Whose.GLOBAL)
 
 
 def _tap(taps: Taps) -> None:
@@ -51,21 +55,26 @@ class _Watch:
             value = original(*args, **kwargs)
             if state is not None:
                 self._global.setstate(state)
-            subject = "global" if self._seeded else "global, not seeded"
-            self._taps.note(NAME, operation, value, subject=subject)
+            self._taps.note(NAME, operation, value, self._fact())
             return value
 
         return draw
 
+    def _fact(self) -> Fact:
+        if self._seeded:
+            return _SEEDED_DRAW
+        return Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED, self._taps.seed_advice())
+
     def _seed(self, original: Any, generator: Any, a: Any = None, version: int = 2) -> None:  # noqa: ANN401 - as the method
-        whose = "global" if generator is self._global else "own"
+        whose = Whose.GLOBAL if generator is self._global else Whose.OWN
         taps = self._taps
         if a is None and _for_the_program(taps):
-            site = taps.note(NAME, "random.Random", None, subject=f"{whose}, seeded by the system")
+            fact = Fact(Act.SEEDS_BY_SYSTEM, whose, taps.seed_advice())
+            site = taps.note(NAME, "random.Random", None, fact)
             a = taps.fixed_number() if taps.holds(NAME, site) else None
         elif a is not None:
-            taps.note(NAME, "random.seed", a, subject=f"{whose}, seed")
-            self._seeded = self._seeded or whose == "global"
+            taps.note(NAME, "random.seed", a, Fact(Act.SEEDS, whose))
+            self._seeded = self._seeded or whose is Whose.GLOBAL
         original(generator, a, version)
 
     def _set_state(self, original: Any, generator: Any, state: Any) -> None:  # noqa: ANN401 - as the method
@@ -85,9 +94,19 @@ def _for_the_program(taps: Taps) -> bool:
     return False
 
 
+_FAMILY = GeneratorFamily(
+    NAME,
+    Cause.UNSEEDED_PYTHON,
+    "Python's",
+    ("random.seed",),
+    {"random.Random": "give it a seed: random.Random(SEED)"},
+)
+
 SOURCE = Source(
     name=NAME,
     words="Python's random generators",
-    causes=("unseeded-python", "seed-order", "unseeded-library", "worker-seeding"),
+    causes=(Cause.UNSEEDED_PYTHON, Cause.SEED_ORDER, Cause.UNSEEDED_LIBRARY, Cause.WORKER_SEEDING),
     tap=_tap,
+    suspicion=_FAMILY.suspicion,
+    name_fault=_FAMILY.name,
 )

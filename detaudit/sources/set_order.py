@@ -15,11 +15,16 @@ from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact
+from detaudit.sources.observation import naming
 from detaudit.sources.ordering import hashed_by_address, stable_text
 from detaudit.sources.patching import replace_iteration
 from detaudit.sources.source import Source, Variation
+from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
+_ORDERS = Fact(Act.ORDERS)
 BY_SEED = "hash-seed"
 BY_ADDRESS = "addresses"
 REVERSED = "reversed"
@@ -83,7 +88,7 @@ class _Watch:
         elif source == BY_ADDRESS and taps.varied(source) == REVERSED:
             order = list(original(items))[::-1]
             texts.reverse()
-        taps.note(source, "set", texts, subject=f"order of a {type(items).__name__}")
+        taps.note(source, "set", texts, _ORDERS)
         return order
 
     def hashed(self, original: Any, item: Any) -> int:  # noqa: ANN401 - as the builtin
@@ -95,7 +100,7 @@ class _Watch:
         source = BY_ADDRESS if by_address else BY_SEED
         if taps.holds(source, taps.lines.here()):
             value = xxh3_64_intdigest(stable_text(item).encode("utf-8", "backslashreplace")) >> 2
-        taps.note(source, "hash", value)
+        taps.note(source, "hash", value, _ORDERS)
         return int(value)
 
     def popped(self, original: Any, items: Any) -> Any:  # noqa: ANN401 - as the method
@@ -111,7 +116,7 @@ class _Watch:
             items.discard(item)
         else:
             item = original(items)
-        taps.note(source, "set.pop", stable_text(item))
+        taps.note(source, "set.pop", stable_text(item), _ORDERS)
         return item
 
     def _is_orderless(self, frame: FrameType) -> bool:
@@ -157,8 +162,18 @@ def _call(frame: FrameType) -> ast.Call | None:
 SOURCE = Source(
     name=BY_SEED,
     words="the hash seed of strings, and with it the order of sets",
-    causes=("hash-order",),
+    causes=(Cause.HASH_ORDER,),
     tap=_tap,
+    suspicion=Suspicion(74, unseen=9),
+    name_fault=naming(
+        Cause.HASH_ORDER,
+        "{entry.operation}: its result follows the hash of strings, which Python salts anew in each run",
+        {
+            "hash": "use a hash that is not salted, as zlib.crc32(text.encode())",
+            "set": "sort what is iterated over here: sorted(...)",
+        },
+    ),
+    covers="hash seed",
     held_by={"PYTHONHASHSEED": "0"},
     varied_by=(Variation("another", "another hash seed", {"PYTHONHASHSEED": OTHER_SEED}),),
 )

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import threading
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import EntryPair
 from detaudit.sources.line_draws import leaves_no_trace
+from detaudit.sources.observation import naming
 from detaudit.sources.source import Source
+from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Taps
 
 NAME = "side-draws"
@@ -21,8 +25,17 @@ def isolates(taps: Taps) -> bool:
     return leaves_no_trace(taps)
 
 
+def _in_side_thread(pair: EntryPair, _situation: Situation) -> bool:
+    return not pair.entry.in_main_thread and pair.entry.draws_or_seeds_globally
+
+
 SOURCE = Source(
     name=NAME,
     words="draws of side threads from the global random generators",
-    causes=("rng-drift",),
+    causes=(Cause.RNG_DRIFT,),
+    suspicion=Suspicion(79, concerns_others=_in_side_thread),
+    name_fault=naming(
+        Cause.RNG_DRIFT,
+        "{entry.operation} draws from the global generator in a thread: when is a matter of timing",
+    ),
 )

@@ -6,8 +6,13 @@ These are only made to vary: between two runs on one machine they are the same a
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact, LedgerEntry
+from detaudit.sources import host
+from detaudit.sources.changes import ChangeSeen
 from detaudit.sources.kernels import THREAD_VARIABLES
 from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
@@ -38,7 +43,7 @@ def _tap_environment(taps: Taps) -> None:
             raise
         finally:
             if name in _VARIABLES:
-                taps.note(ENVIRONMENT, f"os.environ[{name!r}]", value, subject=name)
+                taps.note(ENVIRONMENT, f"os.environ[{name!r}]", value, Fact(Act.READS, about=name))
         return value
 
     taps.method(type(os.environ), "__getitem__", read, asked_by=Asked.PROGRAM_THROUGH_STANDARD)
@@ -48,23 +53,44 @@ def _threads(number: str, words: str) -> Variation:
     return Variation(number, words, dict.fromkeys(THREAD_VARIABLES, number))
 
 
+def _other_number(environment: Mapping[str, object]) -> tuple[str, ...]:
+    """Choose another number of threads than a run had."""
+    return (MANY,) if str(environment.get("torch_threads")) == FEW else (FEW,)
+
+
+def _name_folder(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
+    of_files = {Act.LISTS_FOLDER, Act.LOOKS_FOR_FILE, Act.OPENS_TO_READ, Act.OPENS_TO_WRITE}
+    return seen.cause, seen.last(
+        lambda entry: entry.operation == host.WORKING_FOLDER or entry.act in of_files
+    )
+
+
+def _name_zone(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
+    return seen.cause, seen.last(lambda entry: entry.act is Act.READS_LOCAL_TIME)
+
+
 SOURCES = (
     Source(
         name=THREADS,
         words="the number of threads",
-        causes=("numeric-setting",),
+        causes=(Cause.NUMERIC_SETTING,),
+        covers="number of threads",
+        applicable=_other_number,
+        is_setting=True,
         varied_by=(_threads(FEW, "1 thread"), _threads(MANY, "4 threads")),
     ),
     Source(
         name=FOLDER,
         words="the folder in which the program is started",
-        causes=("env-dependence",),
+        name_change=_name_folder,
+        causes=(Cause.ENV_DEPENDENCE,),
         varied_by=(Variation("empty", "another working directory, which is empty"),),
     ),
     Source(
         name=LOCALE,
         words="the locale and the time zone",
-        causes=("env-dependence",),
+        name_change=_name_zone,
+        causes=(Cause.ENV_DEPENDENCE,),
         varied_by=(
             Variation(
                 "C, Kiritimati",
@@ -76,7 +102,7 @@ SOURCES = (
     Source(
         name=ENVIRONMENT,
         words="environment variables that concern no number (USER, HOSTNAME, COLUMNS and the like)",
-        causes=("env-dependence",),
+        causes=(Cause.ENV_DEPENDENCE,),
         tap=_tap_environment,
         varied_by=(Variation("renamed", f"other values of {', '.join(list(_VARIABLES)[:6])}", _VARIABLES),),
     ),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from types import FrameType, ModuleType
 from typing import Any, Protocol
 
 from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
+from detaudit.model.ledger import Fact
 from detaudit.model.plan import Intervention
 from detaudit.sources.imports import ImportWatch
 from detaudit.sources.ledger import Ledger
+from detaudit.sources.library_seeds import seed_advice
 from detaudit.sources.patching import STAND_CODE, replace_function, replace_method
 
 Handler = Callable[..., Any]
@@ -35,6 +37,9 @@ class Lines(Protocol):
 
     def here(self) -> bytes:
         """The key of the innermost user line on the stack."""
+
+    def library_frames(self, frame: FrameType | None) -> Iterator[FrameType]:
+        """The frames of libraries between a frame and the user's line."""
 
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
         """Whether a frame works for the program: what `Sites` says."""
@@ -62,6 +67,8 @@ class Taps:
         self._process = "main"
         self._forks = 0
         self._count = 0
+        self._advice: dict[bytes, str] = {}
+        """By the line that called the library."""
         os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork)
 
     def when_imported(self, module: str, callback: Callable[[ModuleType], None]) -> None:
@@ -127,19 +134,25 @@ class Taps:
 
         replace_method(owner, name, make)
 
-    def retract(self, source: str, operation: str, subject: str) -> None:
-        """Take back the calling thread's last note of that kind."""
-        self.ledger.retract(source, operation, subject)
+    def retract(self, source: str, operation: str, fact: Fact) -> None:
+        """Take back the calling thread's last note of that kind at this line, if there is one."""
+        self.ledger.retract(source, operation, self.lines.here(), fact)
 
-    def note(
-        self, source: str, operation: str, value: object, *, subject: str = "", amount: int = 1
-    ) -> bytes:
+    def note(self, source: str, operation: str, value: object, fact: Fact, *, amount: int = 1) -> bytes:
         """Note a call with the value that it gave, at the user's line, which is returned."""
         site = self.lines.here()
         content, shown = _content(value)
         digest = xxh3_64_digest(content)
-        self.ledger.note(source, operation, site, digest, subject=subject, shown=shown, amount=amount)
+        self.ledger.note(source, operation, site, digest, fact, shown=shown, amount=amount)
         return site
+
+    def seed_advice(self) -> str:
+        """Say how the library's call that draws at this moment can be given a seed; empty where none does."""
+        key = self.lines.here()
+        advice = self._advice.get(key)
+        if advice is None:
+            advice = self._advice[key] = seed_advice(self.lines.library_frames(sys._getframe(1)))
+        return advice
 
     def fixed_number(self, bits: int = 32) -> int:
         """The next number of a fixed stream that each process has for itself."""

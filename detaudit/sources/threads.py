@@ -9,10 +9,19 @@ import time
 from types import ModuleType
 from typing import Any
 
-from detaudit.sources.source import Source, Variation
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact, LedgerEntry, Whose
+from detaudit.model.result import Divergence
+from detaudit.model.trace import Phase
+from detaudit.sources.changes import ChangeSeen
+from detaudit.sources.completion import name_queue, queue_line
+from detaudit.sources.observation import Naming, Observation, drawn_more
+from detaudit.sources.source import Pace, Source, Variation
+from detaudit.sources.suspicion import CERTAIN, Suspicion, always
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "thread-schedule"
+_STARTS = Fact(Act.STARTS)
 PATIENCE = 20.0
 """Seconds that a thread or process may run before the next is started, when they run one at a time.
 
@@ -56,7 +65,7 @@ def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def start(original: Any, thread: Any) -> None:  # noqa: ANN401 - as the method
         _delay(taps, thread)
         original(thread)
-        site = taps.note(NAME, operation, thread.name, subject="start")
+        site = taps.note(NAME, operation, thread.name, _STARTS)
         if taps.holds(NAME, site):
             _let_run(thread, taps.amount(NAME, PATIENCE))
 
@@ -107,7 +116,7 @@ def _let_run(thread: Any, patience: float) -> None:  # noqa: ANN401 - a threadin
 
 def _one_worker(taps: Taps, module: ModuleType, name: str) -> None:
     def begin(original: Any, pool: Any, max_workers: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
-        taps.note(NAME, f"concurrent.futures.{name}", max_workers, subject="pool")
+        taps.note(NAME, f"concurrent.futures.{name}", max_workers, _STARTS)
         if taps.holds(NAME, taps.lines.here()):
             max_workers = 1
         original(pool, max_workers, *args, **kwargs)
@@ -117,7 +126,7 @@ def _one_worker(taps: Taps, module: ModuleType, name: str) -> None:
 
 def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def begin(original: Any, pool: Any, processes: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
-        taps.note(NAME, f"multiprocessing.{type(pool).__name__}", processes, subject="pool")
+        taps.note(NAME, f"multiprocessing.{type(pool).__name__}", processes, _STARTS)
         if taps.holds(NAME, taps.lines.here()):
             processes = 1
         original(pool, processes, *args, **kwargs)
@@ -129,7 +138,7 @@ def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
 def _tap_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def start(original: Any, process: Any) -> None:  # noqa: ANN401 - as the method
         original(process)
-        site = taps.note(NAME, "multiprocessing.Process", process.name, subject="start")
+        site = taps.note(NAME, "multiprocessing.Process", process.name, _STARTS)
         if taps.holds(NAME, site):
             _let_process_run(process, taps.amount(NAME, PATIENCE))
 
@@ -157,10 +166,87 @@ def _processor_time(process: int) -> float:
         return 0.0
 
 
+TIMES_AS_LONG = 4
+"""How much longer than in a plain run a thread may take that runs alone, recorded with a ledger."""
+LOADER_WORKERS = "loader-workers"
+
+
+def _patience_of(pace: Pace) -> str:
+    """Give the seconds that a thread may run alone: some times as long as a whole run has taken."""
+    return repr(max(PATIENCE, TIMES_AS_LONG * pace.seconds))
+
+
+def _by_place(divergence: Divergence) -> float:
+    in_loader = divergence.stream.startswith("loader worker")
+    return 0 if divergence.stream == "main" or in_loader else CERTAIN - 5
+
+
+def _name(seen: Observation) -> Naming:
+    drawing = _thread_that_draws(seen)
+    if drawing is not None:
+        words = f"several threads draw from one generator ({drawing.operation}), in no fixed order"
+        return seen.name_at(Cause.RNG_DRIFT, drawing, words, OWN_GENERATOR_FIX)
+    drift = seen.drifting()
+    if drift:
+        words = f"how far other threads are decides how often a line draws: {drawn_more(drift[0])}"
+        return seen.name_at(Cause.RNG_DRIFT, drift[0].entry, words, OWN_GENERATOR_FIX)
+    first, queue = seen.comparison.first, queue_line(seen)
+    in_main = first is not None and "/" not in first.stream
+    if queue is not None and in_main:
+        return name_queue(seen, queue)
+    return _name_race(seen, None if in_main else first)
+
+
+def _name_race(seen: Observation, beside: Divergence | None) -> Naming:
+    """Name the access that no order is given to; `beside` is where the runs part in a side thread."""
+    entry, words = seen.telling(), "threads or processes work on shared data in no fixed order"
+    if beside is not None and beside.event.site is not None and beside.event.place.phase is Phase.OPTIMIZER:
+        others = () if entry is None or entry.site is None else (entry.site,)
+        symbol = None if entry is None else entry.operation
+        return Naming(Cause.THREAD_RACE, beside.event.site, symbol, words, others)
+    if entry is None:
+        return seen.name_bare(Cause.THREAD_RACE)
+    return seen.name_at(Cause.THREAD_RACE, entry, words)
+
+
+def _thread_that_draws(seen: Observation) -> LedgerEntry | None:
+    draws = [
+        pair.entry
+        for pair in seen.all_pairs
+        if pair.entry.act is Act.DRAWS and pair.entry.fact.whose is Whose.GLOBAL
+    ]
+    by_side = [entry for entry in draws if not entry.in_main_thread]
+    shared = {(entry.source, entry.stream) for entry in draws if entry.in_main_thread}
+    for entry in by_side:
+        if (entry.source, entry.stream) in shared or len({one.thread for one in by_side}) > 1:
+            return entry
+    return None
+
+
+def _name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
+    finished = seen.last(lambda entry: entry.act in {Act.TAKES_RESULT, Act.TAKES_FROM_QUEUE})
+    if finished is not None:
+        return Cause.COMPLETION_ORDER, finished
+    kinds = {Act.STARTS, Act.STARTS_WORKERS, Act.SHARDS_AMONG_WORKERS}
+    started = (pair.entry for pair in seen.pairs if pair.entry.act in kinds and pair.entry.site is not None)
+    return seen.cause, next(started, None)
+
+
+OWN_GENERATOR_FIX = (
+    "give each thread a generator of its own (random.Random, np.random.default_rng, torch.Generator), "
+    "seeded by its number"
+)
+
 SOURCE = Source(
     name=NAME,
     words="the schedule of threads and processes",
-    causes=("thread-race", "completion-order", "rng-drift"),
+    causes=(Cause.THREAD_RACE, Cause.COMPLETION_ORDER, Cause.RNG_DRIFT),
     tap=_tap,
+    suspicion=Suspicion(35, concerns=always, by_place=_by_place),
+    name_fault=_name,
+    amount=_patience_of,
+    may_escape=True,
+    asked_through=(NAME, LOADER_WORKERS),
+    name_change=_name_change,
     varied_by=(Variation("jitter", "random delays of up to 3 ms where threads and tasks of pools begin"),),
 )

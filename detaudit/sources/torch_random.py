@@ -9,11 +9,13 @@ import sys
 from types import FrameType
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact, Whose
+from detaudit.sources.seeds import GeneratorFamily
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 
 NAME = "torch-random"
-SEEDED_BY_SYSTEM = "seeded by the system"
 SEEDING = frozenset({"torch.random", "torch.cuda.random", "torch._compile", "torch._dynamo.eval_frame"})
 """Modules between torch.manual_seed and the generator."""
 
@@ -42,7 +44,7 @@ class _Watch:
 
     def _seed(self, original: Any, generator: Any) -> int:  # noqa: ANN401 - as the method
         taps = self._taps
-        site = taps.note(NAME, "torch.seed", None, subject=f"{self._whose(generator)}, {SEEDED_BY_SYSTEM}")
+        site = taps.note(NAME, "torch.seed", None, Fact(Act.SEEDS_BY_SYSTEM, self._whose(generator)))
         if not taps.holds(NAME, site):
             return int(original(generator))
         number = taps.fixed_number()
@@ -51,7 +53,7 @@ class _Watch:
 
     def _manual_seed(self, original: Any, generator: Any, seed: Any) -> Any:  # noqa: ANN401 - as the method
         if self._by_program():
-            self._taps.note(NAME, "torch.manual_seed", seed, subject=f"{self._whose(generator)}, seed")
+            self._taps.note(NAME, "torch.manual_seed", seed, Fact(Act.SEEDS, self._whose(generator)))
         self._mark(generator)
         return original(generator, seed)
 
@@ -70,16 +72,28 @@ class _Watch:
         return False
 
     def _mark(self, generator: Any) -> None:  # noqa: ANN401 - a torch.Generator
-        if self._whose(generator) == "global":
+        if self._whose(generator) is Whose.GLOBAL:
             self._taps.torch_seeded = True
 
-    def _whose(self, generator: Any) -> str:  # noqa: ANN401 - a torch.Generator
-        return "global" if generator._cdata == self._torch.default_generator._cdata else "own"
+    def _whose(self, generator: Any) -> Whose:  # noqa: ANN401 - a torch.Generator
+        is_global = generator._cdata == self._torch.default_generator._cdata
+        return Whose.GLOBAL if is_global else Whose.OWN
 
+
+_FAMILY = GeneratorFamily(
+    NAME,
+    Cause.UNSEEDED_TORCH,
+    "torch's",
+    ("torch.manual_seed", "torch.random.manual_seed"),
+    {"torch.seed": "use torch.manual_seed(SEED) (or generator.manual_seed(SEED)) in place of seed()"},
+    hides_behind_libraries=False,
+)
 
 SOURCE = Source(
     name=NAME,
     words="torch's random generators",
-    causes=("unseeded-torch", "seed-order"),
+    causes=(Cause.UNSEEDED_TORCH, Cause.SEED_ORDER),
     tap=_tap,
+    suspicion=_FAMILY.suspicion,
+    name_fault=_FAMILY.name,
 )

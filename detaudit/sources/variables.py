@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, Fact
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Asked, Taps
 
@@ -20,7 +22,7 @@ def _tap(taps: Taps) -> None:
     def read(original: Any, variables: Any, name: Any) -> str:  # noqa: ANN401 - as the method
         value: str = original(variables, name)
         if name in names:
-            taps.note(NAME, f"os.environ[{name!r}]", value, subject=name)
+            taps.note(NAME, f"os.environ[{name!r}]", value, Fact(Act.READS, about=name))
         return value
 
     taps.method(type(os.environ), "__getitem__", read, asked_by=Asked.PROGRAM_THROUGH_STANDARD)
@@ -29,7 +31,7 @@ def _tap(taps: Taps) -> None:
 SOURCE = Source(
     name=NAME,
     words="environment variables",
-    causes=("env-dependence",),
+    causes=(Cause.ENV_DEPENDENCE,),
     tap=_tap,
 )
 """Where it is held, its amount is the names of the variables that are looked out for, with commas between."""

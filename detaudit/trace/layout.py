@@ -21,7 +21,7 @@ from detaudit.model.trace import Place, Site
 APPLICATION_ID = 0x64744175
 """Written into the SQLite header, so that another database is not taken for a trace."""
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 PAGE_BYTES = 1024
 """Of SQLite: what a step needs beyond full pages is rounded up to a part of one."""
@@ -85,7 +85,8 @@ TABLES = {
     ),
     "ledger": (
         "CREATE TABLE ledger (stream INTEGER NOT NULL, step INTEGER NOT NULL, thread TEXT NOT NULL, "
-        "sequence INTEGER NOT NULL, source TEXT NOT NULL, operation TEXT NOT NULL, subject TEXT NOT NULL, "
+        "in_main_thread INTEGER NOT NULL, sequence INTEGER NOT NULL, source TEXT NOT NULL, "
+        "operation TEXT NOT NULL, act TEXT NOT NULL, whose TEXT NOT NULL, about TEXT NOT NULL, "
         "phase TEXT NOT NULL, site BLOB NOT NULL, count INTEGER NOT NULL, amount INTEGER NOT NULL, "
         "digest BLOB NOT NULL, shown TEXT NOT NULL)"
     ),

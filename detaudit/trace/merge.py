@@ -74,8 +74,8 @@ def _copy(connection: sqlite3.Connection, streams: tuple[Stream, ...]) -> None:
             (number, stream.id),
         )
         execute(
-            "INSERT INTO ledger SELECT ?, step, thread, sequence, source, operation, subject, phase, site, "
-            "count, amount, digest, shown FROM other.ledger WHERE stream=?",
+            "INSERT INTO ledger SELECT ?, step, thread, in_main_thread, sequence, source, operation, act, "
+            "whose, about, phase, site, count, amount, digest, shown FROM other.ledger WHERE stream=?",
             (number, stream.id),
         )
 

@@ -124,7 +124,7 @@ class TraceWriter:
     def add_ledger(self, row: tuple[object, ...]) -> None:
         """Note an entry of the ledger, as `layout.TABLES` has its columns."""
         cells = tuple(_text(cell) if isinstance(cell, str) else cell for cell in row)
-        self._pending.append(("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", cells))
+        self._pending.append(("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", cells))
 
     def add_sketch(self, digest: bytes, sketch: Sketch) -> None:
         """Note the sketch of the value that has this digest."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from detaudit.compare.ledgers import EntryPair
-from detaudit.diagnose.suspects import GENERATORS, is_seed
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import Closer
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, LedgerEntry
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Finding
-from detaudit.model.trace import LedgerEntry
 from detaudit.sources import item_draws, line_draws
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.trace.data import read_iterations
 from detaudit.trace.reader import TraceReader
 
-CAUSE = "rng-drift"
+CAUSE = Cause.RNG_DRIFT
+DRAWING = frozenset({Act.DRAWS, Act.SEEDS_BY_SYSTEM})
 PAIRS = 2
 """Pairs of runs that must be equal with a stream held: along an axis, runs differ each time or never."""
 FIX_OF_ITEMS = (
@@ -56,7 +56,7 @@ def find_drift(
 def _suspected(
     closer: Closer, finding: Finding, readers: tuple[TraceReader, TraceReader]
 ) -> Iterator[_Suspected]:
-    draws = [pair for pair in closer.ledgers if pair.entry.source in GENERATORS and not is_seed(pair.entry)]
+    draws = [pair for pair in closer.ledgers if pair.entry.act in DRAWING]
     if finding.origin.phase == "data" and _workers(readers[0]) != _workers(readers[1]):
         by_item = [pair.entry for pair in draws if pair.stream != "main" and pair.entry.site is not None]
         if by_item:
@@ -103,7 +103,7 @@ def _by_line(draws: list[EntryPair]) -> dict[tuple[str, str, bytes], _Line]:
     found: dict[tuple[str, str, bytes], _Line] = {}
     for pair in draws:
         entry = pair.entry
-        if "global" not in entry.subject or entry.site is None:
+        if not entry.draws_or_seeds_globally or entry.site is None:
             continue
         line = found.setdefault((entry.source, entry.operation, entry.site_key), _Line(entry, [0, 0]))
         for side, one in enumerate((pair.first, pair.second)):

@@ -9,21 +9,19 @@ from pathlib import Path
 from detaudit.compare.result import finding_from
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import diagnose
-from detaudit.diagnose.suspects import GENERATORS
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, look_closer
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import LedgerEntry
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
-from detaudit.model.trace import Kind, LedgerEntry, Phase
+from detaudit.model.trace import Kind, Phase
 from detaudit.run.progress import Progress
 from detaudit.sources import variables
-from detaudit.sources.fixes import fix_for
 from detaudit.vary.asked import differing
-from detaudit.vary.drift import find_drift
+from detaudit.vary.drift import DRAWING, find_drift
 from detaudit.vary.experiment import Run
 from detaudit.vary.unread import variables_on, watching
 
-_CAUSE = "env-dependence"
-_BY_WORKERS = "worker-order"
 COPIES = (
     "what the loader gives depends on the number of its workers: each has a copy of the dataset, with a "
     "state of its own"
@@ -96,13 +94,13 @@ def _is_arithmetic(closer: Closer) -> bool:
         or not fine.first.origin
     ):
         return False
-    drawn = (pair for pair in closer.ledgers if pair.entry.source in GENERATORS and pair.differs)
+    drawn = (pair for pair in closer.ledgers if pair.entry.act in DRAWING and pair.differs)
     return not any(pair.entry.step <= fine.first.step for pair in drawn)
 
 
 def _in_these_words(finding: Finding, first: Run, second: Run) -> Finding:
     """Say of which two runs it is the fault."""
-    if finding.cause == _BY_WORKERS:
+    if finding.cause is Cause.WORKER_ORDER:
         # Each side repeats itself: it is not timing that decides.
         finding = replace(finding, message=COPIES, fix=FIX_OF_COPIES)
     return replace(
@@ -121,15 +119,15 @@ def _by_variable(finding: Finding, closer: Closer, axes: tuple[str, ...]) -> Fin
     symbol = f"os.environ[{min(names)!r}]" if entry is None else entry.operation
     return replace(
         finding,
-        id=_CAUSE,
-        cause=_CAUSE,
+        id=Cause.ENV_DEPENDENCE,
+        cause=Cause.ENV_DEPENDENCE,
         # Under each value a second run was the same: the variable alone makes the difference.
         confirmed=True,
         site=site,
         symbol=symbol,
         message=f"what the program reads from {' and '.join(sorted(names))} reaches the numbers",
         other_sites=tuple(one for one in others if one is not None),
-        fix=fix_for(_CAUSE, symbol),
+        fix=Cause.ENV_DEPENDENCE.fix,
     )
 
 

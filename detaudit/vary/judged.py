@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 
 from detaudit.model.axes import Promise
+from detaudit.model.cause import Cause
 from detaudit.model.result import AuditResult, Verdict
 from detaudit.model.variation import Growth, Variation
 from detaudit.vary.growth import largest
 
-ROUNDING = "numeric-setting"
+ROUNDING = Cause.NUMERIC_SETTING
 """The cause of a difference that is rounding and no more."""
 LAYERS_LEFT_OUT = "layers-not-measured"
 """The notice that says which layers could not be held against each other."""

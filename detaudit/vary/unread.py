@@ -36,6 +36,6 @@ def unread(experiment: Experiment, run: Run, axes: Iterable[str]) -> Iterator[No
     again = experiment.once(run, plan)
     if isinstance(again, Failure):
         return
-    seen = {entry.subject for entry in read_ledger(again.reader) if entry.source == variables.NAME}
+    seen = {entry.fact.about for entry in read_ledger(again.reader) if entry.source == variables.NAME}
     for name in sorted(names - seen):
         yield Notice("unread", f"no line of the program was seen to read {name}: is it spelt so?")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from detaudit.diagnose.decisions import deciding_line, uncalled_seed
 from detaudit.model.trace import Site
+from detaudit.sources.decisions import deciding_line, uncalled_seed
 
 PROGRAM = """\
 import time

@@ -6,29 +6,28 @@ from types import SimpleNamespace
 
 import pytest
 
-from detaudit.compare.ledgers import EntryPair
 from detaudit.diagnose import search as search_module
 from detaudit.diagnose.search import Search
-from detaudit.diagnose.suspects import BY_CHANCE
 from detaudit.diagnose.trials import Trial
 from detaudit.diagnose.zoom import Closer
+from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry, Whose
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Origin
-from detaudit.model.trace import Event, Kind, LedgerEntry, Level, Phase, Place
+from detaudit.model.trace import Event, Kind, Level, Phase, Place, StreamRole
 from detaudit.sources.catalogue import SOURCES
 
 DRAWS = {"numpy-random": "numpy.random.rand", "python-random": "random.random", "torch-random": "aten.rand"}
 
 
 def entry(source, step):
-    subject = "global, not seeded" if source in DRAWS else "x"
-    what = (source, DRAWS.get(source, source), subject, "data", None, bytes(8))
-    return LedgerEntry(1, step, "MainThread", step * 100, *what, 1, 1, b"", "")
+    fact = Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED) if source in DRAWS else Fact(Act.READS)
+    what = (source, DRAWS.get(source, source), fact, "data", None, bytes(8))
+    return LedgerEntry(1, step, "MainThread", True, step * 100, *what, 1, 1, b"", "")  # noqa: FBT003 - in the main thread
 
 
 def pair(source, step):
     first, second = entry(source, step), entry(source, step)
     object.__setattr__(second, "digest", b"other")
-    return EntryPair("main", first, second)
+    return EntryPair("main", StreamRole.MAIN, first, second)
 
 
 def comparison(step):
@@ -104,7 +103,7 @@ def solve(monkeypatch):
 
 
 def names(found):
-    return {fault.source for fault in found.faults}
+    return {fault.source.name for fault in found.faults}
 
 
 def test_one_fault_that_the_ledger_shows_takes_one_trial(solve):
@@ -160,7 +159,8 @@ def test_where_each_side_repeats_itself_nothing_that_acts_by_chance_is_tried_alo
     program.case.steady = steady
     solve(program)
     alone = {source for held in program.trials if len(held) == 1 for source in held}
-    assert bool(BY_CHANCE & alone) != steady
+    by_chance = {one.name for one in SOURCES if one.suspicion.by_chance}
+    assert bool(by_chance & alone) != steady
     assert "hash-seed" in alone
 
 

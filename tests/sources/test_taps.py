@@ -9,18 +9,20 @@ import textwrap
 
 import pytest
 
+from detaudit.model.ledger import Act, Whose
+
 HEAD = """
 import json, sys
 sys.path.insert(0, {folder!r})
 from detaudit.model.plan import Intervention
 from detaudit.record.sites import Sites
-from detaudit.sources.install import put_taps
+from detaudit.sources.catalogue import put_taps
 held = tuple(Intervention(name) for name in {held!r})
 varied = tuple(Intervention(name, amount=amount) for name, amount in {varied!r})
 taps = put_taps(Sites(), held, varied)
 """
 TAIL = """
-noted = [[e.source, e.operation, e.subject, e.count] for _, e in taps.ledger.take()]
+noted = [[e.source, e.operation, [e.fact.act, e.fact.whose], e.count] for _, e in taps.ledger.take()]
 print(json.dumps({"noted": noted, "value": value}))
 """
 
@@ -86,7 +88,7 @@ def test_seeded_generators_give_what_they_give_without_taps(tmp_path):
     expected = subprocess.run([sys.executable, str(plain)], capture_output=True, text=True, check=True)
     watched = run(tmp_path, program)
     assert repr(watched["value"]) == expected.stdout.strip()
-    assert not [entry for entry in watched["noted"] if "not seeded" in entry[2] or "system" in entry[2]]
+    assert not [entry for entry in watched["noted"] if set(entry[2]) & {Act.SEEDS_BY_SYSTEM, Whose.GLOBAL_UNSEEDED}]
 
 
 def test_sorted_sets_and_sets_of_one_element_are_not_noted(tmp_path):
@@ -97,7 +99,7 @@ def test_sorted_sets_and_sets_of_one_element_are_not_noted(tmp_path):
 def test_a_key_by_which_elements_are_equal_shows_the_order_of_a_set(tmp_path):
     """Sorting keeps the order of what is equal by the key, so sorting a set by one is no cure."""
     program = "value = [sorted({'a', 'b', 'cc'}, key=len), max({'a', 'b'}, key=len)]"
-    assert run(tmp_path, program)["noted"] == [["hash-seed", "set", "order of a set", 2]]
+    assert run(tmp_path, program)["noted"] == [["hash-seed", "set", [Act.ORDERS, Whose.NONE], 2]]
 
 
 def test_addresses_come_in_reverse_when_they_are_varied(tmp_path):

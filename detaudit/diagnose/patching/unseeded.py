@@ -6,8 +6,13 @@ from detaudit.diagnose.patching.head import Head
 from detaudit.diagnose.patching.names import Names
 from detaudit.diagnose.patching.seeds import Seeds
 from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.model.cause import Cause
 
-MODULES = {"unseeded-python": "random", "unseeded-numpy": "numpy.random", "unseeded-torch": "torch"}
+MODULES: dict[str, str] = {
+    Cause.UNSEEDED_PYTHON: "random",
+    Cause.UNSEEDED_NUMPY: "numpy.random",
+    Cause.UNSEEDED_TORCH: "torch",
+}
 """Whose generator is meant, by cause."""
 SEEDING = {"random": "seed", "numpy.random": "seed", "torch": "manual_seed"}
 """What seeds the global generator of a library."""

@@ -1,0 +1,162 @@
+"""Faults that lie in a seed: none was given, one was given too late, or it is another one in each run."""
+
+from __future__ import annotations
+
+import linecache
+from dataclasses import dataclass
+
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
+from detaudit.model.trace import Site
+from detaudit.sources.decisions import uncalled_seed
+from detaudit.sources.observation import Naming, Observation, by_library
+from detaudit.sources.suspicion import Situation, Suspicion
+
+SEED_DIFFERS = 45
+"""What is added to the score of a source whose line gives a seed that differs."""
+SAME_NUMBERS = -60
+"""What is added for a generator whose draws before the runs part gave the same numbers."""
+WEIGHT = 80
+CONSTANT_SEED = "give a constant seed, or one that is passed in as an argument, and print it"
+UNSEEDED = frozenset({Cause.UNSEEDED_PYTHON, Cause.UNSEEDED_NUMPY, Cause.UNSEEDED_TORCH})
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorFamily:
+    """The generators of one library: what is said of them where they have no seed."""
+
+    source: str
+    cause: Cause
+    owner: str
+    """Whose they are, in a sentence: "numpy's"."""
+    seeding: tuple[str, ...]
+    """How a program calls what seeds the global generator."""
+    fixes: dict[str, str]
+    """What to write instead, by what is called."""
+    hides_behind_libraries: bool = True
+    """Whether a library that draws from it without a seed is to be named instead."""
+
+    @property
+    def suspicion(self) -> Suspicion:
+        """Suspect it for draws without a seed."""
+        return Suspicion(WEIGHT, concerns=_is_unseeded, adjust=_for_same_numbers)
+
+    def name(self, seen: Observation) -> Naming:
+        """Name the fault of a generator that starts elsewhere in each run."""
+        entry = seen.telling(one for one in seen.entries if one.is_unseeded)
+        if entry is None:
+            return seen.name_bare(self.cause)
+        if seen.in_worker(entry):
+            words = f"{entry.operation} in a DataLoader worker: its generator gets another seed in each run"
+            return seen.name_at(Cause.WORKER_SEEDING, entry, words)
+        if self.hides_behind_libraries and by_library(entry):
+            words = f"a library draws through {entry.operation} from a generator that was given no seed"
+            return seen.name_at(Cause.UNSEEDED_LIBRARY, entry, words, self._library_fix(entry))
+        if entry.fact.whose is Whose.GLOBAL_UNSEEDED:
+            return self._name_global(seen, entry)
+        words = (
+            f"{entry.operation} makes a generator without a seed: the system gives it another one in each run"
+        )
+        return seen.name_at(self.cause, entry, words, self.fixes.get(entry.operation))
+
+    def _name_global(self, seen: Observation, entry: LedgerEntry) -> Naming:
+        drawn = f"{entry.operation} draws from {self.owner} global generator"
+        here, later = self._seeds(seen.all_pairs), self._seeds(seen.whole)
+        late = [one for one in here if not _earlier(one.entry, entry)]
+        late += [one for one in later if one.entry.step > entry.step]
+        seed = next((one for one in late if _is_by_program(one.entry)), None)
+        if seed is not None and seed.entry.site is not None:
+            if _is_other(seed, seen):
+                words = (
+                    f"{drawn}, which nothing has seeded, and what it gives becomes the seed on line "
+                    f"{seed.entry.site.line}: the seed itself is new in each run"
+                )
+                return seen.name_at(self.cause, entry, words, CONSTANT_SEED)
+            words = f"{drawn} before it is seeded, which happens on line {seed.entry.site.line}"
+            return seen.name_at(Cause.SEED_ORDER, entry, words)
+        if entry.site is not None and not here and not later:
+            line = uncalled_seed(entry.site.file, self.seeding, set())
+            if line is not None:
+                words = f"{drawn}, which is not seeded: line {line} would do that and is not executed"
+                site = Site(entry.site.file, line, "", linecache.getline(entry.site.file, line).strip())
+                return Naming(self.cause, site, entry.operation, words, (entry.site,))
+        return seen.name_at(self.cause, entry, f"{drawn}, which nothing has seeded")
+
+    def _library_fix(self, entry: LedgerEntry) -> str | None:
+        if entry.fact.about:
+            return entry.fact.about
+        if entry.fact.whose is Whose.GLOBAL_UNSEEDED:
+            return f"call {self.seeding[0]}(SEED) before it: it draws from {self.owner} global generator"
+        return None
+
+    def _seeds(self, pairs: tuple[EntryPair, ...]) -> list[EntryPair]:
+        """List where the global generator is given a seed."""
+        return [
+            pair
+            for pair in pairs
+            if pair.entry.source == self.source
+            and pair.entry.act is Act.SEEDS
+            and pair.entry.draws_or_seeds_globally
+        ]
+
+
+def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None:
+    """Name the fault where what a source gave became a seed; None where no seed is another in each run.
+
+    `origin` says what the source is: "the clock".
+    """
+    seed = next((one for one in seen.other_seeds() if not _of_worker_start(one)), None)
+    if seed is None or seed.site is None:
+        return None
+    given = f"{seed.operation} is given another number in each run ({seed.shown})"
+    if seen.in_worker(seed):
+        return seen.name_at(Cause.WORKER_SEEDING, seed, f"{given}: it comes from {origin}")
+    read = _read_before(seen, seed)
+    if read is None:
+        return None
+    words = (
+        f"{read.operation} gives the seed: on line {seed.site.line}, {given}; it comes from {origin}, so the "
+        "seed itself is new in each run"
+    )
+    return seen.name_at(cause, read, words, CONSTANT_SEED)
+
+
+def for_other_seed(pairs: list[EntryPair], situation: Situation) -> float:
+    """Add to the score of a source whose line also gives a seed that is another one in each run."""
+    return SEED_DIFFERS if situation.seeds_another(pairs) else 0
+
+
+def _read_before(seen: Observation, seed: LedgerEntry) -> LedgerEntry | None:
+    """Find the line that read what became the seed: the last before it, of its thread if that has any."""
+    reads = [pair.entry for pair in seen.pairs if pair.differs and pair.entry.site is not None]
+    before = [one for one in reads if one.position <= seed.position]
+    own = [one for one in before if (one.stream, one.thread) == (seed.stream, seed.thread)]
+    direct = [one for one in own if not by_library(one)]
+    return max(direct or own or before, key=lambda one: one.position, default=None)
+
+
+def _is_unseeded(pair: EntryPair, _situation: Situation) -> bool:
+    return pair.entry.is_unseeded
+
+
+def _for_same_numbers(pairs: list[EntryPair], _situation: Situation) -> float:
+    made = any(pair.differs or pair.entry.act is Act.SEEDS_BY_SYSTEM for pair in pairs)
+    return 0 if made else SAME_NUMBERS
+
+
+def _is_other(seed: EntryPair, seen: Observation) -> bool:
+    """Whether a seed is another one in each run; not told by runs in which the draw was held fixed."""
+    return seed.is_other_seed and any(pair is seed for pair in seen.all_pairs)
+
+
+def _is_by_program(entry: LedgerEntry) -> bool:
+    return entry.site is not None and not _of_worker_start(entry)
+
+
+def _earlier(one: LedgerEntry, other: LedgerEntry) -> bool:
+    return one.stream == other.stream and one.position < other.position
+
+
+def _of_worker_start(entry: LedgerEntry) -> bool:
+    """Whether torch itself seeds a worker as it starts."""
+    return entry.site is None or "process.py" in entry.site.through
