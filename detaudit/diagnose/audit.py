@@ -20,6 +20,7 @@ from detaudit.compare.result import (
     summarize_run,
     why_unverified,
 )
+from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
 from detaudit.diagnose.elaborate import elaborate
@@ -32,7 +33,7 @@ from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import AuditResult, Comparison, Notice, Verdict
 from detaudit.model.trace import Level
-from detaudit.options import Settings
+from detaudit.options import AUTO, Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
 from detaudit.target.find import find_target
@@ -56,7 +57,7 @@ def check(
     level: str = "auto",
     steps: int | None = None,
     timeout: float | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     **kwargs: object,
 ) -> AuditResult:
     """Call a training function in several fresh processes and say whether the runs are the same.
@@ -66,7 +67,14 @@ def check(
     call. Changes nothing in the calling process. Raises TargetError if the function cannot be found again
     in a fresh process.
     """
-    settings = Settings(runs=runs, seed=seed, level=level, steps=steps, timeout=timeout, jobs=jobs)
+    settings = Settings(
+        runs=runs,
+        seed=seed,
+        level=level,
+        steps=steps,
+        timeout=timeout,
+        jobs=AUTO if jobs is None else str(jobs),
+    )
     target = _target_of(function)
     with workspace(None) as folder:
         call = folder / "call.pickle"
@@ -99,12 +107,12 @@ def audit_target(
         settings.seed,
         settings.steps,
         settings.timeout,
-        settings.jobs,
+        settings.first_jobs,
         call=call,
         axes=axes,
     )
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        case = Case(plan, folder, progress)
+        case = Case(plan, folder, progress, budget=Budget(settings.budget), jobs=settings.jobs)
         outcomes = case.run()
         readers = {
             outcome.id: stack.enter_context(TraceReader(outcome.trace))

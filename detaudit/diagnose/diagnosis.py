@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -14,7 +14,7 @@ from detaudit.diagnose.zoom import Closer, value_of
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Site
-from detaudit.sources.catalogue import SOURCES
+from detaudit.sources.catalogue import BY_NAME, SOURCES
 from detaudit.sources.observation import Naming, drawn_more
 from detaudit.sources.source import Pace
 from detaudit.trace.reader import TraceReader
@@ -40,11 +40,21 @@ def diagnose(
     search = Search(Laboratory(case), amounts)
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
+    unexplained = () if search.settled is not None else (*dict.fromkeys(search.failures), *_excluded(search))
     if not search.faults:
-        return Diagnosis((closer.finding,), tuple(dict.fromkeys(search.failures)))
+        return Diagnosis((closer.finding,), unexplained)
     findings = [_finding(fault, search) for fault in search.faults]
-    unexplained = () if search.settled is not None else tuple(dict.fromkeys(search.failures))
     return Diagnosis(tuple(numbered(findings)), unexplained)
+
+
+def _excluded(search: Search) -> Iterator[str]:
+    """Say which sources cannot be all of the cause: the runs differ with each of them held fixed."""
+    trials = [one for one in search.laboratory.trials if one.failed is None and one.different is not None]
+    alone = {one.held[0].source for one in trials if len(one.held) == 1}
+    guilty = {fault.source.name for fault in search.faults}
+    words = [BY_NAME[name].words for name in sorted(alone - guilty)]
+    if words:
+        yield f"excluded, since the runs still differ with each of them held fixed: {'; '.join(words)}"
 
 
 def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:

@@ -167,7 +167,7 @@ def _check(case: Case, original: Path, copy: Path) -> Check:
     )
     trial = Case(plan, case.folder / "patched", case.progress)
     outcomes = trial.run()
-    case.extra_runs += len(outcomes)
+    case.budget.runs += len(outcomes)
     failed = why_failed(plan, outcomes)
     if failed is not None:
         return Check(None, f"could not be checked: {failed}")

@@ -6,17 +6,20 @@ every source found has to be needed: with all but it held fixed, the runs must d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from detaudit.compare.result import finding_from
 from detaudit.diagnose.chance import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
+from detaudit.diagnose.narrowing import bearable
+from detaudit.diagnose.narrowing import needed as needed_of
 from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
-from detaudit.diagnose.zoom import Closer, look_closer, name_racing_operator
+from detaudit.diagnose.zoom import FURTHER_STEPS, Closer, look_closer, name_racing_operator
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention
-from detaudit.model.result import Comparison, Divergence
+from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Phase
 from detaudit.sources.catalogue import SOURCES
 from detaudit.sources.observation import Observation
@@ -90,7 +93,7 @@ class Search:
         needed = pairs_needed(differing, pairs)
         for suspect in ranked[:TRIED_ALONE]:
             doubt = DOUBT if suspect.was_seen else DOUBT_IF_UNSEEN
-            trial = self._try(suspect.source, pairs_needed(differing, pairs, doubt))
+            trial = self._try(suspect, pairs_needed(differing, pairs, doubt))
             if trial.failed is not None:
                 self.failures.append(trial.failed)
                 continue
@@ -104,13 +107,13 @@ class Search:
             if always and trial.different is not None and _moved(comparison.first, trial.different.first):
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
                 return trial.different
-        self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
-        if self.settled is None and ranked and ranked[0].source.may_escape:
+        following = self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
+        if following is None and self.settled is None and ranked and ranked[0].source.may_escape:
             # What threads and processes wait for among themselves cannot always be put in order.
             self._found(ranked[0], closer, comparison, (pairs - differing, pairs))
             if closer.comparison is None:
                 self._take_from_trials(self.faults[-1])
-        return None
+        return following
 
     def _take_from_trials(self, fault: Fault) -> None:
         """Where the runs that were looked at closely agree, a trial that differs has the ledgers to go by."""
@@ -118,13 +121,15 @@ class Search:
         if seen is not None and seen.different is not None:
             fault.comparison, fault.all_pairs = seen.different, seen.ledgers
 
-    def _try(self, source: Source, needed: int) -> Trial:
+    def _try(self, suspect: Suspect, needed: int) -> Trial:
         """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
-        trial = self.laboratory.hold(self._held(source), needed)
+        source = suspect.source
+        why = "seen at work before the runs part" if suspect.was_seen else "it can act unseen"
+        trial = self.laboratory.hold(self._held(source), needed, why)
         if trial.failed is None or source.gentler is None:
             return trial
         self.amounts[source.name] = source.gentler(self.amounts.get(source.name, ""))
-        return self.laboratory.hold(self._held(source), needed)
+        return self.laboratory.hold(self._held(source), needed, "again, more gently")
 
     def _all_at_once(
         self,
@@ -133,42 +138,42 @@ class Search:
         comparison: Comparison,
         without: tuple[int, int],
         needed: int,
-    ) -> None:
-        """Hold everything; if the runs are equal then, let go of one after the other that is not needed."""
+    ) -> Comparison | None:
+        """Hold everything; if the runs are equal then, find by halving what is needed for that.
+
+        Gives the difference that is left behind those that were found, if there is one.
+        """
         suspected = [one.source for one in ranked if not one.source.last_resort]
         known = {*self._names(), *(source.name for source in suspected)}
         rest = [one for one in SOURCES if one.name not in known and not one.last_resort]
-        trial = self.laboratory.hold(self._held(*suspected, *rest), 1)
+        steps = _enough_steps(comparison)
+
+        def hold(sources: Sequence[Source], why: str) -> Trial:
+            return self.laboratory.hold(self._held(*sources), 1, why, steps)
+
+        held, failing, trial = bearable([*suspected, *rest], hold)
+        if failing:
+            words = " and ".join(one.words for one in failing)
+            self.failures.append(f"{words} could not be held fixed: the program fails with that")
         if not trial.settled:
             self.failures.append(
                 trial.failed or "with everything held fixed that can be, the runs still differ"
             )
-            return
-        needed_sources = [*suspected, *rest]
-        # Those that nothing speaks against go together; then one after the other, the likeliest last.
-        unlikely = [one.source for one in ranked if not one.pairs and one.source in suspected]
-        groups = [[*rest, *unlikely], *([one] for one in reversed(suspected) if one not in unlikely)]
-        while groups:
-            group = groups.pop(0)
-            fewer = [one for one in needed_sources if one not in group]
-            if not fewer:
-                continue
-            attempt = self.laboratory.hold(self._held(*fewer), 1)
-            if attempt.settled:
-                needed_sources, trial = fewer, attempt
-            elif len(group) > 1:
-                # One of them is guilty: the innocent half can go.
-                middle = len(group) // 2
-                groups = [group[:middle], group[middle:], *groups]
-        if trial.pairs < needed:
-            trial = self.laboratory.hold(self._held(*needed_sources), needed)
-        if not trial.settled:
-            self.failures.append("the runs were equal for a while with everything held fixed, and then not")
-            return
+            return None
+        guilty = needed_of(held, hold)
+        trial = self.laboratory.hold(self._held(*guilty), needed, "the proof")
+        moved = trial.different is not None and _moved(comparison.first, trial.different.first)
+        if not trial.settled and not moved:
+            self.failures.append(
+                trial.failed or "the runs were equal for a while with everything held fixed, and then not"
+            )
+            return None
         by_name = {one.source.name: one for one in ranked}
-        for source in needed_sources:
+        for source in guilty:
             self._found(by_name.get(source.name, Suspect(source, 0, ())), closer, comparison, without)
-        self.settled = trial
+        if trial.settled:
+            self.settled = trial
+        return trial.different
 
     def _found(
         self, suspect: Suspect, closer: Closer, comparison: Comparison, without: tuple[int, int]
@@ -184,7 +189,8 @@ class Search:
                 return
             # That they are equal without it must be no chance either, or a fault would be lost.
             equal, pairs = fault.without
-            trial = self.laboratory.hold(others, pairs_needed(pairs - equal, pairs))
+            why = f"is {fault.source.words} needed?"
+            trial = self.laboratory.hold(others, pairs_needed(pairs - equal, pairs), why)
             if trial.settled:
                 self.faults.remove(fault)
                 self.settled = trial
@@ -219,6 +225,14 @@ class Search:
 
     def _hold(self, source: Source) -> Intervention:
         return Intervention(source.name, amount=self.amounts.get(source.name, ""))
+
+
+def _enough_steps(comparison: Comparison) -> int | None:
+    """Give the steps after which a run has shown whether it differs, if it differs in each; None: all."""
+    first = comparison.first
+    if first is None or first.kind is not DivergenceKind.VALUE:
+        return None
+    return first.step + 1 + FURTHER_STEPS
 
 
 def _moved(old: Divergence | None, new: Divergence | None) -> bool:
