@@ -124,7 +124,7 @@ class Search:
     def _try(self, suspect: Suspect, needed: int) -> Trial:
         """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
         source = suspect.source
-        why = "seen at work before the runs part" if suspect.was_seen else "it can act unseen"
+        why = "seen at work" if suspect.was_seen else "it can act unseen"
         trial = self.laboratory.hold(self._held(source), needed, why)
         if trial.failed is None or source.gentler is None:
             return trial
