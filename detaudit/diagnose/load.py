@@ -1,7 +1,7 @@
 """How many runs go side by side while a cause is looked for.
 
-As many as the machine carries. Two runs at a time that write the same file would read what the other wrote, so
-runs go side by side only where the first ones left no file in the folders that a program usually writes to.
+As many as the machine carries. Two runs at a time that write the same file would read what the other wrote,
+so runs go side by side only where the first ones left no file in the folders that programs usually write to.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Replay:
     """How many of the results were not the first one."""
     largest_absolute: float
     largest_relative: float
-    largest_ulp: int | None
+    largest_ulp: float | None
     """In units in the last place; None where no result differs, or results are no floating-point numbers."""
     elements: int
     """The most elements in which a result was not the first one."""
