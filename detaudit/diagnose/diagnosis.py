@@ -11,6 +11,7 @@ from detaudit.diagnose.case import Case
 from detaudit.diagnose.search import Fault, Search
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Site
@@ -90,15 +91,16 @@ def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceRea
 def _finding(fault: Fault, search: Search) -> Finding:
     settled = search.settled
     naming = _name(fault, () if settled is None else settled.ledgers)
-    evidence: dict[str, object] = {
-        "control": fault.source.name,
-        "held": fault.source.words,
-        "equal_pairs": 0 if settled is None else settled.equal,
-        "pairs": 0 if settled is None else settled.pairs,
-        "without_equal_pairs": fault.without[0],
-        "without_pairs": fault.without[1],
-        "together_with": [one.source.name for one in search.faults if one is not fault],
-    }
+    evidence = Evidence(
+        EvidenceKind.CONTROL,
+        control=fault.source.name,
+        held=fault.source.words,
+        equal_pairs=0 if settled is None else settled.equal,
+        pairs=0 if settled is None else settled.pairs,
+        without_equal_pairs=fault.without[0],
+        without_pairs=fault.without[1],
+        together_with=tuple(one.source.name for one in search.faults if one is not fault),
+    )
     return replace(
         fault.closer.finding,
         id=naming.cause,

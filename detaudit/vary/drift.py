@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import Closer
 from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair, LedgerEntry
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Finding
@@ -113,15 +114,15 @@ def _by_line(draws: list[EntryPair]) -> dict[tuple[str, str, bytes], _Line]:
 
 def _named(finding: Finding, suspected: _Suspected, trial: Trial) -> Finding:
     entry = suspected.entry
-    evidence: dict[str, object] = {
-        "control": suspected.held.source,
-        "held": BY_NAME[suspected.held.source].words,
-        "equal_pairs": trial.equal,
-        "pairs": trial.pairs,
-        "without_equal_pairs": 0,
-        "without_pairs": finding.rate["pairs"],
-        "together_with": [],
-    }
+    evidence = Evidence(
+        EvidenceKind.CONTROL,
+        control=suspected.held.source,
+        held=BY_NAME[suspected.held.source].words,
+        equal_pairs=trial.equal,
+        pairs=trial.pairs,
+        without_equal_pairs=0,
+        without_pairs=finding.rate["pairs"],
+    )
     others = [one for one in (finding.site, *finding.other_sites) if one is not None and one != entry.site]
     return replace(
         finding,
