@@ -14,7 +14,6 @@ from detaudit.compare.data_audit import notices as data_notices
 from detaudit.compare.result import (
     compared,
     conditions_notices,
-    finding_from,
     not_varied,
     notices_from,
     summarize_run,
@@ -27,6 +26,7 @@ from detaudit.diagnose.elaborate import elaborate
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect
+from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
@@ -144,12 +144,12 @@ def _explain(
     """The findings where runs differ, and what was seen on the way to them."""
     different = [comparison for comparison in comparisons if not comparison.equal]
     earliest = min(different, key=_first_step)
-    finding = finding_from(earliest, differs=len(different), pairs=len(comparisons))
+    parting = Parting(earliest, len(different), len(comparisons))
     if settings.level != "auto":
-        return Diagnosis((finding,)), []
-    closer = look_closer(case, finding, earliest, readers["1"])
+        return Diagnosis((parting.finding(),)), []
+    closer = look_closer(case, parting, readers["1"])
     if not settings.diagnose:
-        return Diagnosis((closer.finding,)), list(closer.notices)
+        return Diagnosis((closer.parting.finding(),)), list(closer.notices)
     diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
     named = all(one.cause for one in diagnosis.findings)
     notices = [note for note in closer.notices if not (named and note.id == "operator-not-named")]

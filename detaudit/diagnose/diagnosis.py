@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from detaudit.compare.result import numbered, steps_completed
@@ -14,7 +14,6 @@ from detaudit.diagnose.zoom import Closer, value_of
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
-from detaudit.model.trace import Site
 from detaudit.sources.catalogue import BY_NAME, SOURCES
 from detaudit.sources.observation import Naming, drawn_more
 from detaudit.sources.source import Pace
@@ -43,7 +42,7 @@ def diagnose(
     search.run(closer, comparison, differing, pairs)
     unexplained = () if search.settled is not None else (*dict.fromkeys(search.failures), *_excluded(search))
     if not search.faults:
-        return Diagnosis((closer.finding,), unexplained)
+        return Diagnosis((closer.parting.finding(),), unexplained)
     findings = [_finding(fault, search) for fault in search.faults]
     return Diagnosis(tuple(numbered(findings)), unexplained)
 
@@ -74,9 +73,9 @@ def _pace(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> P
 def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> tuple[int, int]:
     """How many pairs of all runs so far differ in the place where the first two part."""
     first = comparison.first
-    rate = closer.finding.rate
+    rate = closer.parting.rate
     # Where the runs have other conditions, only pairs across them say anything.
-    across = closer.finding.origin.run != ("1", "2")
+    across = closer.parting.origin.run != ("1", "2")
     if across or first is None or first.kind is not DivergenceKind.VALUE:
         return rate["differs"], rate["pairs"]
     values = [value_of(reader, first) for reader in readers.values()]
@@ -101,26 +100,10 @@ def _finding(fault: Fault, search: Search) -> Finding:
         without_pairs=fault.without[1],
         together_with=tuple(one.source.name for one in search.faults if one is not fault),
     )
-    return replace(
-        fault.closer.finding,
-        id=naming.cause,
-        cause=naming.cause,
-        confirmed=settled is not None,
-        evidence=(evidence,),
-        site=naming.site or fault.closer.finding.site,
-        other_sites=_others(naming, fault),
-        symbol=naming.symbol,
-        message=naming.message,
-        fix=naming.advice,
-    )
+    return fault.closer.parting.finding(naming, (evidence,), confirmed=settled is not None)
 
 
 def _name(fault: Fault, whole: tuple[EntryPair, ...]) -> Naming:
     seen = fault.observed(whole)
     name = fault.source.name_fault
     return seen.name_bare(fault.source.causes[0]) if name is None else name(seen)
-
-
-def _others(naming: Naming, fault: Fault) -> tuple[Site, ...]:
-    shown = (*naming.others, fault.closer.finding.site)
-    return tuple(dict.fromkeys(site for site in shown if site is not None and site != naming.site))

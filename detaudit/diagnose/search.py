@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from detaudit.compare.result import finding_from
 from detaudit.diagnose.chance import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
 from detaudit.diagnose.narrowing import bearable
 from detaudit.diagnose.narrowing import needed as needed_of
+from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import FURTHER_STEPS, Closer, look_closer, name_racing_operator
@@ -47,7 +47,7 @@ class Fault:
 
     def observed(self, whole: tuple[EntryPair, ...]) -> Observation:
         """Put together what the source needs to name the fault; `whole` as in `Observation`."""
-        return Observation(self.closer.finding, self.comparison, self.pairs, self.all_pairs, whole)
+        return Observation(self.closer.parting.finding(), self.comparison, self.pairs, self.all_pairs, whole)
 
 
 @dataclass(slots=True)
@@ -69,13 +69,12 @@ class Search:
             if following is None or self.settled is not None:
                 break
             comparison, differing, pairs = following, 1, 1
-            finding = finding_from(comparison, differs=1, pairs=1)
-            closer = look_closer(self.laboratory.case, finding, comparison, None, self._held())
-            differing, pairs = closer.finding.rate["differs"], closer.finding.rate["pairs"]
+            closer = look_closer(self.laboratory.case, Parting(comparison, 1, 1), None, self._held())
+            differing, pairs = closer.parting.differs, closer.parting.pairs
         if self.settled is not None and len(self.faults) > 1:
             self._drop_needless()
         for fault in self.faults:
-            if fault.source.names_operator and fault.closer.finding.origin.op is None:
+            if fault.source.names_operator and fault.closer.parting.origin.op is None:
                 others = tuple(self._hold(one.source) for one in self.faults if one is not fault)
                 case = self.laboratory.case
                 fault.closer = name_racing_operator(case, fault.closer, fault.comparison, others)
@@ -206,16 +205,16 @@ class Search:
         ledgers: tuple[EntryPair, ...],
     ) -> None:
         """With all others held fixed, what is left of the difference is this fault's own."""
-        finding = finding_from(different, differs=1, pairs=1)
+        parting = Parting(different, 1, 1)
         if fault.source.names_operator:
             fault.comparison = different
-            fault.closer = look_closer(self.laboratory.case, finding, different, None, others)
+            fault.closer = look_closer(self.laboratory.case, parting, None, others)
             return
         found = suspects(different, list(ledgers), self.laboratory.leftovers)
         pairs = next((one.pairs for one in found if one.source.name == fault.source.name), ())
         if pairs:
             fault.comparison, fault.pairs, fault.all_pairs = different, pairs, ledgers
-            fault.closer = replace(fault.closer, finding=finding)
+            fault.closer = replace(fault.closer, parting=parting)
 
     def _names(self) -> set[str]:
         return {fault.source.name for fault in self.faults}
