@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VARIABLE = "DETAUDIT_SESSION"
 """Environment variable with the path of the session's JSON file; inherited by child processes."""
 
+PADDING = "DETAUDIT_INTERNAL_PADDING"
+"""Environment variable that says nothing: its length moves what lies behind the environment in memory."""
+
 MAIN_TRACE = "main.trace"
 PROBLEM_FILE = "problem.txt"
 
