@@ -54,20 +54,11 @@ def conclude(outcome: RunOutcome, output: Path) -> int:
         problem = f"the program ended with exit code {outcome.exit_code}"
     elif outcome.trace is None:
         problem = "the program ended without using torch, so there is nothing to record"
-    else:
-        problem = _not_seen(outcome.trace)
+    elif outcome.problem is not None:
+        problem = f"not everything was recorded: {outcome.problem}"
     if problem is None:
         print(f"detaudit: recorded in {output}", file=sys.stderr)
         return EXIT_REPRODUCIBLE
     kept = "" if outcome.trace is None else f"; what it did until then is in {output}"
     print(f"detaudit: {problem}{kept}", file=sys.stderr)
     return EXIT_UNVERIFIED
-
-
-def _not_seen(trace: Path) -> str | None:
-    """What kept the recorder from seeing everything; None if nothing did."""
-    from detaudit.trace.reader import TraceReader
-
-    with TraceReader(trace) as reader:
-        problems = reader.info.problems
-    return f"not everything was recorded: {problems[0]}" if problems else None

@@ -94,6 +94,12 @@ class Session:
             return
 
 
+def problems_in(folder: Path) -> list[str]:
+    """What processes of a run left word of in its folder."""
+    file = folder / PROBLEM_FILE
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
 def load_session(path: str, *, is_main: bool) -> Session:
     """Read the session file for a process that is the audited program itself, or one that it started."""
     from detaudit.model.plan import Capture, Exchange, Intervention, Part

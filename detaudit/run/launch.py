@@ -16,7 +16,7 @@ from pathlib import Path
 
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
-from detaudit.record.session import MAIN_TRACE, PADDING, PROBLEM_FILE, VARIABLE, load_session
+from detaudit.record.session import MAIN_TRACE, PADDING, VARIABLE, load_session, problems_in
 from detaudit.run import axes
 from detaudit.run.command import command_for
 from detaudit.sources import surroundings
@@ -122,13 +122,15 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
                 "audit it with --keep FOLDER",
             )
         recorded = complete(run.folder, trace, code, seconds)
+        problem = next(iter(problems_in(run.folder)), None)
     except (sqlite3.Error, OSError) as error:
         raise RunError(
             "trace-not-written",
             f"the trace of run {run.id} could not be completed: {error}",
             "free some space, or name another folder with --keep",
         ) from error
-    return RunOutcome(run.id, trace if recorded else None, code, seconds, timed_out, run.stdout, run.stderr)
+    found = trace if recorded else None
+    return RunOutcome(run.id, found, code, seconds, timed_out, run.stdout, run.stderr, problem)
 
 
 def steps_so_far(trace: Path) -> int:
@@ -153,9 +155,9 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
     for part in parts:
         settle(part)
     parts = [part for part in parts if _readable(part)]
-    problem = folder / PROBLEM_FILE
+    problems = problems_in(folder)
     if not trace.exists():
-        if not parts and not problem.exists():
+        if not parts and not problems:
             return False
         _write_empty(folder, trace)
     settle(trace)
@@ -163,9 +165,9 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
     connection = sqlite3.connect(trace)
     try:
         with connection:
-            values = {"exit_code": code, "seconds": seconds}
-            if problem.exists():
-                values["problems"] = problem.read_text(encoding="utf-8").splitlines()  # type: ignore[assignment]  # JSON all the same
+            values: dict[str, object] = {"exit_code": code, "seconds": seconds}
+            if problems:
+                values["problems"] = problems
             rows = [(name, json.dumps(value)) for name, value in values.items()]
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
     finally:
