@@ -54,6 +54,8 @@ def conclude(outcome: RunOutcome, output: Path) -> int:
         problem = f"the program ended with exit code {outcome.exit_code}"
     elif outcome.trace is None:
         problem = "the program ended without using torch, so there is nothing to record"
+    elif outcome.problem is not None:
+        problem = f"not everything was recorded: {outcome.problem}"
     if problem is None:
         print(f"detaudit: recorded in {output}", file=sys.stderr)
         return EXIT_REPRODUCIBLE

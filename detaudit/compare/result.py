@@ -283,7 +283,7 @@ def shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
         yield f"run {name} ended with exit code {info.exit_code}"
     if info.problems:
         yield f"run {name} was not recorded completely: {info.problems[0]}"
-    if info.finished and steps == 0:
+    if info.finished and steps == 0 and not info.problems:
         yield f"run {name} completed no training step"
 
 

@@ -172,10 +172,12 @@ class RunOutcome:
 
     id: str
     trace: Path | None
-    """None if the program ended without ever importing torch."""
+    """None if the program ended without ever importing torch, and without word that it failed to record."""
     exit_code: int
     """As a shell shows it: minus the signal's number if a signal ended it."""
     seconds: float
     timed_out: bool
     stdout: Path
     stderr: Path
+    problem: str | None = None
+    """What a process left word of that could not be recorded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
-from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
+from detaudit.record.session import MAIN_TRACE, PADDING, VARIABLE, load_session, problems_in
 from detaudit.run import axes
 from detaudit.run.command import command_for
 from detaudit.sources import surroundings
@@ -27,6 +28,7 @@ from detaudit.trace.writer import TraceWriter
 _SITE = Path(__file__).parent / "site"
 _POLL_SECONDS = 0.05
 _AFTERMATH_SECONDS = 1.0
+_MOST_PADDING = 4096
 _GRACE_SECONDS = 3.0
 """How long a process may take to end after it was asked to, before it is killed."""
 
@@ -120,13 +122,15 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
                 "audit it with --keep FOLDER",
             )
         recorded = complete(run.folder, trace, code, seconds)
+        problem = next(iter(problems_in(run.folder)), None)
     except (sqlite3.Error, OSError) as error:
         raise RunError(
             "trace-not-written",
             f"the trace of run {run.id} could not be completed: {error}",
             "free some space, or name another folder with --keep",
         ) from error
-    return RunOutcome(run.id, trace if recorded else None, code, seconds, timed_out, run.stdout, run.stderr)
+    found = trace if recorded else None
+    return RunOutcome(run.id, found, code, seconds, timed_out, run.stdout, run.stderr, problem)
 
 
 def steps_so_far(trace: Path) -> int:
@@ -146,13 +150,14 @@ def wait(process: subprocess.Popen[bytes], seconds: float = _POLL_SECONDS) -> bo
 
 
 def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
-    """Put a run's traces together; False if no process recorded anything."""
+    """Put a run's traces together; False if no process recorded anything, or left word that it failed to."""
     parts = sorted(folder.glob("*.part"))
     for part in parts:
         settle(part)
     parts = [part for part in parts if _readable(part)]
+    problems = problems_in(folder)
     if not trace.exists():
-        if not parts:
+        if not parts and not problems:
             return False
         _write_empty(folder, trace)
     settle(trace)
@@ -160,10 +165,9 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
     connection = sqlite3.connect(trace)
     try:
         with connection:
-            values = {"exit_code": code, "seconds": seconds}
-            problem = folder / PROBLEM_FILE
-            if problem.exists():
-                values["problems"] = problem.read_text(encoding="utf-8").splitlines()  # type: ignore[assignment]  # JSON all the same
+            values: dict[str, object] = {"exit_code": code, "seconds": seconds}
+            if problems:
+                values["problems"] = problems
             rows = [(name, json.dumps(value)) for name, value in values.items()]
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
     finally:
@@ -271,6 +275,8 @@ def _variables(plan: RunPlan) -> dict[str, str]:
 def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
     environment = _variables(plan)
     environment[VARIABLE] = str((folder / "session.json").resolve())
+    # Another length in each run: what lies behind it lies elsewhere, also where the system moves nothing.
+    environment[PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
     paths = [str(_SITE), *map(str, plan.import_first)]
     if plan.import_from is not None:
         paths.append(str(plan.import_from))
