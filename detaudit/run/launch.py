@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from detaudit import nested
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
 from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
 from detaudit.run import axes
 from detaudit.run.command import command_for
+from detaudit.run.guard import Guarded, start
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.trace.merge import merge, settle
@@ -25,10 +25,6 @@ from detaudit.trace.reader import TraceReader
 from detaudit.trace.writer import TraceWriter
 
 _SITE = Path(__file__).parent / "site"
-_POLL_SECONDS = 0.05
-_AFTERMATH_SECONDS = 1.0
-_GRACE_SECONDS = 3.0
-"""How long a process may take to end after it was asked to, before it is killed."""
 
 
 @dataclass
@@ -37,7 +33,7 @@ class Launched:
 
     id: str
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: Guarded
     started: float
     stdout: Path
     stderr: Path
@@ -52,57 +48,24 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     """Start a run in `folder` (which must exist); whatever happens, none of its processes stays behind.
 
     `capture` sends the program's output to files; without it the program writes to our own streams.
-    Raises RunError if the process cannot be started.
+    Raises RunError if the process cannot be started, and UsageError within a run.
     """
+    nested.refuse()
     _write_session(plan, folder)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:
-        try:
-            process = subprocess.Popen(
-                command_for(axes.with_arguments(_from_anywhere(plan))),
-                cwd=_working_directory(plan, folder),
-                env=_environment(plan, folder),
-                start_new_session=True,
-                stdin=subprocess.DEVNULL,
-                stdout=stack.enter_context(stdout.open("wb")) if capture else None,
-                stderr=stack.enter_context(stderr.open("wb")) if capture else None,
-            )
-        except OSError as error:
-            raise RunError("run-not-started", f"the run could not be started: {error}") from error
+        process = start(
+            command_for(axes.with_arguments(_from_anywhere(plan))),
+            folder=_working_directory(plan, folder),
+            environment=_environment(plan, folder),
+            stdout=stack.enter_context(stdout.open("wb")) if capture else None,
+            stderr=stack.enter_context(stderr.open("wb")) if capture else None,
+        )
         run_under_way = Launched(run, folder, process, time.monotonic(), stdout, stderr)
         try:
             yield run_under_way
         finally:
-            end_group(process)
-
-
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, politely at first.
-
-    What a program that ended by itself leaves running gets a moment too: multiprocessing's resource tracker
-    tidies up shared memory behind the program.
-    """
-    if process.poll() is None or not _gone(process, _AFTERMATH_SECONDS):
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal_number)
-            if _gone(process, _GRACE_SECONDS):
-                break
-    process.wait()
-
-
-def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
-    """Whether no process of the group is left, at the latest after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        # Reaps the process itself, which would otherwise stay in its group as a zombie.
-        process.poll()
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(_POLL_SECONDS / 2)
-    return False
+            process.end()
 
 
 def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
@@ -136,13 +99,6 @@ def steps_so_far(trace: Path) -> int:
             return max((reader.steps_begun(stream.id) for stream in reader.streams), default=0)
     except TraceError:
         return 0
-
-
-def wait(process: subprocess.Popen[bytes], seconds: float = _POLL_SECONDS) -> bool:
-    """Wait a moment; True once the process has ended."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    return process.returncode is not None
 
 
 def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
@@ -269,7 +225,7 @@ def _variables(plan: RunPlan) -> dict[str, str]:
 
 
 def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
-    environment = _variables(plan)
+    environment = nested.within(_variables(plan), folder)
     environment[VARIABLE] = str((folder / "session.json").resolve())
     paths = [str(_SITE), *map(str, plan.import_first)]
     if plan.import_from is not None:
