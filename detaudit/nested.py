@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 VARIABLE = "DETAUDIT_WITHIN"
 """Set in all processes of a run; names a folder that the audit looks into."""
 
-_ASKED = "asked.txt"
+GIVEN = "given.json"
+"""A file beside the arguments of a call: what `given` gave then."""
+
+ASKED = "asked.txt"
+"""A file in the folder of a run: what asked for another audit in it."""
+
+HINT = "audit the training function itself, or run the program that starts the audit without detaudit"
+"""What to do instead of an audit within an audit."""
 
 Function = tuple[str, str]
 """The names of a module and of a function in it; a script goes by the name of its file."""
@@ -62,21 +69,18 @@ def is_within() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def refuse() -> None:
-    """Raise UsageError in a process of a run: whatever wants to begin an audit here ends at once."""
+def refuse(what: str) -> None:
+    """Raise UsageError in a process of a run: `what` wants to begin there, and must not."""
     if is_within():
-        note(" ".join(["detaudit", *sys.argv[1:]]))
-        raise UsageError(
-            "audit-within-audit",
-            "this process belongs to a run of an audit: an audit in it would start itself without end",
-            "audit the training itself, or run the program that starts the audit without detaudit",
-        )
+        note(what)
+        message = "this process belongs to a run of an audit, in which no other audit begins"
+        raise UsageError("audit-within-audit", message, HINT)
 
 
 def note(what: str) -> None:
     """Tell the audit what asked for another one."""
     try:
-        with Path(os.environ[VARIABLE], _ASKED).open("a", encoding="utf-8") as file:
+        with Path(os.environ[VARIABLE], ASKED).open("a", encoding="utf-8") as file:
             file.write(f"{what}\n")
     except OSError:
         # The folder may be gone; the answer to whoever asked says it as well.
@@ -85,7 +89,7 @@ def note(what: str) -> None:
 
 def asked_in(folder: Path) -> tuple[str, ...]:
     """What asked for another audit in a run that had this folder."""
-    path = folder / _ASKED
+    path = folder / ASKED
     return tuple(dict.fromkeys(path.read_text(encoding="utf-8").splitlines())) if path.exists() else ()
 
 
@@ -136,24 +140,4 @@ def answer(function: Callable[..., object], at: str) -> AuditResult:
 
 def in_words(asked: tuple[str, ...]) -> str:
     """What to say about a run in which another audit was asked for."""
-    return f"it asks for an audit itself ({asked[0]}), and within a run none is started"
-
-
-HINT = "audit the training function itself, or run the program that starts the audit without detaudit"
-
-
-__all__ = [
-    "HINT",
-    "VARIABLE",
-    "Reached",
-    "answer",
-    "asked_in",
-    "given",
-    "in_words",
-    "is_within",
-    "loading",
-    "note",
-    "refuse",
-    "remember",
-    "within",
-]
+    return f"the program asks for an audit itself ({asked[0]}), and within a run none is started"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import signal
 import sys
 import traceback
 from typing import Any, Never, NoReturn
 
-from detaudit import __version__
+from detaudit import __version__, nested
 from detaudit.errors import EXIT_INTERRUPTED, EXIT_UNVERIFIED, DetauditError, UsageError
 
 VERBS = {
@@ -26,6 +27,9 @@ VERBS = {
     "env": "Show the versions, flags and settings that matter for reproducibility here.",
 }
 """Each is a module of this package; only the one that is called is loaded."""
+
+STARTING = frozenset({"check", "lock", "record", "bisect"})
+"""Those that start programs."""
 
 EPILOG = """\
 exit codes: 0 reproducible, 1 not reproducible, 2 unverified or could not run, 130 interrupted
@@ -88,6 +92,8 @@ def _run(argv: list[str]) -> int:
         if not hasattr(arguments, "passed_on"):
             raise UsageError("usage", f"{arguments.verb} runs nothing that arguments behind -- could go to")
         arguments.passed_on = tuple(passed_on)
+    if arguments.verb in STARTING:
+        nested.refuse(f"detaudit {shlex.join(argv)}")
     return int(_module(arguments.verb).run(arguments))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from detaudit import nested
 from detaudit.model.plan import RunOutcome, RunPlan, TargetKind
 from detaudit.model.result import Notice
 
@@ -50,10 +51,17 @@ def _why(plan: RunPlan, outcome: RunOutcome) -> str | None:
     if outcome.exit_code and ours:
         return ours
     if outcome.exit_code:
-        return f"{run} ended with exit status {outcome.exit_code}; only runs that end well are compared"
+        ended = f"{run} ended with exit status {outcome.exit_code}; only runs that end well are compared"
+        return f"{ended}{_asked(outcome)}"
     if outcome.trace is None:
-        return f"{plan.target.name} trains nothing: {_looked_for(plan)}"
+        return f"{plan.target.name} trains nothing: {_looked_for(plan)}{_asked(outcome)}"
     return None
+
+
+def _asked(outcome: RunOutcome) -> str:
+    """What to do about a program that asked for an audit itself."""
+    asked = nested.asked_in(outcome.stdout.parent)
+    return f"; {nested.in_words(asked)}: {nested.HINT}" if asked else ""
 
 
 def _said_by_us(outcome: RunOutcome) -> str:

@@ -50,7 +50,7 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     `capture` sends the program's output to files; without it the program writes to our own streams.
     Raises RunError if the process cannot be started, and UsageError within a run.
     """
-    nested.refuse()
+    nested.refuse(f"a run of {plan.target.name}")
     _write_session(plan, folder)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:
@@ -116,10 +116,11 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
     connection = sqlite3.connect(trace)
     try:
         with connection:
-            values = {"exit_code": code, "seconds": seconds}
+            values: dict[str, object] = {"exit_code": code, "seconds": seconds}
+            values["nested"] = nested.asked_in(folder)
             problem = folder / PROBLEM_FILE
             if problem.exists():
-                values["problems"] = problem.read_text(encoding="utf-8").splitlines()  # type: ignore[assignment]  # JSON all the same
+                values["problems"] = problem.read_text(encoding="utf-8").splitlines()
             rows = [(name, json.dumps(value)) for name, value in values.items()]
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
     finally:

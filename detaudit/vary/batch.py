@@ -119,7 +119,7 @@ def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progre
 
 def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> dict[str, Any]:
     """Have a process of its own try everything. Raises RunError if it gives no answer."""
-    nested.refuse()
+    nested.refuse(f"an audit of {path}")
     file = (folder / "batch.json").resolve()
     how = {"path": str(path), "seed": settings.seed, "sizes": sizes, "answer": str(file)}
     command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(how)]
