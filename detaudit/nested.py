@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VARIABLE = "DETAUDIT_WITHIN"
 """Set in all processes of a run; names a folder that the audit looks into."""
 
+_BOOTSTRAP = "detaudit.run.bootstrap"
+"""Imported by every Python of a run as it starts, and by nothing else."""
+
 GIVEN = "given.json"
 """A file beside the arguments of a call: what `given` gave then."""
 
@@ -66,7 +69,8 @@ def within(environment: Mapping[str, str], folder: str | Path) -> dict[str, str]
 
 def is_within() -> bool:
     """Whether this process belongs to a run of an audit."""
-    return bool(os.environ.get(VARIABLE))
+    # A program may clear its environment; that it is recorded stays.
+    return bool(os.environ.get(VARIABLE)) or _BOOTSTRAP in sys.modules
 
 
 def refuse(what: str) -> None:
@@ -82,8 +86,8 @@ def note(what: str) -> None:
     try:
         with Path(os.environ[VARIABLE], ASKED).open("a", encoding="utf-8") as file:
             file.write(f"{what}\n")
-    except OSError:
-        # The folder may be gone; the answer to whoever asked says it as well.
+    except (KeyError, OSError):
+        # The folder or its name may be gone; the answer to whoever asked says it as well.
         return
 
 
@@ -117,7 +121,7 @@ def loading(function: Function, answers: list[tuple[str, str, list[str]]]) -> It
         _LOADING.pop()
 
 
-def answer(function: Callable[..., object], at: str) -> AuditResult:
+def answer(function: Callable[..., object], *, at: str) -> AuditResult:
     """What `detaudit.check` gives within a run: nothing is started.
 
     An answer that the process has got that asked for this run; otherwise none (`unverified`). Raises Reached
@@ -133,7 +137,7 @@ def answer(function: Callable[..., object], at: str) -> AuditResult:
             return result_from_json(texts.pop(0), "an earlier answer")
         if asked == _LOADING[-1].function:
             raise Reached
-    note(f"detaudit.check at {at}")
+    note(f"detaudit.check({asked[1]}) at {at}")
     reason = "not started: this process is itself a run of an audit, and that one tells"
     return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("callable", ":".join(asked)), (), None, ())
 

@@ -285,7 +285,7 @@ def shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
     if info.problems:
         yield f"run {name} was not recorded completely: {info.problems[0]}"
     if info.finished and steps == 0:
-        why = f": {nested.in_words(info.nested)}: {nested.HINT}" if info.nested else ""
+        why = f": {nested.in_words(info.nested)}; {nested.HINT}" if info.nested else ""
         yield f"run {name} completed no training step{why}"
 
 

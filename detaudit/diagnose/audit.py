@@ -74,7 +74,7 @@ def check(
     """
     if nested.is_within():
         caller = sys._getframe(1)  # noqa: SLF001 - its documented name
-        return nested.answer(function, f"{caller.f_code.co_filename}:{caller.f_lineno}")
+        return nested.answer(function, at=f"{caller.f_code.co_filename}:{caller.f_lineno}")
     settings = Settings(runs=runs, seed=seed, level=level, steps=steps, timeout=timeout, jobs=jobs)
     target = _target_of(function)
     with workspace(None) as folder:

@@ -50,18 +50,14 @@ def _why(plan: RunPlan, outcome: RunOutcome) -> str | None:
     ours = _said_by_us(outcome) if plan.axes else ""
     if outcome.exit_code and ours:
         return ours
+    asked = f"{nested.in_words(outcome.nested)}; {nested.HINT}" if outcome.nested else ""
     if outcome.exit_code:
         ended = f"{run} ended with exit status {outcome.exit_code}; only runs that end well are compared"
-        return f"{ended}{_asked(outcome)}"
+        return f"{ended}; {asked}" if asked else ended
     if outcome.trace is None:
-        return f"{plan.target.name} trains nothing: {_looked_for(plan)}{_asked(outcome)}"
+        itself = " itself" if asked else ""
+        return f"{plan.target.name} trains nothing{itself}: {asked or _looked_for(plan)}"
     return None
-
-
-def _asked(outcome: RunOutcome) -> str:
-    """What to do about a program that asked for an audit itself."""
-    asked = nested.asked_in(outcome.stdout.parent)
-    return f"; {nested.in_words(asked)}: {nested.HINT}" if asked else ""
 
 
 def _said_by_us(outcome: RunOutcome) -> str:

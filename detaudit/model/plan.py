@@ -184,3 +184,5 @@ class RunOutcome:
     timed_out: bool
     stdout: Path
     stderr: Path
+    nested: tuple[str, ...] = ()
+    """What asked for another audit in the run, where no such thing is started."""

@@ -89,7 +89,9 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
             f"the trace of run {run.id} could not be completed: {error}",
             "free some space, or name another folder with --keep",
         ) from error
-    return RunOutcome(run.id, trace if recorded else None, code, seconds, timed_out, run.stdout, run.stderr)
+    asked = nested.asked_in(run.folder)
+    recorded_in = trace if recorded else None
+    return RunOutcome(run.id, recorded_in, code, seconds, timed_out, run.stdout, run.stderr, asked)
 
 
 def steps_so_far(trace: Path) -> int:
