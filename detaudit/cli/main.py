@@ -76,6 +76,8 @@ def main(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    if argv and argv[0] in STARTING:
+        nested.refuse(f"detaudit {shlex.join(argv)}")
     own, passed_on = split(argv)
     try:
         arguments, unknown = build_parser(own[0] if own else "").parse_known_args(own)
@@ -92,8 +94,6 @@ def _run(argv: list[str]) -> int:
         if not hasattr(arguments, "passed_on"):
             raise UsageError("usage", f"{arguments.verb} runs nothing that arguments behind -- could go to")
         arguments.passed_on = tuple(passed_on)
-    if arguments.verb in STARTING:
-        nested.refuse(f"detaudit {shlex.join(argv)}")
     return int(_module(arguments.verb).run(arguments))
 
 

@@ -127,23 +127,29 @@ def left_after(family, command, number=signal.SIGKILL):
         return family.left_after(SECONDS)
 
 
+PHASES = {
+    "check": (PROGRAM, "-m detaudit check program.py"),
+    "jobs": (PROGRAM, "-m detaudit check program.py --jobs 2 --timeout 100"),
+    "record": (PROGRAM, "-m detaudit record program.py -o run.trace"),
+    "lock": (PROGRAM, "-m detaudit lock program.py"),
+    "batch": (MODEL_FILE, "-m detaudit check program.py --vary batch=1,2"),
+    "replay": (REPLAYS, "program.py"),
+    "call": (CALLS, "program.py"),
+    "marker": (MARKED, "-m pytest program.py"),
+    "fixture": (LOCKED, "-m pytest program.py"),
+}
+"""What an audit may be at when it is killed."""
+
+QUICK = ("check", "record", "lock", "replay", "fixture")
+"""Those that need not load torch."""
+
+
 @pytest.mark.parametrize(
-    ("source", "command"),
-    [
-        (PROGRAM, "-m detaudit check program.py"),
-        (PROGRAM, "-m detaudit check program.py --jobs 2 --timeout 100"),
-        (PROGRAM, "-m detaudit record program.py -o run.trace"),
-        (PROGRAM, "-m detaudit lock program.py"),
-        (MODEL_FILE, "-m detaudit check program.py --vary batch=1,2"),
-        (REPLAYS, "program.py"),
-        (CALLS, "program.py"),
-        (MARKED, "-m pytest program.py"),
-        (LOCKED, "-m pytest program.py"),
-    ],
-    ids=["check", "jobs", "record", "lock", "batch", "replay", "call", "marker", "fixture"],
+    "phase", [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in PHASES if one not in QUICK)]
 )
-def test_nothing_is_left_of_an_audit_that_is_killed(family, tmp_path, source, command):
+def test_nothing_is_left_of_an_audit_that_is_killed(family, tmp_path, phase):
     """Spawned, forked, daemonised, with an empty environment: all of them end."""
+    source, command = PHASES[phase]
     (tmp_path / "program.py").write_text(source)
     assert left_after(family, command) == []
 
@@ -163,7 +169,7 @@ def test_nothing_is_left_of_a_search_for_a_commit_that_is_killed(family, tmp_pat
     monkeypatch.chdir(repository.root)
     for number, text in enumerate((target(), PROGRAM, target(noise=True))):
         repository.commit(str(number), {"train.py": f"{text}# {number}\n"})
-    pretended = tmp_path / "bisect.py"
+    pretended = tmp_path / "pretended.py"
     pretended.write_text(
         textwrap.dedent("""
         from detaudit.cli.main import main_exit
@@ -176,6 +182,7 @@ def test_nothing_is_left_of_a_search_for_a_commit_that_is_killed(family, tmp_pat
     assert left_after(family, f"{pretended} bisect train.py --good main~2 --bad main --runs 2") == []
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_script_that_is_terminated_while_it_audits(family, tmp_path):
     """SIGTERM ends a Python that has no handler for it at once, as `timeout` does."""
     (tmp_path / "program.py").write_text(CALLS)
