@@ -17,7 +17,7 @@ from pathlib import Path
 from detaudit.errors import UsageError
 from detaudit.options import BY_NAME, OPTIONS, PREFIX, Option, Settings, Value
 
-RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_DEBUG"})
+RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_WITHIN", "DETAUDIT_DEBUG"})
 RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
 PATHS = ("keep", "repro", "fix", "lock")
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from detaudit import nested
 from detaudit.compare.compare import compare
 from detaudit.compare.data_audit import audit_data
 from detaudit.compare.data_audit import notices as data_notices
 from detaudit.compare.result import (
     compared,
     conditions_notices,
+    nested_notices,
     not_varied,
     notices_from,
     summarize_run,
@@ -66,7 +69,13 @@ def check(
     are passed to it and must be picklable. python, numpy and torch are seeded with `seed` before each
     call. Changes nothing in the calling process. Raises TargetError if the function cannot be found again
     in a fresh process.
+
+    A script without `if __name__ == "__main__":` is loaded in each run as far as this call. Anywhere else
+    within a run of an audit, nothing is started, and the verdict is `unverified`.
     """
+    if nested.is_within():
+        caller = sys._getframe(1)  # noqa: SLF001 - its documented name
+        return nested.answer(function, at=f"{caller.f_code.co_filename}:{caller.f_lineno}")
     settings = Settings(
         runs=runs,
         seed=seed,
@@ -86,7 +95,10 @@ def check(
                 f"the arguments cannot be sent to a fresh process: {error}",
                 "make them inside the function",
             ) from error
-        return audit_target(target, settings, Silence(), call=str(call))
+        (folder / nested.GIVEN).write_text(json.dumps(nested.given()), encoding="utf-8")
+        result = audit_target(target, settings, Silence(), call=str(call))
+    nested.remember((target.loaded_as, str(target.attribute)), result)
+    return result
 
 
 def audit_target(
@@ -197,6 +209,7 @@ def _answer(
             *notices,
             *conditions_notices(runs),
             *notices_from(shown),
+            *nested_notices(readers.values()),
             *data_notices(audit_data(readers["1"])),
             *_seed_notice(plan),
         ),

@@ -57,6 +57,11 @@ class Target:
     """What a test is run with: the arguments of the Python interpreter."""
 
     @property
+    def loaded_as(self) -> str:
+        """The name of the module that a callable is in, in the runs that call it."""
+        return self.path.stem if self.path is not None else str(self.import_name)
+
+    @property
     def summary(self) -> TargetSummary:
         """The target as an answer shows it; to a reader, a module is a script."""
         kind = TargetKind.SCRIPT if self.kind is TargetKind.MODULE else self.kind
@@ -181,3 +186,5 @@ class RunOutcome:
     stderr: Path
     problem: str | None = None
     """What a process left word of that could not be recorded."""
+    nested: tuple[str, ...] = ()
+    """What asked for another audit in the run, where no such thing is started."""

@@ -6,19 +6,19 @@ import contextlib
 import json
 import os
 import secrets
-import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from detaudit import nested
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
 from detaudit.record.session import MAIN_TRACE, PADDING, VARIABLE, load_session, problems_in
 from detaudit.run import axes
 from detaudit.run.command import command_for
+from detaudit.run.guard import Guarded, start
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.trace.merge import merge, settle
@@ -26,11 +26,7 @@ from detaudit.trace.reader import TraceReader
 from detaudit.trace.writer import TraceWriter
 
 _SITE = Path(__file__).parent / "site"
-_POLL_SECONDS = 0.05
-_AFTERMATH_SECONDS = 1.0
 _MOST_PADDING = 4096
-_GRACE_SECONDS = 3.0
-"""How long a process may take to end after it was asked to, before it is killed."""
 
 
 @dataclass
@@ -39,7 +35,7 @@ class Launched:
 
     id: str
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: Guarded
     started: float
     stdout: Path
     stderr: Path
@@ -54,57 +50,24 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     """Start a run in `folder` (which must exist); whatever happens, none of its processes stays behind.
 
     `capture` sends the program's output to files; without it the program writes to our own streams.
-    Raises RunError if the process cannot be started.
+    Raises RunError if the process cannot be started, and UsageError within a run.
     """
+    nested.refuse(f"a run of {plan.target.name}")
     _write_session(plan, folder)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:
-        try:
-            process = subprocess.Popen(
-                command_for(axes.with_arguments(_from_anywhere(plan))),
-                cwd=_working_directory(plan, folder),
-                env=_environment(plan, folder),
-                start_new_session=True,
-                stdin=subprocess.DEVNULL,
-                stdout=stack.enter_context(stdout.open("wb")) if capture else None,
-                stderr=stack.enter_context(stderr.open("wb")) if capture else None,
-            )
-        except OSError as error:
-            raise RunError("run-not-started", f"the run could not be started: {error}") from error
+        process = start(
+            command_for(axes.with_arguments(_from_anywhere(plan))),
+            folder=_working_directory(plan, folder),
+            environment=_environment(plan, folder),
+            stdout=stack.enter_context(stdout.open("wb")) if capture else None,
+            stderr=stack.enter_context(stderr.open("wb")) if capture else None,
+        )
         run_under_way = Launched(run, folder, process, time.monotonic(), stdout, stderr)
         try:
             yield run_under_way
         finally:
-            end_group(process)
-
-
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, politely at first.
-
-    What a program that ended by itself leaves running gets a moment too: multiprocessing's resource tracker
-    tidies up shared memory behind the program.
-    """
-    if process.poll() is None or not _gone(process, _AFTERMATH_SECONDS):
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal_number)
-            if _gone(process, _GRACE_SECONDS):
-                break
-    process.wait()
-
-
-def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
-    """Whether no process of the group is left, at the latest after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        # Reaps the process itself, which would otherwise stay in its group as a zombie.
-        process.poll()
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(_POLL_SECONDS / 2)
-    return False
+            process.end()
 
 
 def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
@@ -129,8 +92,9 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
             f"the trace of run {run.id} could not be completed: {error}",
             "free some space, or name another folder with --keep",
         ) from error
+    asked = nested.asked_in(run.folder)
     found = trace if recorded else None
-    return RunOutcome(run.id, found, code, seconds, timed_out, run.stdout, run.stderr, problem)
+    return RunOutcome(run.id, found, code, seconds, timed_out, run.stdout, run.stderr, problem, asked)
 
 
 def steps_so_far(trace: Path) -> int:
@@ -140,13 +104,6 @@ def steps_so_far(trace: Path) -> int:
             return max((reader.steps_begun(stream.id) for stream in reader.streams), default=0)
     except TraceError:
         return 0
-
-
-def wait(process: subprocess.Popen[bytes], seconds: float = _POLL_SECONDS) -> bool:
-    """Wait a moment; True once the process has ended."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    return process.returncode is not None
 
 
 def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
@@ -168,6 +125,7 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
             values: dict[str, object] = {"exit_code": code, "seconds": seconds}
             if problems:
                 values["problems"] = problems
+            values["nested"] = nested.asked_in(folder)
             rows = [(name, json.dumps(value)) for name, value in values.items()]
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
     finally:
@@ -273,7 +231,7 @@ def _variables(plan: RunPlan) -> dict[str, str]:
 
 
 def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
-    environment = _variables(plan)
+    environment = nested.within(_variables(plan), folder)
     environment[VARIABLE] = str((folder / "session.json").resolve())
     # Another length in each run: what lies behind it lies elsewhere, also where the system moves nothing.
     environment[PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
