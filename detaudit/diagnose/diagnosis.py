@@ -8,14 +8,15 @@ from itertools import combinations
 
 from detaudit.compare.result import numbered, steps_completed
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.search import Fault, Search
+from detaudit.diagnose.lines import prove_line
+from detaudit.diagnose.search import Fault, Search, name_of
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.sources.catalogue import BY_NAME, SOURCES
-from detaudit.sources.observation import Naming, drawn_more
+from detaudit.sources.observation import drawn_more
 from detaudit.sources.source import Pace
 from detaudit.trace.reader import TraceReader
 
@@ -40,6 +41,9 @@ def diagnose(
     search = Search(Laboratory(case), amounts)
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
+    if search.settled is not None:
+        for fault in search.faults:
+            prove_line(search, fault)
     unexplained = () if search.settled is not None else (*dict.fromkeys(search.failures), *_excluded(search))
     if not search.faults:
         return Diagnosis((closer.parting.finding(),), unexplained)
@@ -89,7 +93,7 @@ def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceRea
 
 def _finding(fault: Fault, search: Search) -> Finding:
     settled = search.settled
-    naming = _name(fault, () if settled is None else settled.ledgers)
+    naming = name_of(fault, () if settled is None else settled.ledgers)
     evidence = Evidence(
         EvidenceKind.CONTROL,
         control=fault.source.name,
@@ -101,9 +105,3 @@ def _finding(fault: Fault, search: Search) -> Finding:
         together_with=tuple(one.source.name for one in search.faults if one is not fault),
     )
     return fault.closer.parting.finding(naming, (evidence,), confirmed=settled is not None)
-
-
-def _name(fault: Fault, whole: tuple[EntryPair, ...]) -> Naming:
-    seen = fault.observed(whole)
-    name = fault.source.name_fault
-    return seen.name_bare(fault.source.causes[0]) if name is None else name(seen)

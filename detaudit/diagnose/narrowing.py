@@ -1,4 +1,4 @@
-"""Which of many sources are needed: hold some of them together, and halve (group testing).
+"""Which of many sources, or lines, are needed: hold some of them together, and halve (group testing).
 
 With all of them held the runs are equal. Dividing finds a smallest set with which they still are, in a number
 of trials that grows with the logarithm of the number of sources (QuickXplain: Junker, AAAI 2004).
@@ -7,18 +7,20 @@ of trials that grows with the logarithm of the number of sources (QuickXplain: J
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from detaudit.diagnose.trials import Trial
-from detaudit.sources.source import Source
 
-Hold = Callable[[Sequence[Source], str], Trial]
-"""Holds some sources, and says why to the user."""
+Held = TypeVar("Held")
+"""What is held fixed: a source, or a line of one."""
+Hold = Callable[[Sequence[Held], str], Trial]
+"""Holds some of them, and says why to the user."""
 
 DIVIDING = "which of them is it?"
 DROPPING = "one of them makes the program fail"
 
 
-def needed(candidates: Sequence[Source], hold: Hold) -> list[Source]:
+def needed(candidates: Sequence[Held], hold: Hold[Held]) -> list[Held]:
     """Find the sources that must be held for the runs to be equal; the likeliest candidates stand first.
 
     With all candidates held, the runs were equal.
@@ -26,7 +28,7 @@ def needed(candidates: Sequence[Source], hold: Hold) -> list[Source]:
     return _needed([], [], list(candidates), hold)
 
 
-def _needed(fixed: list[Source], added: list[Source], candidates: list[Source], hold: Hold) -> list[Source]:
+def _needed(fixed: list[Held], added: list[Held], candidates: list[Held], hold: Hold[Held]) -> list[Held]:
     """Find what is needed of the candidates beside what is fixed, to which `added` has come last."""
     if added and hold(fixed, DIVIDING).settled:
         return []
@@ -39,7 +41,7 @@ def _needed(fixed: list[Source], added: list[Source], candidates: list[Source], 
     return [*of_likelier, *of_rest]
 
 
-def bearable(candidates: Sequence[Source], hold: Hold) -> tuple[list[Source], list[Source], Trial]:
+def bearable(candidates: Sequence[Held], hold: Hold[Held]) -> tuple[list[Held], list[Held], Trial]:
     """Leave out the sources that make the program fail when they are held.
 
     Gives those that can be held, those that cannot, and the trial with all that can.
@@ -54,7 +56,7 @@ def bearable(candidates: Sequence[Source], hold: Hold) -> tuple[list[Source], li
     return left, failing, hold(left, "all at once, but for those that make the program fail")
 
 
-def _failing(candidates: Sequence[Source], hold: Hold) -> list[Source]:
+def _failing(candidates: Sequence[Held], hold: Hold[Held]) -> list[Held]:
     if not candidates or hold(candidates, DROPPING).failed is None:
         return []
     if len(candidates) == 1:
@@ -62,6 +64,6 @@ def _failing(candidates: Sequence[Source], hold: Hold) -> list[Source]:
     return [one for half in _halves(candidates) for one in _failing(half, hold)]
 
 
-def _halves(candidates: Sequence[Source]) -> tuple[Sequence[Source], Sequence[Source]]:
+def _halves(candidates: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Held]]:
     middle = (len(candidates) + 1) // 2
     return candidates[:middle], candidates[middle:]

@@ -22,7 +22,7 @@ from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Phase
 from detaudit.sources.catalogue import SOURCES
-from detaudit.sources.observation import Observation
+from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
 
 TRIED_ALONE = 3
@@ -45,9 +45,24 @@ class Fault:
     without: tuple[int, int]
     """Pairs that are equal, and all pairs, where everything else that was found is held, and not this."""
 
+    def likely_line(self) -> bytes:
+        """Give the key of the line that would be named."""
+        site = name_of(self).site
+        return next((pair.entry.site_key for pair in self.pairs if pair.entry.site == site), b"")
+
+    def keep_lines(self, keys: Sequence[bytes]) -> None:
+        """Forget what the ledgers have of other lines."""
+        self.pairs = tuple(pair for pair in self.pairs if pair.entry.site_key in keys)
+
     def observed(self, whole: tuple[EntryPair, ...]) -> Observation:
         """Put together what the source needs to name the fault; `whole` as in `Observation`."""
         return Observation(self.closer.parting.finding(), self.comparison, self.pairs, self.all_pairs, whole)
+
+
+def name_of(fault: Fault, whole: tuple[EntryPair, ...] = ()) -> Naming:
+    """Name a fault; `whole` as in `Observation`."""
+    seen, name = fault.observed(whole), fault.source.name_fault
+    return seen.name_bare(fault.source.causes[0]) if name is None else name(seen)
 
 
 @dataclass(slots=True)
@@ -103,7 +118,7 @@ class Search:
             # Where the runs part anyway at one place or another, parting elsewhere says nothing, and of a
             # source that was not seen at work too little.
             always = differing == pairs and suspect.was_seen
-            if always and trial.different is not None and _moved(comparison.first, trial.different.first):
+            if always and trial.different is not None and moved(comparison.first, trial.different.first):
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
                 return trial.different
         following = self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
@@ -145,7 +160,7 @@ class Search:
         suspected = [one.source for one in ranked if not one.source.last_resort]
         known = {*self._names(), *(source.name for source in suspected)}
         rest = [one for one in SOURCES if one.name not in known and not one.last_resort]
-        steps = _enough_steps(comparison)
+        steps = enough_steps(comparison)
 
         def hold(sources: Sequence[Source], why: str) -> Trial:
             return self.laboratory.hold(self._held(*sources), 1, why, steps)
@@ -161,8 +176,8 @@ class Search:
             return None
         guilty = needed_of(held, hold)
         trial = self.laboratory.hold(self._held(*guilty), needed, "the proof")
-        moved = trial.different is not None and _moved(comparison.first, trial.different.first)
-        if not trial.settled and not moved:
+        later = trial.different is not None and moved(comparison.first, trial.different.first)
+        if not trial.settled and not later:
             self.failures.append(
                 trial.failed or "the runs were equal for a while with everything held fixed, and then not"
             )
@@ -216,6 +231,13 @@ class Search:
             fault.comparison, fault.pairs, fault.all_pairs = different, pairs, ledgers
             fault.closer = replace(fault.closer, parting=parting)
 
+    def hold_lines(self, fault: Fault, lines: Sequence[bytes], why: str, steps: int | None) -> Trial:
+        """Hold the source of a fault at some lines alone, and all other faults' sources as a whole."""
+        others = (self._hold(one.source) for one in self.faults if one is not fault)
+        sites = tuple(sorted(line.hex() for line in lines))
+        here = replace(self._hold(fault.source), sites=sites)
+        return self.laboratory.hold((here, *others), 1, why, steps)
+
     def _names(self) -> set[str]:
         return {fault.source.name for fault in self.faults}
 
@@ -226,7 +248,7 @@ class Search:
         return Intervention(source.name, amount=self.amounts.get(source.name, ""))
 
 
-def _enough_steps(comparison: Comparison) -> int | None:
+def enough_steps(comparison: Comparison) -> int | None:
     """Give the steps after which a run has shown whether it differs, if it differs in each; None: all."""
     first = comparison.first
     if first is None or first.kind is not DivergenceKind.VALUE:
@@ -234,7 +256,7 @@ def _enough_steps(comparison: Comparison) -> int | None:
     return first.step + 1 + FURTHER_STEPS
 
 
-def _moved(old: Divergence | None, new: Divergence | None) -> bool:
+def moved(old: Divergence | None, new: Divergence | None) -> bool:
     """Whether runs part later than before: what was held had a part in the earlier difference."""
     if old is None or new is None:
         return False

@@ -226,7 +226,9 @@ def _variables(plan: RunPlan) -> dict[str, str]:
     environment |= dict(plan.variables)
     environment |= axes.variables(plan)
     for one in plan.held:
-        environment |= BY_NAME[one.source].held_by
+        # From outside, a source is held as a whole: at single lines its taps hold it.
+        if not one.sites:
+            environment |= BY_NAME[one.source].held_by
     return environment
 
 

@@ -50,6 +50,7 @@ SOURCE = Source(
     causes=(Cause.ADDRESS_ORDER,),
     tap=_tap,
     suspicion=Suspicion(66, unseen=6, by_chance=True),
+    held_by_line=True,
     name_fault=naming(
         Cause.ADDRESS_ORDER,
         "{entry.operation}: an order that follows addresses in memory",

@@ -101,5 +101,6 @@ SOURCE = Source(
     causes=(Cause.OS_ENTROPY, Cause.UNSEEDED_LIBRARY, Cause.WORKER_SEEDING),
     tap=_tap,
     suspicion=Suspicion(70, adjust=for_other_seed),
+    held_by_line=True,
     name_fault=_name,
 )

@@ -192,6 +192,7 @@ SOURCE = Source(
         Cause.FS_ORDER, "{entry.operation} gives an order, or times, that are not the same in each run"
     ),
     asked_through=(NAME,),
+    held_by_line=True,
     covers="order of files in folders",
     varied_by=(
         Variation(REVERSED, "files listed in reverse order"),

@@ -140,5 +140,6 @@ SOURCE = Source(
     causes=(Cause.ENV_DEPENDENCE, Cause.WORKER_SEEDING, Cause.WORKER_ORDER),
     tap=_tap,
     suspicion=Suspicion(50, adjust=for_other_seed),
+    held_by_line=True,
     name_fault=_name,
 )

@@ -174,6 +174,7 @@ SOURCE = Source(
         },
     ),
     covers="hash seed",
+    held_by_line=True,
     held_by={"PYTHONHASHSEED": "0"},
     varied_by=(Variation("another", "another hash seed", {"PYTHONHASHSEED": OTHER_SEED}),),
 )

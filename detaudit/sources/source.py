@@ -62,6 +62,8 @@ class Source:
     """At which amount it is held, where that depends on the program."""
     gentler: Callable[[str], str] | None = None
     """Another amount to try, where a run with the first one did not end well."""
+    held_by_line: bool = False
+    """Whether it can be held at single lines, so that the guilty one of several can be proved."""
     names_operator: bool = False
     """Whether a fault of this source lies in an operator, which a closer look can name."""
     last_resort: bool = False
