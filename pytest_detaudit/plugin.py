@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from detaudit import nested
 from pytest_detaudit.collected import OUTPUT, collected
 
 if TYPE_CHECKING:
@@ -67,10 +66,16 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_detaudit.ordered import OrderedTests
 
         config.pluginmanager.register(OrderedTests(config, order), "detaudit-ordered")
-    elif config.getoption("detaudit") and not nested.is_within():
+    elif config.getoption("detaudit") and not _is_within():
         from pytest_detaudit.suite import Suite
 
         config.pluginmanager.register(Suite(config), "detaudit-suite")
+
+
+def _is_within() -> bool:
+    from detaudit import nested
+
+    return nested.is_within()
 
 
 @pytest.fixture
@@ -95,8 +100,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """After a marked test has passed: run it again, and hold the runs against each other."""
     result = yield
     ordered = item.config.getoption("detaudit_order") is not None
-    audits = not ordered and not nested.is_within()
-    if audits and item.get_closest_marker("reproducible") is not None:
+    if not ordered and item.get_closest_marker("reproducible") is not None and not _is_within():
         from pytest_detaudit.marked import audit_marked
 
         audit_marked(item)
@@ -115,13 +119,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what the session's audits left; in a worker of xdist, hand it over."""
-    if nested.is_within():
-        # Nothing was audited, so that nothing is known about what the lock needs.
-        return
     config = session.config
     output = getattr(config, "workeroutput", None)
     asked = config.getoption("detaudit_update") or config.getoption("detaudit_report")
-    if not (collected(config) or asked):
+    # Within a run nothing was audited, so that nothing is known about what the lock needs.
+    if not (collected(config) or asked) or _is_within():
         return
     from pytest_detaudit import ending
 

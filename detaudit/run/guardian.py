@@ -63,7 +63,8 @@ class Guardian:
             return
         end = time.monotonic() + _KILL_SECONDS
         while time.monotonic() < end:
-            # Again and again: what is killed may have started others a moment before.
+            # Again and again, and all stopped first: they may start others faster than they are found.
+            self._signal(signal.SIGSTOP)
             self._signal(signal.SIGKILL)
             if self._gone(_POLL_SECONDS):
                 return
