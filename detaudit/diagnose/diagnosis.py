@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from detaudit.compare.ledgers import EntryPair
-from detaudit.compare.result import numbered, steps_completed
+from detaudit.compare.result import numbered
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.causes import name_fault
 from detaudit.diagnose.naming import Naming, drawn_more
@@ -20,6 +20,7 @@ from detaudit.model.trace import Site
 from detaudit.sources import clock, threads
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.sources.fixes import fix_for
+from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 SHORTEST_TICK, LONGEST_TICK = 1e-5, 1.0

@@ -11,7 +11,6 @@ from detaudit.compare.result import (
     finding_from,
     numbered,
     plain_result,
-    steps_completed,
     summarize_run,
     why_unverified,
 )
@@ -26,6 +25,7 @@ from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 from detaudit.target.find import find_target
+from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.asked import Asked, asked_in, check_axes, check_target, combinations, differing
 from detaudit.vary.effect import nothing_varied, without_effect
