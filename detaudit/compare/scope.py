@@ -123,9 +123,25 @@ def gravest(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return list(comparisons)
 
 
-def is_left_out(comparison: Comparison, asked: str) -> bool:
-    """Whether a difference is none of what was asked about."""
-    return asked == TRAINING and not comparison.equal and comparison.scope is FaultScope.EVALUATION
+def seen_closely(coarse: Comparison, fine: Comparison | None) -> FaultScope:
+    """What a difference reaches, in the light of runs with every operator; `fine` is None if those are equal.
+
+    An operator that differs though the same went in has been given the same weights, too.
+    """
+    if fine is not None and fine.scope is FaultScope.TRAINING:
+        return FaultScope.TRAINING
+    if coarse.scope is not None:
+        return coarse.scope
+    first = None if fine is None else fine.first
+    by_itself = first is not None and first.origin and first.event.place.kind is Kind.OP
+    return FaultScope.EVALUATION if by_itself else FaultScope.TRAINING
+
+
+def narrowed(comparison: Comparison, asked: str) -> Comparison:
+    """The comparison of what was asked about: where only evaluations differ, the training is equal."""
+    if asked != TRAINING or comparison.equal or comparison.scope is not FaultScope.EVALUATION:
+        return comparison
+    return replace(comparison, equal=True, first=None, others=(), affected=None)
 
 
 def within_scope(result: AuditResult, asked: str) -> AuditResult:

@@ -6,6 +6,7 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from detaudit.compare.compare import compare
@@ -20,6 +21,7 @@ from detaudit.compare.result import (
     summarize_run,
     why_unverified,
 )
+from detaudit.compare.scope import gravest, narrowed, seen_closely, within_scope
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
 from detaudit.diagnose.elaborate import elaborate
@@ -30,7 +32,7 @@ from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
-from detaudit.model.result import AuditResult, Comparison, Notice, Verdict
+from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.run.progress import Progress, Silence
@@ -57,16 +59,19 @@ def check(
     steps: int | None = None,
     timeout: float | None = None,
     jobs: int = 1,
+    scope: str = ALL,
     **kwargs: object,
 ) -> AuditResult:
     """Call a training function in several fresh processes and say whether the runs are the same.
 
     The function must be importable: defined at the top level of a module or script. `args` and `kwargs`
     are passed to it and must be picklable. python, numpy and torch are seeded with `seed` before each
-    call. Changes nothing in the calling process. Raises TargetError if the function cannot be found again
-    in a fresh process.
+    call. `scope="training"` leaves evaluations out of account. Changes nothing in the calling process.
+    Raises TargetError if the function cannot be found again in a fresh process.
     """
-    settings = Settings(runs=runs, seed=seed, level=level, steps=steps, timeout=timeout, jobs=jobs)
+    settings = Settings(
+        runs=runs, seed=seed, level=level, steps=steps, timeout=timeout, jobs=jobs, scope=scope
+    )
     target = _target_of(function)
     with workspace(None) as folder:
         call = folder / "call.pickle"
@@ -104,7 +109,7 @@ def audit_target(
         axes=axes,
     )
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        case = Case(plan, folder, progress)
+        case = Case(plan, folder, progress, settings.scope)
         outcomes = case.run()
         readers = {
             outcome.id: stack.enter_context(TraceReader(outcome.trace))
@@ -117,13 +122,12 @@ def audit_target(
         failed = any(outcome.timed_out or outcome.exit_code for outcome in outcomes)
         if failed or why_unverified(readers, comparisons) is not None:
             return _unverified(plan, outcomes, readers, comparisons)
-        if all(comparison.equal for comparison in comparisons):
+        if all(narrowed(comparison, case.asked).equal for comparison in comparisons):
             notices = _look_again(case, readers["1"])
             perturbed = perturb(case, readers["1"], chosen(settings.perturb), len(readers))
             told = [*perturbed.notices, *notices]
-            return perturbed.put_into(
-                _answer(case, readers, comparisons, Diagnosis(perturbed.findings), told)
-            )
+            findings = (*perturbed.findings, *_differing(comparisons))
+            return perturbed.put_into(_answer(case, readers, comparisons, Diagnosis(findings), told))
         diagnosis, notices = _explain(case, comparisons, readers, settings)
         if settings.perturb is not None:
             notices.append(Notice("not-perturbed", "not perturbed, since plain runs differ already"))
@@ -135,12 +139,14 @@ def _explain(
 ) -> tuple[Diagnosis, list[Notice]]:
     """The findings where runs differ, and what was seen on the way to them."""
     different = [comparison for comparison in comparisons if not comparison.equal]
-    earliest = min(different, key=_first_step)
+    earliest = min(gravest(different), key=_first_step)
     finding = finding_from(earliest, differs=len(different), pairs=len(comparisons))
     if settings.level != "auto":
         return Diagnosis((finding,)), []
     closer = look_closer(case, finding, earliest, readers["1"])
-    if not settings.diagnose:
+    scope = seen_closely(earliest, closer.comparison)
+    closer = replace(closer, finding=replace(closer.finding, scope=scope))
+    if not settings.diagnose or (scope is FaultScope.EVALUATION and case.asked == TRAINING):
         return Diagnosis((closer.finding,)), list(closer.notices)
     diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
     named = all(one.cause for one in diagnosis.findings)
@@ -150,6 +156,15 @@ def _explain(
         return diagnosis, notices
     diagnosis, told = fix(case, diagnosis, settings.fix)
     return diagnosis, [*told, *notices]
+
+
+def _differing(comparisons: list[Comparison]) -> tuple[Finding, ...]:
+    """What differs between runs in which all that was asked about is equal, if anything does."""
+    different = [comparison for comparison in comparisons if not comparison.equal]
+    if not different:
+        return ()
+    earliest = min(different, key=_first_step)
+    return (finding_from(earliest, differs=len(different), pairs=len(comparisons)),)
 
 
 def _look_again(case: Case, first: TraceReader) -> list[Notice]:
@@ -176,7 +191,7 @@ def _answer(
     plan, found = case.plan, bool(diagnosis.findings)
     runs = tuple(summarize_run(name, reader) for name, reader in readers.items())
     shown = next((one for one in comparisons if not one.equal), comparisons[0])
-    return AuditResult(
+    result = AuditResult(
         verdict=Verdict.NOT_REPRODUCIBLE if found else Verdict.REPRODUCIBLE,
         reason=None,
         target=plan.target.summary,
@@ -193,6 +208,7 @@ def _answer(
             *_seed_notice(plan),
         ),
     )
+    return within_scope(result, case.asked)
 
 
 def _unverified(

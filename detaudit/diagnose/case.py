@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from detaudit.model.plan import Capture, Intervention, RunOutcome, RunPlan
+from detaudit.model.result import ALL
 from detaudit.model.trace import Level
 from detaudit.run.progress import Progress
 from detaudit.run.runner import execute
@@ -19,6 +20,8 @@ class Case:
     plan: RunPlan
     folder: Path
     progress: Progress
+    asked: str = ALL
+    """What the audit is about: all, or the training alone."""
     steady: bool = False
     """Whether each side repeats itself bit for bit: then nothing that differs from run to run is guilty."""
     started: float = field(default_factory=time.time, init=False)

@@ -204,6 +204,8 @@ class Search:
     ) -> None:
         """With all others held fixed, what is left of the difference is this fault's own."""
         finding = finding_from(different, differs=1, pairs=1)
+        alone = replace(fault.closer.finding, scope=finding.scope)
+        fault.closer = replace(fault.closer, finding=alone)
         if fault.source in KERNELS:
             fault.comparison = different
             fault.closer = look_closer(self.laboratory.case, finding, different, None, others)

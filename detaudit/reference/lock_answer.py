@@ -120,6 +120,7 @@ class Answer:
             extra_runs=self.case.extra_runs,
             references=() if reference is None else (reference,),
             notices=conditions_notices(runs),
+            scope=self.settings.scope,
         )
 
     def _elsewhere(self, reference: ReferenceComparison) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from detaudit.model.result import Affected, AuditResult, Compared, Finding, Verdict
+from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, Finding, Verdict
 from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
 from detaudit.report.references import is_from_reference, reference_lines
@@ -42,7 +42,16 @@ def summarize(result: AuditResult) -> list[Line]:
 def headline(result: AuditResult) -> Line:
     """The verdict in capitals, and what was audited."""
     words, tone = references.headline(result) or variations.headline(result) or HEADLINES[result.verdict]
-    return Line(words, " ".join((result.target.name, *result.target.args)), tone)
+    return Line(words + _scope(result), " ".join((result.target.name, *result.target.args)), tone)
+
+
+def _scope(result: AuditResult) -> str:
+    """What the verdict is about, where that is not all that was compared."""
+    if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
+        return " (evaluation only: the training is the same)"
+    if result.verdict is Verdict.REPRODUCIBLE and result.scope == TRAINING:
+        return " (training only: evaluations were left out of account)"
+    return ""
 
 
 def finding_lines(finding: Finding, number: int) -> Iterator[Line]:
@@ -133,6 +142,8 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
     if compared is None:
         return
     yield Line("compared", f"{_how(result, compared)}, level {compared.level}")
+    if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
+        yield Line("training", _training(result, compared))
     if result.verdict is not Verdict.REPRODUCIBLE or result.varied:
         return
     yield Line("that excludes", excluded(compared) if result.references else bound_in_words(compared))
@@ -151,7 +162,18 @@ def _how(result: AuditResult, compared: Compared) -> str:
         return f"{_rate(result)}: {extent}"
     if result.varied and not all(one.equal for one in result.varied):
         return f"{count(len(result.runs), 'run')}: {extent}"
-    return f"{count(len(result.runs), 'run')}, every number the same: {extent}"
+    numbers = "every number of the training" if result.scope == TRAINING else "every number"
+    return f"{count(len(result.runs), 'run')}, {numbers} the same: {extent}"
+
+
+def _training(result: AuditResult, compared: Compared) -> str:
+    """What is known of the training where only evaluations differ."""
+    limit = next((run.conditions.get("steps") for run in result.runs), None)
+    until = "" if limit is None else f" (--steps ended the runs after {count(_whole(limit), 'step')})"
+    return (
+        f"the same loss, gradients, weights and optimizer state in all {count(compared.steps, 'step')}{until}; "
+        "--scope training asks about that alone"
+    )
 
 
 def _sides(result: AuditResult) -> str:

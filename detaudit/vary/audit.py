@@ -14,6 +14,7 @@ from detaudit.compare.result import (
     summarize_run,
     why_unverified,
 )
+from detaudit.compare.scope import narrowed, within_scope
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.model.axes import BATCH, COMPILE, Promise, weakest
@@ -120,7 +121,8 @@ class _Answer:
         if not different and self.settings.diagnose:
             self.notices.extend(unread(self.experiment, first, self.asked))
             self.extra_runs += bool(variables_on(self.asked))
-        return judged(self._gathered(result), self.settings.tolerance)
+        answer = judged(self._gathered(result), self.settings.tolerance)
+        return within_scope(answer, self.settings.scope)
 
     @property
     def _looks_closer(self) -> bool:
@@ -145,7 +147,7 @@ class _Answer:
             if isinstance(again, Failure):
                 return self._failed(again)
             readers = {run.name: run.reader, f"{run.name}, again,": again.reader}
-            comparison = compare(run.reader, again.reader)
+            comparison = narrowed(compare(run.reader, again.reader), self.settings.scope)
             why = why_unverified(readers, [comparison])
             if why is not None:
                 return self._unanswered(why)
