@@ -170,10 +170,8 @@ def _training(result: AuditResult, compared: Compared) -> str:
     """What is known of the training where only evaluations differ."""
     limit = next((run.conditions.get("steps") for run in result.runs), None)
     until = "" if limit is None else f" (--steps ended the runs after {count(_whole(limit), 'step')})"
-    return (
-        f"the same loss, gradients, weights and optimizer state in all {count(compared.steps, 'step')}{until}; "
-        "--scope training asks about that alone"
-    )
+    steps = f"all {count(compared.steps, 'step')}{until}"
+    return f"the same losses, gradients and weights in {steps}; --scope training asks about that alone"
 
 
 def _sides(result: AuditResult) -> str:
