@@ -29,6 +29,7 @@ from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect
 from detaudit.diagnose.perturb import chosen, perturb
+from detaudit.diagnose.reseeding import reseed_notices
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
@@ -125,7 +126,8 @@ def audit_target(
         if all(narrowed(comparison, case.asked).equal for comparison in comparisons):
             notices = _look_again(case, readers["1"])
             perturbed = perturb(case, readers["1"], chosen(settings.perturb), len(readers))
-            told = [*perturbed.notices, *notices]
+            reseeds = reseed_notices(case, readers["1"], named=settings.diagnose)
+            told = [*reseeds, *perturbed.notices, *notices]
             findings = (*perturbed.findings, *_differing(comparisons))
             return perturbed.put_into(_answer(case, readers, comparisons, Diagnosis(findings), told))
         diagnosis, notices = _explain(case, comparisons, readers, settings)

@@ -86,7 +86,9 @@ def test_an_evaluation_that_moves_running_averages_is_training(twice):
 
 
 def test_one_in_evaluation_mode_moves_none(twice):
-    assert twice(layer="BatchNorm1d(8)", after=f"net.eval(); {WITHOUT_GRADIENT}").scope is FaultScope.EVALUATION
+    assert (
+        twice(layer="BatchNorm1d(8)", after=f"net.eval(); {WITHOUT_GRADIENT}").scope is FaultScope.EVALUATION
+    )
 
 
 def test_weights_that_were_changed_behind_the_training_are_no_evaluation(twice):
