@@ -60,6 +60,6 @@ def _told(reseed: Reseed, seeding: LedgerEntry | None) -> str:
         by = f"{where} seeds it with {seeding.shown} again ({seeding.site.code})"
     return (
         f"the training draws the same numbers from {whose} global generator again: in step {reseed.again} "
-        f"those of step {reseed.first}; {by}. Let that line use a generator of its own, or put the state back "
-        "after it"
+        f"those of step {reseed.first}; {by}. Let that line use a generator of its own, or put the state "
+        "back after it"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, Finding, Verdict
+from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, FaultScope, Finding, Verdict
 from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
 from detaudit.report.references import is_from_reference, reference_lines
@@ -88,6 +88,7 @@ def _finding(finding: Finding) -> Iterator[Line]:
         yield from _proof(finding)
     if finding.fix is not None:
         yield Line("fix to try", finding.fix)
+    yield from _reaches(finding)
     if finding.affects is not None:
         yield Line("differs after it", _reach(finding.affects))
 
@@ -99,6 +100,12 @@ def _further(finding: Finding, number: int) -> Iterator[Line]:
     yield from _proof(finding)
     if finding.fix is not None:
         yield Line("fix to try", finding.fix)
+    yield from _reaches(finding)
+
+
+def _reaches(finding: Finding) -> Iterator[Line]:
+    if finding.scope is FaultScope.EVALUATION:
+        yield Line("reaches", "only what is evaluated or shown, not the training")
 
 
 def _at(finding: Finding) -> Iterator[Line]:
