@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from detaudit.compare.align import Pair
+from detaudit.compare.wording import DRAWING
 from detaudit.model.result import (
     TRAINING,
     AuditResult,
@@ -126,15 +127,19 @@ def gravest(comparisons: Sequence[Comparison]) -> list[Comparison]:
 def seen_closely(coarse: Comparison, fine: Comparison | None) -> FaultScope:
     """What a difference reaches, in the light of runs with every operator; `fine` is None if those are equal.
 
-    An operator that differs though the same went in has been given the same weights, too.
+    An operator within the call that differs by itself (the same went in, or it draws random numbers) comes
+    before any that was given other weights.
     """
     if fine is not None and fine.scope is FaultScope.TRAINING:
         return FaultScope.TRAINING
     if coarse.scope is not None:
         return coarse.scope
-    first = None if fine is None else fine.first
-    by_itself = first is not None and first.origin and first.event.place.kind is Kind.OP
-    return FaultScope.EVALUATION if by_itself else FaultScope.TRAINING
+    if fine is None or fine.first is None or coarse.first is None:
+        return FaultScope.TRAINING
+    place = fine.first.event.place
+    within = place.kind is Kind.OP and place.root and place.root == coarse.first.event.place.root
+    by_itself = fine.first.origin or place.name.startswith(DRAWING)
+    return FaultScope.EVALUATION if within and by_itself else FaultScope.TRAINING
 
 
 def narrowed(comparison: Comparison, asked: str) -> Comparison:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from detaudit.compare import compare
-from detaudit.compare.scope import narrowed, within_scope
+from detaudit.compare.scope import narrowed, seen_closely, within_scope
 from detaudit.model.result import FaultScope, Verdict
 from tests.results import differing, equal, finding
 
@@ -95,6 +95,24 @@ def test_weights_that_were_changed_behind_the_training_are_no_evaluation(twice):
     """The same input gives another output: of dropout, or of other weights, which only operators tell."""
     comparison = twice(after=f"{STIRRED}; torch.no_grad()(lambda: net(x))()")
     assert comparison.scope is None
+
+
+DROPPING = "torch.manual_seed(RUN); torch.no_grad()(lambda: net(x.reshape(3, 4, 4)))()"
+NOISE = "torch.manual_seed(RUN); [p.data.add_(torch.randn_like(p)) for p in net.parameters()]"
+
+
+@pytest.mark.parametrize(
+    ("layer", "after", "scope"),
+    [
+        ("TransformerEncoderLayer(8, 2, 8)", DROPPING, FaultScope.EVALUATION),
+        ("Tanh()", f"{STIRRED}; torch.no_grad()(lambda: net(x))()", FaultScope.TRAINING),
+        ("Tanh()", f"{NOISE}; torch.no_grad()(lambda: net(x))()", FaultScope.TRAINING),
+    ],
+    ids=["dropout", "other weights", "noise on the weights"],
+)
+def test_operators_tell_random_numbers_in_an_evaluation_from_other_weights(twice, layer, after, scope):
+    coarse, fine = (twice(level, layer=layer, after=after) for level in ("layer", "op"))
+    assert seen_closely(coarse, fine) is scope
 
 
 def test_dropout_that_is_left_on_is_told_from_other_weights(twice):
