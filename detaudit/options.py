@@ -33,6 +33,8 @@ class Settings:
 
     runs: int = 2
     steps: int | None = None
+    scope: str = "all"
+    """What is asked about: all, or the training alone."""
     level: str = "auto"
     seed: int = 0
     timeout: float | None = None
@@ -110,6 +112,13 @@ class Option:
 OPTIONS = (
     Option("runs", int, "N", "how many times the target is run (default: 2)", least=2),
     Option("steps", int, "N", "stop each run after N steps (default: when it ends by itself)", least=1),
+    Option(
+        "scope",
+        str,
+        "SCOPE",
+        "what must be the same: all (default), or training: where only evaluations differ, that is a notice",
+        choices=("all", "training"),
+    ),
     Option(
         "level",
         str,

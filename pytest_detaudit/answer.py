@@ -71,7 +71,8 @@ def in_brief(result: AuditResult) -> str:
 
     what = first.cause or f"the {first.origin.event} differs in step {first.origin.step}"
     place = "" if first.site is None else f" at {shortened(first.site.file)}:{first.site.line}"
-    return f"{result.verdict.value.replace('-', ' ')}: {what}{place}"
+    only = " (evaluation only)" if result.training_agrees else ""
+    return f"{result.verdict.value.replace('-', ' ')}{only}: {what}{place}"
 
 
 def not_audited(name: str, error: DetauditError) -> AuditResult:

@@ -57,6 +57,7 @@ class Detaudit:
         *args: object,
         runs: int | None = None,
         seed: int | None = None,
+        scope: str | None = None,
         level: str | None = None,
         isolation: Isolation = "process",
         **kwargs: object,
@@ -68,6 +69,7 @@ class Detaudit:
             args: what it is called with; so are `kwargs`.
             runs: how many calls are compared (default: 2, or what the settings say).
             seed: python's, numpy's and torch's generators are seeded with it before each call (default: 0).
+            scope: `all` (default), or `training`, which leaves evaluations out of account.
             level: `step`, `layer` (default) or `op`.
             isolation: `process`: each call in a fresh process. `same`: all in this one, with copies of the
                 arguments; the state of the process is put back after each (`pytest_detaudit.state`).
@@ -76,7 +78,7 @@ class Detaudit:
         trained nothing. Changes nothing in this process.
         """
         __tracebackhide__ = True
-        said: Said = {"runs": runs, "seed": seed, "level": level}
+        said: Said = {"runs": runs, "seed": seed, "scope": scope, "level": level}
         answer = Answer(self._audited(said, isolation, (function, args, kwargs)))
         self._item.stash[ANSWERS].append(answer)
         return answer
@@ -87,13 +89,14 @@ class Detaudit:
         *args: object,
         runs: int | None = None,
         seed: int | None = None,
+        scope: str | None = None,
         level: str | None = None,
         isolation: Isolation = "process",
         **kwargs: object,
     ) -> None:
         """Fail unless the calls are the same; arguments as for calling `detaudit` itself."""
         __tracebackhide__ = True
-        said: Said = {"runs": runs, "seed": seed, "level": level}
+        said: Said = {"runs": runs, "seed": seed, "scope": scope, "level": level}
         _pass_if_reproducible(self._audited(said, isolation, (function, args, kwargs)))
 
     def assert_same(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_detaudit.audit import Vary
 
 MARK = "reproducible"
-KEYS = ("runs", "seed", "level", "vary", "tolerance", "expect")
+KEYS = ("runs", "seed", "scope", "level", "vary", "tolerance", "expect")
 
 
 @dataclass(frozen=True, slots=True)

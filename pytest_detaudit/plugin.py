@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pytest_detaudit.fixture import Detaudit
 
 MARKER = (
-    "reproducible(runs=2, seed=0, level='layer', vary=None, tolerance=None, expect='reproducible'): run the "
-    "test again in fresh processes and hold the runs against each other (detaudit)"
+    "reproducible(runs=2, seed=0, scope='all', level='layer', vary=None, tolerance=None, "
+    "expect='reproducible'): run the test again in fresh processes and hold the runs against each other "
+    "(detaudit)"
 )
 
 
@@ -33,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "fail where the runs differ",
     )
     group.addoption("--detaudit-runs", metavar="N", help="how many runs are compared (default: 2)")
+    group.addoption(
+        "--detaudit-scope", metavar="SCOPE", help="what must be the same: all (default), or training"
+    )
     group.addoption("--detaudit-level", metavar="LEVEL", help="step, layer (default) or op")
     group.addoption(
         "--detaudit-update",
@@ -49,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     # How a fresh process learns which test it is to run; not for users.
     group.addoption("--detaudit-order", metavar="FILE", help="(internal) what an audit has ordered")
     parser.addini("detaudit_runs", "how many runs are compared")
+    parser.addini("detaudit_scope", "what must be the same: all, or training")
     parser.addini("detaudit_level", "step, layer or op")
     parser.addini("detaudit_update", "whether locks are written anew")
     parser.addini("detaudit_report", "FORMAT:PATH, one per line", type="linelist")
@@ -58,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the part of the plugin that this session needs."""
     config.addinivalue_line("markers", MARKER)
     order = config.getoption("detaudit_order")
-    if any(config.getoption(f"detaudit_{name}") is not None for name in ("runs", "level", "report")):
+    if any(config.getoption(f"detaudit_{name}") is not None for name in ("runs", "scope", "level", "report")):
         from pytest_detaudit.ending import check_settings
 
         check_settings(config)

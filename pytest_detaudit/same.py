@@ -46,7 +46,7 @@ def audit_in_same_process(item: pytest.Item, order: Order, settings: Settings, p
             function(*args, **kwargs)
 
         fresh = partial(audit_test, item, order, settings, None)
-        return audit_same_process(plan, call, fresh, _definition(parts[0]))
+        return audit_same_process(plan, call, fresh, _definition(parts[0]), settings.scope)
 
 
 def _definition(function: Callable[..., object]) -> Site | None:

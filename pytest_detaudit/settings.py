@@ -11,7 +11,7 @@ from detaudit.config import checked, parse, resolve
 from detaudit.errors import DetauditError
 from detaudit.options import BY_NAME, Settings, Value
 
-OPTIONS = ("runs", "level", "update", "report")
+OPTIONS = ("runs", "scope", "level", "update", "report")
 
 
 def settings_for(config: pytest.Config) -> Settings:

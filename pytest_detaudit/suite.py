@@ -107,7 +107,7 @@ class Suite:
                 settings.steps,
                 settings.timeout,
             )
-            yield from audit_tests(plan, tests, self._alone, progress)
+            yield from audit_tests(plan, tests, self._alone, progress, settings.scope)
 
     def _alone(self, test: str) -> AuditResult:
         from detaudit.diagnose.audit import audit_target

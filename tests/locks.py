@@ -10,7 +10,7 @@ from detaudit.model.lock import Block, Entry, LockedTarget
 from detaudit.model.plan import RunOutcome
 from detaudit.model.sketch import BUCKETS, Sketch
 from detaudit.model.trace import Level, Phase
-from tests.traces import TraceBuilder, digest_of, training_step, weight
+from tests.traces import TraceBuilder, digest_of, module, training_step, weight
 
 ENVIRONMENT = {
     "torch": "2.13.0",
@@ -60,10 +60,13 @@ def block(*entries, name="train.py", args=(), seed=None, environment=HELD, noted
     return Block(target, dict(environment), dict(noted), Level(level), steps, entries or (entry(),))
 
 
-def recorded(path, *, steps=3, environment=(), exit_code=0, initial=None, level="layer", **changes):
+def recorded(
+    path, *, steps=3, environment=(), exit_code=0, initial=None, level="layer", shown=None, **changes
+):
     """A trace of a training; `changes` gives for some of its values (`conv`, `weight`) how far they are off.
 
-    A change holds from step 1 on, as that of a learning rate does.
+    A change holds from step 1 on, as that of a learning rate does. `shown` is what an evaluation in each step
+    gives, if there is one.
     """
     run = TraceBuilder(path, level=level)
     run.meta(environment={**ENVIRONMENT, **dict(environment)})
@@ -74,7 +77,8 @@ def recorded(path, *, steps=3, environment=(), exit_code=0, initial=None, level=
         before = [] if step else [weight("conv.weight", first, phase="init", line=2)]
         for value in (*values.values(), first):
             run.writer.add_sketch(digest_of(value), sketch_of(value))
-        run.step(*before, *training_step(step, **values))
+        evaluated = [] if shown is None else [module("", "x", shown, "eval", line=9)]
+        run.step(*before, *evaluated, *training_step(step, **values))
     return run.close(exit_code=exit_code)
 
 

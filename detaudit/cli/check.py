@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SETTINGS = (
     "runs",
     "steps",
+    "scope",
     "level",
     "seed",
     "timeout",

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 EXIT_CODES = {"differs": EXIT_NOT_REPRODUCIBLE, "failed": EXIT_UNVERIFIED}
 """By the state of a target; every other one is good."""
 
-SETTINGS = ("steps", "level", "seed", "timeout", "jobs", "update")
+SETTINGS = ("steps", "scope", "level", "seed", "timeout", "jobs", "update")
 WORDS = {
     "steps": "how many steps are locked (default: as many as the lock has of the target, or 3)",
+    "scope": "what is locked: all (default), or training: evaluations may differ",
     "level": "what is locked: every layer (layer), or only what enters and leaves the model (step); the "
     "default, auto, is what the lock has of the target, or layer",
     "update": "where CI is set: write the lock all the same, which is refused there otherwise",

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from detaudit.compare.first import choose_stream, raced_weight
 from detaudit.compare.generators import compare_generators
 from detaudit.compare.reach import affected, further_origins
+from detaudit.compare.scope import scope_of
 from detaudit.compare.side_by_side import Thread, Traces
 from detaudit.compare.streams import MAIN, SIDES, compare_sides, match_threads
 from detaudit.compare.walk import MOST, StreamDifference, Walk
@@ -39,10 +40,12 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
     chosen = None if equal else choose_stream(main, sides, core=core)
     origin = None if chosen is None else raced_weight(chosen, sides) or chosen.candidate(core=core)
     threads = match_threads(first, second, MAIN | SIDES)
+    steps = main.steps or max((side.steps for side in sides), default=0)
+    reaches = [found.reach for found in everything if found.reach is not None]
     return Comparison(
         runs=names,
         level=first.info.level,
-        steps=main.steps or max((side.steps for side in sides), default=0),
+        steps=steps,
         events=sum(found.events for found in everything),
         equal=equal,
         first=origin,
@@ -52,6 +55,7 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
         harmless=tuple(islice(_harmless(everything, equal=equal), MOST)),
         generators=compare_generators(traces, threads),
         affected=None if chosen is None or origin is None else _affected(traces, main, chosen, origin),
+        scope=scope_of(reaches, first, core=core, steps=steps),
     )
 
 

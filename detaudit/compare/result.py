@@ -8,6 +8,7 @@ from dataclasses import replace
 import xxhash
 
 from detaudit import nested
+from detaudit.compare.scope import gravest
 from detaudit.compare.wording import describe, message
 from detaudit.model.result import (
     AuditResult,
@@ -15,6 +16,7 @@ from detaudit.model.result import (
     Comparison,
     Divergence,
     DivergenceKind,
+    FaultScope,
     Finding,
     Notice,
     Origin,
@@ -23,6 +25,7 @@ from detaudit.model.result import (
     Verdict,
 )
 from detaudit.model.trace import Kind, Place, StreamRole
+from detaudit.trace.data import steps_completed
 from detaudit.trace.layout import place_key
 from detaudit.trace.reader import TraceReader
 
@@ -57,7 +60,7 @@ def plain_result(
     """
     runs = tuple(summarize_run(name, reader) for name, reader in readers.items())
     different = [comparison for comparison in comparisons if not comparison.equal]
-    shown = different[0] if different else comparisons[0]
+    shown = gravest(different)[0] if different else comparisons[0]
     reason = why_unverified(readers, comparisons)
     if reason is not None:
         verdict = Verdict.UNVERIFIED
@@ -90,13 +93,6 @@ def summarize_run(name: str, reader: TraceReader) -> RunSummary:
         final_digest=final_digest(reader),
         level=info.level.value,
     )
-
-
-def steps_completed(reader: TraceReader) -> int:
-    """Steps of the main thread or, where that does not train, of the thread or process with most."""
-    counts = {stream: reader.steps_completed(stream.id) for stream in reader.streams}
-    main = sum(count for stream, count in counts.items() if stream.role is StreamRole.MAIN)
-    return main or max(counts.values(), default=0)
 
 
 def final_digest(reader: TraceReader) -> str | None:
@@ -168,6 +164,7 @@ def finding_from(comparison: Comparison, *, differs: int, pairs: int, number: in
         fix=None,
         rate={"differs": differs, "pairs": pairs},
         affects=comparison.affected,
+        scope=comparison.scope or FaultScope.TRAINING,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from detaudit.compare.align import Pair
 from detaudit.compare.evaluations import Evaluations, is_evaluation
 from detaudit.compare.first import choose, choose_in_lone_step, divergence
+from detaudit.compare.scope import Reach
 from detaudit.compare.side_by_side import Heads, Thread, Traces, index_of, is_complete
 from detaudit.compare.significance import CORE, SHIFTING, decides, is_numeric
 from detaudit.model.result import Divergence
@@ -52,6 +53,8 @@ class StreamDifference:
     """Differences in strings."""
     doubtful: dict[Place, Divergence] = field(default_factory=dict)
     """Differences that are a fault only if the training differs too."""
+    reach: Reach | None = None
+    """What the differences reach; None for a thread that was not walked through."""
 
     @property
     def process(self) -> str:
@@ -74,10 +77,12 @@ class Walk:
     places: Collection[Place] | None = None
     """If given, only events at these places count."""
     found: StreamDifference = field(init=False)
+    _reach: Reach = field(init=False)
     evaluations: Evaluations = field(default_factory=Evaluations, init=False)
 
     def __post_init__(self) -> None:
-        self.found = StreamDifference(self.thread)
+        self._reach = Reach(self.traces.first)
+        self.found = StreamDifference(self.thread, reach=self._reach)
 
     def run(self) -> StreamDifference:
         """Compare all steps."""
@@ -101,7 +106,10 @@ class Walk:
         if self.thread.is_side and found.trains and found.weight is None:
             # The weights that a race leaves behind may show it only after the next step.
             return False
-        return found.core or (found.fault is not None and found.fault is found.earliest)
+        if found.core:
+            return True
+        # Whether the training differs too, later steps may show.
+        return self._reach.training and found.fault is not None and found.fault is found.earliest
 
     def _is_known_text(self, heads: Heads) -> bool:
         """True if the runs differ in a step only in texts that are listed already."""
@@ -127,7 +135,7 @@ class Walk:
         self._note_weights(pairs, index)
         numeric = [pair for pair in differing if is_numeric(pair.event.place.kind)]
         if numeric:
-            self._weigh(numeric, heads)
+            self._weigh(numeric, heads, pairs)
         if self.places is None and is_complete(ours) != is_complete(theirs):
             self._count_as_missing_step(pairs, heads, index)
 
@@ -147,11 +155,13 @@ class Walk:
                 if self.found.weight is None and not pair.agrees:
                     self.found.weight = divergence(pair, self.thread.label, index)
 
-    def _weigh(self, numeric: list[Pair], heads: Heads) -> None:
+    def _weigh(self, numeric: list[Pair], heads: Heads, pairs: list[Pair]) -> None:
         index = index_of(heads)
         self.found.core |= any(pair.event.place.kind in CORE for pair in numeric)
         values = [pair for pair in numeric if not self._excused(pair)]
-        is_fault = any(_is_decisive(pair) for pair in values)
+        decisive = [pair for pair in values if _is_decisive(pair)]
+        is_fault = bool(decisive)
+        self._reach.see(pairs, decisive, complete=is_complete(heads[0]))
         if not is_fault:
             for pair in numeric:
                 self._list(self.found.doubtful, pair, index)

@@ -7,6 +7,7 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from detaudit import nested
@@ -22,6 +23,7 @@ from detaudit.compare.result import (
     summarize_run,
     why_unverified,
 )
+from detaudit.compare.scope import gravest, narrowed, seen_closely, within_scope
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
@@ -31,10 +33,11 @@ from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect
 from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.perturb import chosen, perturb
+from detaudit.diagnose.reseeding import reseed_notices
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
-from detaudit.model.result import AuditResult, Comparison, Notice, Verdict
+from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
 from detaudit.options import AUTO, Settings
 from detaudit.run.progress import Progress, Silence
@@ -61,14 +64,15 @@ def check(
     steps: int | None = None,
     timeout: float | None = None,
     jobs: int | None = None,
+    scope: str = ALL,
     **kwargs: object,
 ) -> AuditResult:
     """Call a training function in several fresh processes and say whether the runs are the same.
 
     The function must be importable: defined at the top level of a module or script. `args` and `kwargs`
     are passed to it and must be picklable. python, numpy and torch are seeded with `seed` before each
-    call. Changes nothing in the calling process. Raises TargetError if the function cannot be found again
-    in a fresh process.
+    call. `scope="training"` leaves evaluations out of account. Changes nothing in the calling process.
+    Raises TargetError if the function cannot be found again in a fresh process, UsageError for another scope.
 
     A script without `if __name__ == "__main__":` is loaded in each run as far as this call. Anywhere else
     within a run of an audit, nothing is started, and the verdict is `unverified`.
@@ -83,6 +87,7 @@ def check(
         steps=steps,
         timeout=timeout,
         jobs=AUTO if jobs is None else str(jobs),
+        scope=scope,
     )
     target = _target_of(function)
     with workspace(None) as folder:
@@ -124,7 +129,9 @@ def audit_target(
         axes=axes,
     )
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        case = Case(plan, folder, progress, budget=Budget(settings.budget), jobs=settings.jobs)
+        case = Case(
+            plan, folder, progress, settings.scope, budget=Budget(settings.budget), jobs=settings.jobs
+        )
         outcomes = case.run()
         readers = {
             outcome.id: stack.enter_context(TraceReader(outcome.trace))
@@ -137,13 +144,13 @@ def audit_target(
         failed = any(outcome.timed_out or outcome.exit_code for outcome in outcomes)
         if failed or why_unverified(readers, comparisons) is not None:
             return _unverified(plan, outcomes, readers, comparisons)
-        if all(comparison.equal for comparison in comparisons):
+        if all(narrowed(comparison, case.asked).equal for comparison in comparisons):
             notices = _look_again(case, readers["1"])
             perturbed = perturb(case, readers["1"], chosen(settings.perturb), len(readers))
-            told = [*perturbed.notices, *notices]
-            return perturbed.put_into(
-                _answer(case, readers, comparisons, Diagnosis(perturbed.findings), told)
-            )
+            reseeds = reseed_notices(case, readers["1"], named=settings.diagnose)
+            told = [*reseeds, *perturbed.notices, *notices]
+            findings = (*perturbed.findings, *_differing(comparisons))
+            return perturbed.put_into(_answer(case, readers, comparisons, Diagnosis(findings), told))
         diagnosis, notices = _explain(case, comparisons, readers, settings)
         if settings.perturb is not None:
             notices.append(Notice("not-perturbed", "not perturbed, since plain runs differ already"))
@@ -155,12 +162,14 @@ def _explain(
 ) -> tuple[Diagnosis, list[Notice]]:
     """The findings where runs differ, and what was seen on the way to them."""
     different = [comparison for comparison in comparisons if not comparison.equal]
-    earliest = min(different, key=_first_step)
+    earliest = min(gravest(different), key=_first_step)
     parting = Parting(earliest, len(different), len(comparisons))
     if settings.level != "auto":
         return Diagnosis((parting.finding(),)), []
     closer = look_closer(case, parting, readers["1"])
-    if not settings.diagnose:
+    scope = seen_closely(earliest, closer.comparison)
+    closer = replace(closer, parting=replace(closer.parting, scope=scope))
+    if not settings.diagnose or (scope is FaultScope.EVALUATION and case.asked == TRAINING):
         return Diagnosis((closer.parting.finding(),)), list(closer.notices)
     diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
     named = all(one.cause for one in diagnosis.findings)
@@ -170,6 +179,15 @@ def _explain(
         return diagnosis, notices
     diagnosis, told = fix(case, diagnosis, settings.fix)
     return diagnosis, [*told, *notices]
+
+
+def _differing(comparisons: list[Comparison]) -> tuple[Finding, ...]:
+    """What differs between runs in which all that was asked about is equal, if anything does."""
+    different = [comparison for comparison in comparisons if not comparison.equal]
+    if not different:
+        return ()
+    earliest = min(different, key=_first_step)
+    return (Parting(earliest, len(different), len(comparisons)).finding(),)
 
 
 def _look_again(case: Case, first: TraceReader) -> list[Notice]:
@@ -196,7 +214,7 @@ def _answer(
     plan, found = case.plan, bool(diagnosis.findings)
     runs = tuple(summarize_run(name, reader) for name, reader in readers.items())
     shown = next((one for one in comparisons if not one.equal), comparisons[0])
-    return AuditResult(
+    result = AuditResult(
         verdict=Verdict.NOT_REPRODUCIBLE if found else Verdict.REPRODUCIBLE,
         reason=None,
         target=plan.target.summary,
@@ -214,6 +232,7 @@ def _answer(
             *_seed_notice(plan),
         ),
     )
+    return within_scope(result, case.asked)
 
 
 def _unverified(

@@ -9,6 +9,7 @@ from pathlib import Path
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.load import Load, measured, wrote_files
 from detaudit.model.plan import Capture, Intervention, RunOutcome, RunPlan
+from detaudit.model.result import ALL
 from detaudit.model.trace import Level
 from detaudit.options import AUTO
 from detaudit.run.progress import Progress
@@ -25,6 +26,8 @@ class Case:
     plan: RunPlan
     folder: Path
     progress: Progress
+    asked: str = ALL
+    """What the audit is about: all, or the training alone."""
     steady: bool = False
     """Whether each side repeats itself bit for bit: then nothing that differs from run to run is guilty."""
     budget: Budget = field(default_factory=Budget)

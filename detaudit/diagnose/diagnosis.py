@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from detaudit.compare.result import numbered, steps_completed
+from detaudit.compare.result import numbered
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.lines import prove_line
 from detaudit.diagnose.search import Fault, Search, name_of
@@ -18,6 +18,7 @@ from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.sources.catalogue import BY_NAME, SOURCES
 from detaudit.sources.observation import drawn_more
 from detaudit.sources.source import Pace
+from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import why_unverified
+from detaudit.compare.scope import narrowed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis
 from detaudit.diagnose.failure import why_failed
@@ -172,7 +173,7 @@ def _check(case: Case, original: Path, copy: Path) -> Check:
         readers = {
             one.id: stack.enter_context(TraceReader(one.trace)) for one in outcomes if one.trace is not None
         }
-        comparison = compare(readers["1"], readers["2"])
+        comparison = narrowed(compare(readers["1"], readers["2"]), case.asked)
         reason = why_unverified(readers, [comparison])
     if not comparison.equal:
         return Check(reproducible=False, words=f"is still not reproducible: {RUNS} runs differ")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from detaudit.compare.result import finding_from
 from detaudit.compare.wording import FROM_OUTSIDE, message
 from detaudit.model.evidence import Evidence
-from detaudit.model.result import Comparison, Finding, Origin
+from detaudit.model.result import Comparison, FaultScope, Finding, Origin
 from detaudit.model.trace import Site
 from detaudit.sources.observation import Naming
 
@@ -29,11 +29,18 @@ class Parting:
     """Two runs with more threads, where only these showed the operator."""
     operators_agree: bool = False
     """Whether every operator before it was seen, and agreed."""
+    scope: FaultScope | None = None
+    """What it reaches, where a closer look told; None: what the first comparison says."""
 
     @property
     def rate(self) -> dict[str, int]:
         """How many pairs of runs differ, of how many."""
         return {"differs": self.differs, "pairs": self.pairs}
+
+    @property
+    def reach(self) -> FaultScope:
+        """Whether it reaches the training, or evaluations alone."""
+        return self.scope or self._seen_in(self.coarse).scope
 
     @property
     def origin(self) -> Origin:
@@ -99,6 +106,7 @@ class Parting:
             other_sites=self.other_sites,
             symbol=self.symbol,
             message=self.message,
+            scope=self.reach,
         )
         if naming is None:
             return place

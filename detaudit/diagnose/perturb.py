@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import finding_from, numbered, why_unverified
+from detaudit.compare.scope import narrowed
 from detaudit.compare.wording import message
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.perturbed import Change, name_change
@@ -88,7 +89,7 @@ class _Experiment:
             return PerturbResult(
                 notices=(Notice("not-perturbed", f"nothing was perturbed: a further run {watched}"),)
             )
-        unchanged = compare(self.first, watched, ("1", "2"))
+        unchanged = self._compared(watched, "2")
         if not unchanged.equal:
             return PerturbResult((_by_itself(unchanged, self.plain),))
         asked = {entry.source for entry in read_ledger(watched)}
@@ -109,7 +110,7 @@ class _Experiment:
         if isinstance(reader, str):
             self._failed(source, variation, reader)
             return False
-        comparison = compare(self.first, reader, ("1", "perturbed"))
+        comparison = self._compared(reader, "perturbed")
         why = why_unverified({"perturbed": reader}, [comparison])
         if comparison.first is None:
             if why is not None:
@@ -121,6 +122,10 @@ class _Experiment:
         self._explain(Change(source, variation, comparison, watched, reader, self.plain))
         return False
 
+    def _compared(self, reader: TraceReader, name: str) -> Comparison:
+        """Hold a run against the first one, in what the audit is about."""
+        return narrowed(compare(self.first, reader, ("1", name)), self.case.asked)
+
     def _explain(self, change: Change) -> None:
         """Say what a change that changes the numbers means."""
         if change.source.is_setting:
@@ -131,7 +136,7 @@ class _Experiment:
             f"once more with {change.variation.words}, to see whether the difference follows"
         )
         again = self._run((intervention,), None)
-        followed = not isinstance(again, str) and not compare(self.first, again).equal
+        followed = not isinstance(again, str) and not self._compared(again, "2").equal
         if change.source.shows_in_operators:
             change = replace(change, closer=self._closer(intervention, change.comparison))
         self.findings.append(name_change(change, followed=followed))

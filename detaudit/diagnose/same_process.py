@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import plain_result
+from detaudit.compare.scope import within_scope
 from detaudit.model.cause import Cause
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import RunPlan
-from detaudit.model.result import AuditResult, Finding, Notice, Verdict
+from detaudit.model.result import ALL, AuditResult, Finding, Notice, Verdict
 from detaudit.model.trace import Site
 from detaudit.run.in_process import call_recorded
 from detaudit.run.workspace import workspace
@@ -25,6 +26,7 @@ def audit_same_process(
     function: Callable[[], object],
     in_fresh_processes: Callable[[], AuditResult],
     defined_at: Site | None,
+    scope: str = ALL,
 ) -> AuditResult:
     """Call a function as often as the plan says, in this process, and say whether the calls were the same.
 
@@ -45,7 +47,7 @@ def audit_same_process(
                 return AuditResult(Verdict.UNVERIFIED, reason, target, (), None, ())
             readers[str(number)] = stack.enter_context(TraceReader(trace))
         comparisons = [compare(readers["1"], readers[run], ("1", run)) for run in list(readers)[1:]]
-        result = plain_result(target, readers, comparisons)
+        result = within_scope(plain_result(target, readers, comparisons), scope)
     if result.verdict is not Verdict.NOT_REPRODUCIBLE:
         return result
     return _explained(result, in_fresh_processes(), defined_at)

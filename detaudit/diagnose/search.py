@@ -221,6 +221,7 @@ class Search:
     ) -> None:
         """With all others held fixed, what is left of the difference is this fault's own."""
         parting = Parting(different, 1, 1)
+        fault.closer = replace(fault.closer, parting=replace(fault.closer.parting, scope=parting.reach))
         if fault.source.names_operator:
             fault.comparison = different
             fault.closer = look_closer(self.laboratory.case, parting, None, others)

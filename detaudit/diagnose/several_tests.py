@@ -9,8 +9,9 @@ from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import plain_result
+from detaudit.compare.scope import within_scope
 from detaudit.model.plan import RunPlan
-from detaudit.model.result import AuditResult, TargetSummary, Verdict
+from detaudit.model.result import ALL, AuditResult, TargetSummary, Verdict
 from detaudit.run.by_test import TestOutcome, run_tests
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
@@ -26,7 +27,7 @@ Alone = Callable[[str], AuditResult]
 
 
 def audit_tests(
-    plan: RunPlan, tests: Sequence[str], alone: Alone, progress: Progress
+    plan: RunPlan, tests: Sequence[str], alone: Alone, progress: Progress, scope: str = ALL
 ) -> Iterator[AuditResult]:
     """Say of each test whether its runs are the same; `plan.target` runs all of them.
 
@@ -40,7 +41,7 @@ def audit_tests(
         ]
         explained: dict[object, AuditResult] = {}
         for test, *outcomes in zip(tests, *runs, strict=True):
-            together = _together(test, outcomes)
+            together = within_scope(_together(test, outcomes), scope)
             if together.reproducible:
                 yield together
                 continue

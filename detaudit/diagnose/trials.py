@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from detaudit.compare.compare import compare
 from detaudit.compare.ledgers import pair_ledgers
 from detaudit.compare.result import why_unverified
+from detaudit.compare.scope import narrowed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.leftover_files import same_files
 from detaudit.model.ledger import EntryPair
@@ -126,7 +127,7 @@ class Laboratory:
                 failed=f"a run with them held fixed did not end well ({failed.exit_code})",
             )
         readers = [stack.enter_context(TraceReader(one.trace)) for one in outcomes if one.trace is not None]
-        comparisons = [compare(readers[0], reader) for reader in readers[1:]]
+        comparisons = [narrowed(compare(readers[0], reader), self.case.asked) for reader in readers[1:]]
         unverified = why_unverified({str(n): one for n, one in enumerate(readers, 1)}, comparisons)
         if unverified is not None and all(one.equal for one in comparisons):
             return Trial(held, before, before, failed=unverified)

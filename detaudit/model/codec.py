@@ -22,11 +22,11 @@ SCHEMA = "detaudit.result"
 VERSION = 1
 KEYS = (
     "verdict", "reason", "target", "runs", "compared", "findings", "unexplained", "extra_runs", "perturbed",
-    "references", "varied", "notices",
+    "references", "varied", "notices", "scope",
 )  # fmt: skip
 """The keys of the contract behind `schema` and `detaudit`, in the order in which they are written."""
 
-ADDED = frozenset({"extra_runs", "perturbed", "references", "varied"})
+ADDED = frozenset({"extra_runs", "perturbed", "references", "varied", "scope"})
 """Keys that an older result may lack."""
 
 WRITE_AGAIN = "write it again with `detaudit check TARGET --json FILE`"

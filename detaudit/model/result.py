@@ -13,6 +13,9 @@ from detaudit.model.evidence import Evidence
 from detaudit.model.trace import Event, Level, Site
 from detaudit.model.variation import Variation
 
+ALL, TRAINING = "all", "training"
+"""What an audit may be asked about: all that is compared, or the training alone."""
+
 
 class Verdict(StrEnum):
     """The three answers; `unverified` is never green."""
@@ -20,6 +23,15 @@ class Verdict(StrEnum):
     REPRODUCIBLE = "reproducible"
     NOT_REPRODUCIBLE = "not-reproducible"
     UNVERIFIED = "unverified"
+
+
+class FaultScope(StrEnum):
+    """What a fault reaches."""
+
+    TRAINING = "training"
+    """The training, as far as is known: a weight, a gradient, a loss, a buffer, the optimizer."""
+    EVALUATION = "evaluation"
+    """Only what is evaluated or shown: the training is the same in every step."""
 
 
 class DivergenceKind(StrEnum):
@@ -93,6 +105,9 @@ class Comparison:
     """The first differences that never reach a number; at most 20."""
     generators: tuple[GeneratorDifference, ...]
     affected: Affected | None
+    scope: FaultScope | None = FaultScope.TRAINING
+    """What the difference reaches. None: the training agrees in every step, but an evaluation may have used
+    other weights than the training left; an operator that differs by itself there says that it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +145,7 @@ class Finding:
     rate: dict[str, int]
     """`{"differs": pairs that differ, "pairs": pairs compared}`."""
     affects: Affected | None
+    scope: FaultScope = FaultScope.TRAINING
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +272,16 @@ class AuditResult:
     varied: tuple[Variation, ...] = field(default=())
     """What `--vary` showed: each run under other conditions, held against the first."""
     notices: tuple[Notice, ...] = field(default=())
+    scope: str = ALL
+    """What was asked: `all`, or `training`, which leaves evaluations out of account."""
 
     @property
     def reproducible(self) -> bool:
         """True only for the verdict `reproducible`."""
         return self.verdict is Verdict.REPRODUCIBLE
+
+    @property
+    def training_agrees(self) -> bool:
+        """True if runs differ, and only in what they evaluate."""
+        found = self.findings
+        return bool(found) and all(one.scope is FaultScope.EVALUATION for one in found)

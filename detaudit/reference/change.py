@@ -13,7 +13,6 @@ from detaudit.compare.result import (
     not_varied,
     notices_from,
     origin_from,
-    steps_completed,
 )
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import (
@@ -33,6 +32,7 @@ from detaudit.reference.entries import entries_of
 from detaudit.reference.hold import Held, hold
 from detaudit.reference.side import Side
 from detaudit.reference.worktree import Checkout
+from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 MOST_EVENTS = 50_000

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import why_unverified
+from detaudit.compare.scope import narrowed, within_scope
 from detaudit.compare.wording import message
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import AuditResult, Comparison
@@ -45,7 +46,7 @@ def audit_against_commit(ref: TargetRef, settings: Settings, progress: Progress)
         here = Side(HERE, plan_of(target, settings), kept / "here", progress)
         stack.callback(there.close)
         stack.callback(here.close)
-        return _result(Change(settings, checkout, there, here))
+        return within_scope(_result(Change(settings, checkout, there, here)), settings.scope)
 
 
 def _result(change: Change) -> AuditResult:
@@ -55,6 +56,7 @@ def _result(change: Change) -> AuditResult:
     if reason is not None:
         return change.unverified(reason)
     comparison = compare(there.first, here.first, (there.name, here.name))
+    comparison = narrowed(comparison, change.settings.scope)
     reason = why_unverified({there.name: there.first, here.name: here.first}, [comparison])
     reason = reason or _mixed_up(change)
     if reason is not None:
@@ -80,10 +82,10 @@ def _mixed_up(change: Change) -> str | None:
 
 def _by_itself(change: Change, comparison: Comparison) -> AuditResult | None:
     """The answer where a side does not repeat its own numbers; None if both do."""
-    ours = change.here.repeated()
+    ours = narrowed(change.here.repeated(), change.settings.scope)
     if not ours.equal:
         return _audited(change, comparison, ours)
-    theirs = change.there.repeated()
+    theirs = narrowed(change.there.repeated(), change.settings.scope)
     if theirs.first is None:
         return None
     name = change.there.name

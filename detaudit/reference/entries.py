@@ -6,14 +6,16 @@ The main thread's complete steps only. An entry stands for all parameters of one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
 from xxhash import xxh3_128_digest
 
 from detaudit.digest.algorithm import combine
-from detaudit.model.lock import BEFORE, EXACT, Entry
+from detaudit.model.lock import BEFORE, EXACT, VARIES, Entry
+from detaudit.model.result import TRAINING
 from detaudit.model.sketch import Sketch, combined
 from detaudit.model.trace import Batch, Event, Kind, Phase, Place, Site, StreamRole
 from detaudit.trace.layout import NO_DIGEST
@@ -65,6 +67,16 @@ def entries_of(reader: TraceReader, steps: int | None) -> list[Entry]:
     The initial weights come first. A trace that was recorded without sketches gives entries without them.
     """
     return [_entry(key, values) for key, values in _gathered(reader, steps).items()]
+
+
+def asked_about(entries: Iterable[Entry], scope: str) -> list[Entry]:
+    """The entries; where only the training is asked about, those of evaluations may be anything."""
+    return [
+        replace(entry, digest=VARIES, sketch=None)
+        if scope == TRAINING and entry.phase is Phase.EVAL
+        else entry
+        for entry in entries
+    ]
 
 
 def site_of(reader: TraceReader, entry: Entry) -> Site | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import shortcomings
+from detaudit.compare.scope import narrowed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import why_failed
 from detaudit.errors import LockError
@@ -18,7 +19,7 @@ from detaudit.model.result import AuditResult, ReferenceState
 from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.reference.blocks import Standing, blocks_for, locked_target, stand
-from detaudit.reference.entries import entries_of
+from detaudit.reference.entries import asked_about, entries_of
 from detaudit.reference.environments import held_for
 from detaudit.reference.lock_answer import Answer, relock
 from detaudit.reference.lock_file import NAME, read_lock
@@ -60,7 +61,7 @@ def audit_target_against_lock(
     plan = _plan(target, settings, blocks)
     with workspace(settings.keep) as folder, ExitStack() as stack:
         case = Case(plan, folder, progress)
-        reference = Lock(lock.digest, blocks)
+        reference = Lock(lock.digest, tuple(_of_scope(block, settings.scope) for block in blocks))
         answer = Answer(case, settings, path, command, blocks)
         return _Audit(case, answer, reference, locked, stack).result()
 
@@ -83,6 +84,10 @@ def _blocks(
         message = f"{path} has {shown(target)} at level {has}, not at level {wanted.value}"
         raise LockError("lock-level", message, "leave out --level")
     return tuple(block for block in found if block.level is wanted)
+
+
+def _of_scope(block: Block, scope: str) -> Block:
+    return replace(block, entries=tuple(asked_about(block.entries, scope)))
 
 
 def _plan(target: Target, settings: Settings, blocks: Sequence[Block]) -> RunPlan:
@@ -133,7 +138,7 @@ class _Audit:
             self.lock,
             self.target,
             held_for(reader.info.environment),
-            entries_of(reader, steps),
+            asked_about(entries_of(reader, steps), self.answer.settings.scope),
             name=str(self.answer.path),
             steps=steps,
             tolerance=self.answer.settings.tolerance,
@@ -150,7 +155,8 @@ class _Audit:
             return self.answer.failed(reason, again, readers)
         first, *others = [*readers, *self._readers(again)]
         pairs = (compare(first, other, ("1", str(number))) for number, other in enumerate(others, 2))
-        unequal = next((pair for pair in pairs if not pair.equal), None)
+        scope = self.answer.settings.scope
+        unequal = next((pair for pair in pairs if not narrowed(pair, scope).equal), None)
         if unequal is not None:
             return self.answer.irreproducible(standing.reference, unequal)
         return self.answer.changed(standing, readers, run)

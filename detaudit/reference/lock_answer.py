@@ -11,7 +11,6 @@ from detaudit.compare.result import (
     bound,
     conditions_notices,
     not_varied,
-    steps_completed,
     summarize_run,
 )
 from detaudit.diagnose.case import Case
@@ -40,6 +39,7 @@ from detaudit.reference.git import repository_of
 from detaudit.reference.hold import Pair
 from detaudit.reference.lock_file import NAME
 from detaudit.reference.wording import told
+from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 ONLY_THE_UPDATE = (
@@ -121,6 +121,7 @@ class Answer:
             extra_runs=self.case.extra_runs,
             references=() if reference is None else (reference,),
             notices=conditions_notices(runs),
+            scope=self.settings.scope,
         )
 
     def _elsewhere(self, reference: ReferenceComparison) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import finding_from, shortcomings
+from detaudit.compare.scope import narrowed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.errors import UsageError
@@ -18,7 +19,7 @@ from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetRef
 from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.reference.blocks import blocks_for, locked_target, with_block
-from detaudit.reference.entries import entries_of
+from detaudit.reference.entries import asked_about, entries_of
 from detaudit.reference.environments import held_for, noted_of
 from detaudit.reference.hold import Held, hold
 from detaudit.run.progress import Progress
@@ -84,7 +85,7 @@ def lock_target(
             told = "\n".join(notice.message for notice in failure_notices(outcomes))
             return lock, Locked(locked, LockState.FAILED, reason=failed, place=told)
         readers = _readers(outcomes, stack)
-        return _locked(lock, locked, readers, plan.steps)
+        return _locked(lock, locked, readers, plan.steps, settings.scope)
 
 
 def _plan(target: Target, settings: Settings, known: Sequence[Block]) -> RunPlan:
@@ -112,17 +113,17 @@ def _readers(outcomes: Sequence[RunOutcome], stack: ExitStack) -> list[TraceRead
 
 
 def _locked(
-    lock: Lock, target: LockedTarget, readers: Sequence[TraceReader], steps: int | None
+    lock: Lock, target: LockedTarget, readers: Sequence[TraceReader], steps: int | None, scope: str
 ) -> tuple[Lock, Locked]:
     """Put two runs of a target that ended well into the lock, if they are the same."""
     reasons = [why for at, reader in enumerate(readers, 1) for why in shortcomings(str(at), reader)]
     first, second = readers
-    entries = steady(entries_of(first, steps), entries_of(second, steps))
+    entries = asked_about(steady(entries_of(first, steps), entries_of(second, steps)), scope)
     if not reasons and not entries:
         reasons.append("nothing trains in the main thread, which is what a lock holds")
     if reasons:
         return lock, Locked(target, LockState.FAILED, reason="; ".join(reasons))
-    comparison = compare(first, second)
+    comparison = narrowed(compare(first, second), scope)
     if not comparison.equal:
         finding = finding_from(comparison, differs=1, pairs=1)
         site = "" if finding.site is None else f"{finding.site.file}:{finding.site.line}"

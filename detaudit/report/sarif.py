@@ -13,7 +13,7 @@ from urllib.parse import quote
 from xxhash import xxh3_128_hexdigest
 
 from detaudit import __version__
-from detaudit.model.result import Verdict
+from detaudit.model.result import FaultScope, Verdict
 from detaudit.report.paths import below_root
 from detaudit.report.references import DIFFERENCE, is_from_reference, reference_lines, rule_of
 from detaudit.report.summary import headline
@@ -121,6 +121,7 @@ def _result(result: AuditResult, finding: Finding | None, rules: Sequence[str], 
         "properties": {
             "target": _shown(headline(result).text),
             "confirmed": finding is not None and finding.confirmed,
+            "scope": (FaultScope.TRAINING if finding is None else finding.scope).value,
         },
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detaudit.model.evidence import EvidenceKind
-from detaudit.model.result import Affected, AuditResult, Compared, Finding, Verdict
+from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, FaultScope, Finding, Verdict
 from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
 from detaudit.report.references import is_from_reference, reference_lines
@@ -43,7 +43,16 @@ def summarize(result: AuditResult) -> list[Line]:
 def headline(result: AuditResult) -> Line:
     """The verdict in capitals, and what was audited."""
     words, tone = references.headline(result) or variations.headline(result) or HEADLINES[result.verdict]
-    return Line(words, " ".join((result.target.name, *result.target.args)), tone)
+    return Line(words + _scope(result), " ".join((result.target.name, *result.target.args)), tone)
+
+
+def _scope(result: AuditResult) -> str:
+    """What the verdict is about, where that is not all that was compared."""
+    if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
+        return " (evaluation only: the training is the same)"
+    if result.verdict is Verdict.REPRODUCIBLE and result.scope == TRAINING:
+        return " (training only: evaluations were left out of account)"
+    return ""
 
 
 def finding_lines(finding: Finding, number: int) -> Iterator[Line]:
@@ -80,6 +89,7 @@ def _finding(finding: Finding) -> Iterator[Line]:
         yield from _proof(finding)
     if finding.fix is not None:
         yield Line("fix to try", finding.fix)
+    yield from _reaches(finding)
     if finding.affects is not None:
         yield Line("differs after it", _reach(finding.affects))
 
@@ -91,6 +101,12 @@ def _further(finding: Finding, number: int) -> Iterator[Line]:
     yield from _proof(finding)
     if finding.fix is not None:
         yield Line("fix to try", finding.fix)
+    yield from _reaches(finding)
+
+
+def _reaches(finding: Finding) -> Iterator[Line]:
+    if finding.scope is FaultScope.EVALUATION:
+        yield Line("reaches", "only what is evaluated or shown, not the training")
 
 
 def _at(finding: Finding) -> Iterator[Line]:
@@ -130,6 +146,8 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
     if compared is None:
         return
     yield Line("compared", f"{_how(result, compared)}, level {compared.level}")
+    if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
+        yield Line("training", _training(result, compared))
     if result.verdict is not Verdict.REPRODUCIBLE or result.varied:
         return
     yield Line("that excludes", excluded(compared) if result.references else bound_in_words(compared))
@@ -148,7 +166,16 @@ def _how(result: AuditResult, compared: Compared) -> str:
         return f"{_rate(result)}: {extent}"
     if result.varied and not all(one.equal for one in result.varied):
         return f"{count(len(result.runs), 'run')}: {extent}"
-    return f"{count(len(result.runs), 'run')}, every number the same: {extent}"
+    numbers = "every number of the training" if result.scope == TRAINING else "every number"
+    return f"{count(len(result.runs), 'run')}, {numbers} the same: {extent}"
+
+
+def _training(result: AuditResult, compared: Compared) -> str:
+    """What is known of the training where only evaluations differ."""
+    limit = next((run.conditions.get("steps") for run in result.runs), None)
+    until = "" if not isinstance(limit, int) else f" (--steps ended the runs after {count(limit, 'step')})"
+    steps = f"all {count(compared.steps, 'step')}{until}"
+    return f"the same losses, gradients and weights in {steps}; --scope training asks about that alone"
 
 
 def _sides(result: AuditResult) -> str:

@@ -21,6 +21,7 @@ from detaudit.run.command import command_for
 from detaudit.run.guard import Guarded, start
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
+from detaudit.trace.data import steps_completed
 from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
 from detaudit.trace.writer import TraceWriter
@@ -98,10 +99,10 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
 
 
 def steps_so_far(trace: Path) -> int:
-    """Steps in a trace that is still being written; 0 if it cannot be read yet."""
+    """Steps completed in a trace that is still being written; 0 if it cannot be read yet."""
     try:
         with TraceReader(trace) as reader:
-            return max((reader.steps_begun(stream.id) for stream in reader.streams), default=0)
+            return steps_completed(reader)
     except TraceError:
         return 0
 

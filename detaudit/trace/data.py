@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import xxhash
 
 from detaudit.model.data import Fetch, LoaderIteration
-from detaudit.model.trace import GeneratorState
+from detaudit.model.trace import GeneratorState, Kind, StreamRole
 from detaudit.trace.layout import IDENTITY
 from detaudit.trace.reader import TraceReader
 
@@ -84,6 +84,29 @@ def read_identities(reader: TraceReader, stream: int, index: int) -> list[bytes]
         raise reader.damaged(f"the events of step {index} do not fit their digest")
     size = IDENTITY.size
     return [packed[start : start + size] for _, packed in rows for start in range(0, len(packed), size)]
+
+
+def steps_completed(reader: TraceReader) -> int:
+    """Steps of the main thread or, where that does not train, of the thread or process with most."""
+    counts = {stream: reader.steps_completed(stream.id) for stream in reader.streams}
+    main = sum(count for stream, count in counts.items() if stream.role is StreamRole.MAIN)
+    return main or max(counts.values(), default=0)
+
+
+def read_moving_buffers(reader: TraceReader) -> frozenset[str]:
+    """The outermost modules that have a buffer which the training changes (a running average, say)."""
+    values: dict[tuple[str, str | None, str], set[bytes | None]] = {}
+    for stream in reader.streams:
+        first = next((head.index for head in reader.heads(stream.id)), None)
+        last = reader.steps_completed(stream.id) - 1
+        for index in dict.fromkeys((first, last)):
+            if index is None or reader.head(stream.id, index) is None:
+                continue
+            for event in reader.step(stream.id, index).events:
+                place = event.place
+                if place.kind is Kind.BUFFER:
+                    values.setdefault((place.root, place.module, place.name), set()).add(event.outputs)
+    return frozenset(root for (root, _, _), seen in values.items() if len(seen) > 1)
 
 
 def read_states(reader: TraceReader, text: str) -> tuple[GeneratorState, ...]:

@@ -11,10 +11,10 @@ from detaudit.compare.result import (
     finding_from,
     numbered,
     plain_result,
-    steps_completed,
     summarize_run,
     why_unverified,
 )
+from detaudit.compare.scope import narrowed, within_scope
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.model.axes import BATCH, COMPILE, Promise, weakest
@@ -26,6 +26,7 @@ from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 from detaudit.target.find import find_target
+from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.asked import Asked, asked_in, check_axes, check_target, combinations, differing
 from detaudit.vary.effect import nothing_varied, without_effect
@@ -120,7 +121,8 @@ class _Answer:
         if not different and self.settings.diagnose:
             self.notices.extend(unread(self.experiment, first, self.asked))
             self.extra_runs += bool(variables_on(self.asked))
-        return judged(self._gathered(result), self.settings.tolerance)
+        answer = judged(self._gathered(result), self.settings.tolerance)
+        return within_scope(answer, self.settings.scope)
 
     @property
     def _looks_closer(self) -> bool:
@@ -145,7 +147,7 @@ class _Answer:
             if isinstance(again, Failure):
                 return self._failed(again)
             readers = {run.name: run.reader, f"{run.name}, again,": again.reader}
-            comparison = compare(run.reader, again.reader)
+            comparison = narrowed(compare(run.reader, again.reader), self.settings.scope)
             why = why_unverified(readers, [comparison])
             if why is not None:
                 return self._unanswered(why)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from detaudit.compare.result import steps_completed
 from detaudit.model.sketch import Sketch, combined, relative_difference
 from detaudit.model.trace import Event, Kind, Phase, StreamRole
 from detaudit.model.variation import Growth
+from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.trace.sketches import read_sketch
 

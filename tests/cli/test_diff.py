@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.traces import TraceBuilder, training_step
+from tests.traces import TraceBuilder, module, training_step
 
 SCHEMA = json.loads(resources.files("detaudit.model").joinpath("result.schema.json").read_text())
 
@@ -91,3 +91,17 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(command):
     code, out, err = command("diff", "missing", "missing", "--json", "none/r.json")
     assert (code, out) == (2, "")
     assert "[output-unwritable]" in err
+
+
+def test_where_only_an_evaluation_differs_the_training_alone_can_be_asked_about(command, traces):
+    for name in ("one", "two"):
+        run = TraceBuilder(traces / f"{name}.trace")
+        for step in range(3):
+            run.step(*training_step(step), module("", "x", name, "eval", line=9))
+        run.close()
+    code, out, _ = command("diff", "one.trace", "two.trace")
+    assert (code, out.startswith("NOT REPRODUCIBLE (evaluation only: the training is the same)")) == (1, True)
+    code, out, _ = command("diff", "one.trace", "two.trace", "--scope", "training")
+    assert (code, out.startswith("REPRODUCIBLE (training only")) == (0, True)
+    code, _, _ = command("diff", "a.trace", "other.trace", "--scope", "training")
+    assert code == 1

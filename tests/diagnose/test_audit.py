@@ -138,3 +138,90 @@ def test_an_evaluation_that_draws_unseeded_noise_is_a_fault(audit_here):
 
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
     assert result.findings[0].origin.phase == "eval"
+
+
+EVALUATED = """
+    import random, torch
+    torch.manual_seed(0)
+    net = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    x = torch.randn(20, 3)
+    for epoch in range(2):
+        for rows in torch.arange(20).split(10):
+            optimizer.zero_grad(); net(x[rows]).pow(2).mean().backward(); optimizer.step()
+        shown = random.sample(range(20), 2)
+        with torch.no_grad():
+            print(net(x[shown]))
+"""
+DECIDING = EVALUATED.replace("print(net(x[shown]))", "x += net(x[shown]).mean()")
+
+
+def test_a_preview_on_other_samples_is_a_fault_of_the_evaluation_alone(check):
+    result = check(EVALUATED)
+    (finding,) = result.findings
+
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    assert result.training_agrees
+    assert (finding.cause, finding.confirmed, finding.scope) == ("unseeded-python", True, "evaluation")
+    assert finding.site.line == 10
+
+
+def test_where_the_training_is_asked_about_it_is_a_notice_and_no_cause_is_looked_for(check):
+    result = check(EVALUATED, scope="training")
+
+    assert result.verdict is Verdict.REPRODUCIBLE
+    assert result.scope == "training"
+    assert "evaluation-differs" in [notice.id for notice in result.notices]
+    assert result.extra_runs == 0
+
+
+def test_an_evaluation_that_decides_something_in_the_training_stays_a_fault(check):
+    result = check(DECIDING, scope="training", diagnose=False)
+
+    assert result.verdict is Verdict.NOT_REPRODUCIBLE
+    assert [finding.scope for finding in result.findings] == ["training"]
+
+
+BOTH = EVALUATED.replace("net(x[rows])", "net(x[rows] + random.random() * (epoch > 0))").replace(
+    "random.sample(range(20), 2)", "list(__import__('os').urandom(2)); shown = [one % 20 for one in shown]"
+)
+
+
+@pytest.mark.slow
+def test_each_of_two_faults_says_what_it_reaches(check):
+    result = check(BOTH)
+
+    assert not result.training_agrees
+    assert {finding.cause: finding.scope.value for finding in result.findings} == {
+        "unseeded-python": "training",
+        "os-entropy": "evaluation",
+    }
+
+
+def test_the_line_that_makes_draws_repeat_is_named(check):
+    source = RESEEDED.replace("SEED", "42")
+    (notice,) = [one for one in check(source).notices if one.id == "draws-repeat"]
+
+    assert "numpy's global generator" in notice.message
+    assert "program.py:11 seeds it with 42 again" in notice.message
+
+
+def test_another_seed_in_each_epoch_repeats_nothing(check):
+    result = check(RESEEDED.replace("SEED", "epoch + 1"))
+
+    assert result.verdict is Verdict.REPRODUCIBLE
+    assert "draws-repeat" not in [one.id for one in result.notices]
+
+
+RESEEDED = """
+    import numpy as np, torch
+    torch.manual_seed(0); np.random.seed(0)
+    net = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for epoch in range(3):
+        for step in range(3):
+            x = torch.tensor(np.random.rand(4, 3)).float()
+            optimizer.zero_grad(); net(x).pow(2).mean().backward(); optimizer.step()
+        # A metric.
+        np.random.seed(SEED)
+"""

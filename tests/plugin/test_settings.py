@@ -82,6 +82,7 @@ WRONG = {
     "--detaudit-runs=1": "runs: 1 is not possible",
     "--detaudit-runs=many": "--detaudit-runs: 'many' is not possible",
     "--detaudit-level=layers": "give one of auto, step, layer, op",
+    "--detaudit-scope=evaluation": "give one of all, training",
     "--detaudit-report=pdf:out.pdf": "with one of json, markdown, junit, sarif",
     "--detaudit-report=json": "'json' is not possible as a report",
     "--detaudit-report=json:nowhere/out.json": "there is no folder",
@@ -127,3 +128,10 @@ def test_a_report_is_written_even_if_nothing_was_audited(pytester, arguments):
     ended = pytester.runpytest_inprocess("-p", "no:randomly", *arguments)
     assert ended.ret == pytest.ExitCode.OK
     assert '"results": []' in ended.stdout.str() or "<testsuites" in ended.stdout.str()
+
+
+def test_the_training_alone_can_be_asked_about_wherever_settings_are_made(settings):
+    assert settings("", "--detaudit-scope=training").scope == "training"
+    assert settings('[tool.pytest.ini_options]\ndetaudit_scope = "training"\n').scope == "training"
+    assert settings('[tool.detaudit]\nscope = "training"\n').scope == "training"
+    assert settings("").scope == "all"

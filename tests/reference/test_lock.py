@@ -12,7 +12,7 @@ from detaudit.errors import LockError, UsageError
 from detaudit.model.lock import VARIES
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import ReferenceState, Verdict
-from detaudit.model.trace import Level
+from detaudit.model.trace import Level, Phase
 from detaudit.options import Settings
 from detaudit.reference import by_itself
 from detaudit.reference.lock import audit_against_lock
@@ -314,3 +314,24 @@ def test_a_damaged_lock_is_told_before_anything_runs(lock, check, runs):
     with pytest.raises(LockError, match=r"detaudit.lock:\d+: "):
         check()
     assert runs.plans == []
+
+
+def test_what_only_evaluations_show_keeps_a_target_out_of_the_lock_unless_the_training_is_asked_about(lock):
+    assert lock({"shown": 1}, {"shown": 2}).state is LockState.DIFFERS
+    locked = lock({"shown": 1}, {"shown": 2}, scope="training")
+    assert locked.state is LockState.NEW
+    assert {entry.phase for entry in locked.block.entries if entry.digest == VARIES} == {Phase.EVAL}
+
+
+def test_an_evaluation_that_is_not_as_it_was_locked_counts_unless_the_training_is_asked_about(lock, check):
+    lock({"shown": 1})
+    assert check({"shown": 2}).verdict is Verdict.NOT_REPRODUCIBLE
+    result = check({"shown": 2}, scope="training")
+    assert (result.verdict, result.scope) == (Verdict.REPRODUCIBLE, "training")
+    assert check({"shown": 1, "weight": 1e-3}, scope="training").verdict is Verdict.NOT_REPRODUCIBLE
+
+
+def test_an_evaluation_that_is_not_made_any_more_counts_unless_the_training_is_asked_about(lock, check):
+    lock({"shown": 1})
+    assert check({}).verdict is Verdict.NOT_REPRODUCIBLE
+    assert check({}, scope="training").verdict is Verdict.REPRODUCIBLE

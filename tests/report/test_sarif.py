@@ -14,7 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from detaudit.model.result import TargetSummary
+from detaudit.model.result import FaultScope, TargetSummary
 from detaudit.model.trace import Site
 from detaudit.report.sarif import render_sarif
 from detaudit.sources.page import causes, other_findings, page
@@ -217,3 +217,9 @@ def test_what_no_viewer_should_obey_is_made_visible():
     (location,) = found["locations"]
     assert location["physicalLocation"]["artifactLocation"]["uri"] == "sub/a%FF%0A.py"
     assert location["physicalLocation"]["region"] == {"startLine": 1, "snippet": {"text": "x\\x07"}}
+
+
+@pytest.mark.parametrize("scope", FaultScope)
+def test_what_a_fault_reaches_is_told(scope):
+    (run,) = json.loads(render_sarif([differing(scope=scope)]))["runs"]
+    assert [one["properties"]["scope"] for one in run["results"]] == [scope.value]

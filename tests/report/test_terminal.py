@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
 from detaudit.model.evidence import Evidence, EvidenceKind
-from detaudit.model.result import Notice, Origin
+from detaudit.model.result import FaultScope, Notice, Origin
 from detaudit.model.trace import Site
 from detaudit.report.summary import bound_in_words, summarize
 from detaudit.report.terminal import LOG_WIDTH, print_result, printable
-from tests.results import compared, differing, equal, unverified
+from tests.results import compared, differing, equal, finding, unverified
 
 
 class Screen(io.StringIO):
@@ -170,3 +171,31 @@ def test_what_the_encoding_lacks_is_escaped():
     assert text.isascii()
     assert "gr\\xf6\\xdfer" in text
     assert printable("größer", "utf-8") == "größer"
+
+
+def test_where_only_evaluations_differ_the_first_line_says_that_the_training_is_the_same():
+    text = shown(differing(scope=FaultScope.EVALUATION))
+    assert text.startswith("NOT REPRODUCIBLE (evaluation only: the training is the same)  train.py")
+    assert "the same losses, gradients and weights in all 12 steps" in text
+    assert "evaluation only" not in shown(differing())
+
+
+def test_one_fault_in_the_training_and_the_first_line_says_nothing_of_evaluations():
+    both = replace(differing(), findings=(finding(scope=FaultScope.EVALUATION), finding()))
+    text = shown(both)
+    assert text.startswith("NOT REPRODUCIBLE  train.py")
+    assert text.count("only what is evaluated or shown, not the training") == 1
+
+
+def test_steps_that_were_asked_for_are_told_beside_the_training_that_is_the_same():
+    result = differing(scope=FaultScope.EVALUATION)
+    limited = [replace(run, conditions={"steps": 12}) for run in result.runs]
+    text = " ".join(shown(replace(result, runs=tuple(limited))).split())
+    assert "in all 12 steps (--steps ended the runs after 12 steps)" in text
+
+
+def test_an_answer_about_the_training_alone_says_so():
+    text = shown(replace(equal(), scope="training"))
+    assert text.startswith("REPRODUCIBLE (training only: evaluations were left out of account)  train.py")
+    assert "every number of the training the same" in text
+    assert "training" not in shown(equal())

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from detaudit.cli.main import main
+from detaudit.compare.result import summarize_run
+from detaudit.run.launch import steps_so_far
+from detaudit.trace.reader import TraceReader
+from tests.traces import TraceBuilder, module, training_step
 
 HANGS = Path(__file__).parent.parent / "zoo" / "hangs.py"
 
@@ -56,8 +60,6 @@ def test_a_traceback_is_the_users_own(run_program):
 )
 def test_however_it_ends_the_steps_are_there(run_program, ending, code, steps):
     """sys.exit, os._exit and a fatal signal keep their exit status, and the trace its complete steps."""
-    from detaudit.trace.reader import TraceReader
-
     outcome = run_program(STEPS.format(inside=f"{ending} if step == 1 else None"))
     assert outcome.exit_code == code
     with TraceReader(outcome.trace) as reader:
@@ -190,3 +192,16 @@ def _command_lines():
         except OSError:
             continue
     return " ".join(lines)
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_progress_counts_the_steps_that_the_report_counts(tmp_path, evaluated):
+    """What comes after the last step, an evaluation say, is no step more."""
+    run = TraceBuilder(tmp_path / "run.trace")
+    for step in range(3):
+        run.step(*training_step(step))
+    if evaluated:
+        run.step(module("", "x", "y", "eval"), complete=False)
+    run.close()
+    with TraceReader(tmp_path / "run.trace") as reader:
+        assert steps_so_far(tmp_path / "run.trace") == summarize_run("1", reader).steps == 3
