@@ -11,6 +11,7 @@ whenever so many objects are new that Python looks for garbage: by then the free
 from __future__ import annotations
 
 import gc
+from _thread import allocate_lock
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
@@ -31,18 +32,28 @@ SHARE, ALLOWANCE = 0.05, 0.05
 _kept: list[object] = []
 """What was taken and not given back."""
 
+_busy = allocate_lock()
+
 
 def scatter() -> None:
     """Leave free blocks of every size here and there, in an order of this process alone.
 
     Keeps about half a megabyte, and takes about a millisecond. Draws from nothing but the system's entropy.
     """
+    # Held where another thread is at it, or where this one was when Python came to look for garbage.
+    if _busy.acquire(blocking=False):
+        try:
+            _exchange(urandom(LARGEST))
+        finally:
+            _busy.release()
+
+
+def _exchange(lots: bytes) -> None:
     before = len(_kept)
-    lots = urandom(LARGEST)
     _kept.extend(_small(lots))
     _kept.extend(_large(lots))
-    place, surplus = 0, (len(_kept) + before) // 2
-    for lot in lots[:surplus]:
+    place = 0
+    for lot in lots[: (len(_kept) + before) // 2]:
         last = _kept.pop()
         place = (place + 7 * lot) % (len(_kept) + 1)
         if place < len(_kept):
