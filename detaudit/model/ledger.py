@@ -36,6 +36,8 @@ class Act(StrEnum):
     OPENS_TO_WRITE = "opens a file to write"
     STARTS = "starts"
     """Started a thread, a process or a pool of them."""
+    GIVES_UP = "gives up"
+    """Could not keep threads in order as they were to be: from then on they ran as they would."""
     SYNCHRONISES = "synchronises"
     """Touched an object that several threads share: took or gave a lock, set or awaited an event."""
     TAKES_RESULT = "takes a result"

@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 import time
-from types import ModuleType
+from functools import partial
+from types import FrameType, ModuleType
 from typing import Any
 
 from detaudit.model.cause import Cause
@@ -19,9 +20,11 @@ from detaudit.sources.observation import Naming, Observation, drawn_more
 from detaudit.sources.source import Pace, Source, Variation
 from detaudit.sources.suspicion import CERTAIN, Suspicion, always
 from detaudit.sources.taps import Asked, Taps
+from detaudit.sources.turns import Turns
+from detaudit.sources.waits import take_turns
 
 NAME = "thread-schedule"
-_STARTS = Fact(Act.STARTS)
+_STARTS, _GIVES_UP = Fact(Act.STARTS), Fact(Act.GIVES_UP)
 PATIENCE = 20.0
 """Seconds that a thread or process may run before the next is started, when they run one at a time.
 
@@ -29,6 +32,11 @@ The amount at which this source is held, where it says another."""
 IDLE = 0.2
 """Seconds without progress after which it counts as waiting for another."""
 POLL = 0.005
+
+_POOLS = ("concurrent/futures/thread.py", "multiprocessing/dummy/__init__.py")
+"""Files of Python's own library that start threads on the program's behalf."""
+
+_TAPS = __file__.rpartition("threads.py")[0]
 
 LONGEST_DELAY = 0.003
 """Seconds by which what starts beside the main thread is delayed at most, when the schedule varies."""
@@ -50,24 +58,39 @@ def _tap(taps: Taps) -> None:
         asked_by=Asked.PROGRAM,
         calls_program=True,
     )
-    taps.when_imported(
-        "concurrent.futures.thread", lambda module: _one_worker(taps, module, "ThreadPoolExecutor")
-    )
-    taps.when_imported(
-        "concurrent.futures.process", lambda module: _one_worker(taps, module, "ProcessPoolExecutor")
-    )
+    for kind, module in (("Thread", "thread"), ("Process", "process")):
+        taps.when_imported(f"concurrent.futures.{module}", partial(_tap_executor, taps, f"{kind}PoolExecutor"))
     taps.when_imported("concurrent.futures.thread", lambda module: _delay_tasks(taps, module))
     taps.when_imported("multiprocessing.pool", lambda module: _one_process(taps, module))
     taps.when_imported("multiprocessing.process", lambda module: _tap_process(taps, module))
+    if taps.holds(NAME):
+        turns = Turns(taps.amount(NAME, PATIENCE), lambda why: taps.note(NAME, "schedule", why, _GIVES_UP))
+        # The last tap of all: what calls is the program then.
+        take_turns(turns, partial(_is_the_programs, taps))
+
+
+def _is_the_programs(taps: Taps, thread: threading.Thread, starter: FrameType) -> bool:
+    """Whether a thread works for the program; others, of torch or between processes, cannot be put in order."""
+    pool = sys.modules.get("multiprocessing.pool")
+    of_pool = pool is not None and starter.f_code.co_filename == pool.__file__
+    if of_pool and not isinstance(starter.f_locals.get("self"), pool.ThreadPool):  # type: ignore[union-attr]  # it has
+        return False
+    in_pool = of_pool or starter.f_code.co_filename.endswith(_POOLS)
+    asking: FrameType | None = starter
+    while in_pool and asking is not None and _belongs_to_pool(asking.f_code.co_filename):
+        asking = asking.f_back
+    return taps.lines.asked_by_program(asking, through_standard=in_pool)
+
+
+def _belongs_to_pool(file: str) -> bool:
+    return file.endswith((*_POOLS, "multiprocessing/pool.py")) or file.startswith(_TAPS)
 
 
 def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def start(original: Any, thread: Any) -> None:  # noqa: ANN401 - as the method
         _delay(taps, thread)
+        taps.note(NAME, operation, thread.name, _STARTS)
         original(thread)
-        site = taps.note(NAME, operation, thread.name, _STARTS)
-        if taps.holds(NAME, site):
-            _let_run(thread, taps.amount(NAME, PATIENCE))
 
     return start
 
@@ -100,24 +123,10 @@ def _delay_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.method(module.ThreadPoolExecutor, "submit", submit, calls_program=True)
 
 
-def _let_run(thread: Any, patience: float) -> None:  # noqa: ANN401 - a threading.Thread
-    """Wait until a thread has ended, or waits for something that only others can give."""
-    deadline = _now() + patience
-    seen, since = None, _now()
-    while thread.is_alive() and _now() < deadline:
-        frame = sys._current_frames().get(thread.ident)
-        state = None if frame is None else (id(frame), frame.f_lasti, frame.f_code.co_filename)
-        if state != seen or not (state and state[2].endswith(("threading.py", "queue.py", "selectors.py"))):
-            seen, since = state, _now()
-        elif _now() - since > IDLE:
-            return
-        _sleep(POLL)
-
-
-def _one_worker(taps: Taps, module: ModuleType, name: str) -> None:
+def _tap_executor(taps: Taps, name: str, module: ModuleType) -> None:
     def begin(original: Any, pool: Any, max_workers: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
         taps.note(NAME, f"concurrent.futures.{name}", max_workers, _STARTS)
-        if taps.holds(NAME, taps.lines.here()):
+        if name == "ProcessPoolExecutor" and taps.holds(NAME, taps.lines.here()):
             max_workers = 1
         original(pool, max_workers, *args, **kwargs)
 
@@ -127,7 +136,7 @@ def _one_worker(taps: Taps, module: ModuleType, name: str) -> None:
 def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def begin(original: Any, pool: Any, processes: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
         taps.note(NAME, f"multiprocessing.{type(pool).__name__}", processes, _STARTS)
-        if taps.holds(NAME, taps.lines.here()):
+        if not isinstance(pool, module.ThreadPool) and taps.holds(NAME, taps.lines.here()):
             processes = 1
         original(pool, processes, *args, **kwargs)
 
