@@ -90,7 +90,7 @@ class Turns:
         os.register_at_fork(after_in_child=self._after_fork)
 
     def me(self) -> Member | None:
-        """Find the calling thread among those that take turns; None where it is to wait as it always would."""
+        """Find the calling thread among those that take turns; None where it is to wait as always."""
         if self.ended or len(self._order) < 2:  # noqa: PLR2004 - nobody to hand over to
             return None
         member = self._members.get(get_ident())

@@ -5,7 +5,6 @@ Each is told to `Turns`, which decides who goes on. What is there at once is had
 
 from __future__ import annotations
 
-import _multiprocessing
 import _queue
 import _thread
 import select
@@ -13,14 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
 from detaudit.sources.patching import replace_function, replace_method
 from detaudit.sources.turns import Member, Turns, never
 
-Admits = Callable[[threading.Thread, FrameType], bool]
-"""Whether a thread is to take turns, by itself and by who starts it."""
+Admits = Callable[[FrameType], bool]
+"""Whether a thread is to take turns, by who starts it."""
 
 _LOCK = type(_thread.allocate_lock())
 _IN_THREADING = threading.__file__
@@ -138,7 +138,7 @@ def _between_threads(turns: Turns, admits: Admits) -> None:
 
     def starting(original: Any) -> Any:  # noqa: ANN401 - the method
         def start(thread: threading.Thread) -> None:
-            if not admits(thread, sys._getframe(1)) or not turns.admit(thread):
+            if not admits(sys._getframe(1)) or not turns.admit(thread):
                 turns.meet(thread)
                 original(thread)
                 return
@@ -232,7 +232,7 @@ def _from_outside(turns: Turns) -> None:
         replace_method(kind, "poll", _polled(turns, 0.001))
     if hasattr(select, "epoll"):
         replace_method(select.epoll, "poll", _polled(turns, 1.0))
-    semaphore: Any = _multiprocessing.SemLock
+    semaphore: Any = import_module("_multiprocessing").SemLock
     is_zero, acquire = semaphore._is_zero, semaphore.acquire
 
     def acquired(lock: Any, block: bool = True, timeout: float | None = None) -> bool:  # noqa: ANN401, FBT001, FBT002 - as the method
