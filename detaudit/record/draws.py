@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from detaudit.digest.tensor import UndigestableError, is_fake, tensor_digest
 from detaudit.model.ledger import Act, Fact, Whose
 from detaudit.record.schema import OperatorPlan
+from detaudit.record.shared_data import SharedData
 from detaudit.sources import memory, torch_random
 from detaudit.sources.taps import Taps
 
@@ -26,6 +27,7 @@ class Draws:
         self._taps = taps
         self._fresh: dict[int, tuple[StorageWeakRef, bytes]] = {}
         """Memory that nothing has written since, by its address, and the line that got it."""
+        self._shared = SharedData(taps)
 
     def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - arguments of any operator
         """Note reads of fresh memory."""
@@ -42,7 +44,7 @@ class Draws:
                     )
 
     def after(self, plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401 - see above
-        """Note a draw; keep account of which memory is fresh."""
+        """Note a draw; keep account of which memory is fresh, and which is shared."""
         if plan.draws:
             self._note_draw(plan, kwargs.get("generator"), result)
         is_empty = plan.makes_fresh
@@ -50,6 +52,9 @@ class Draws:
             written = [args[position] for position, _ in plan.written if position < len(args)]
             for tensor in _tensors([result, *written]):
                 self._account(tensor, is_empty=is_empty)
+        if self._taps.several_threads and not plan.skip:
+            read = [one for one in plan.read if one not in plan.changed]
+            self._shared.accessed(plan.name, _given(read, args, kwargs), _given(plan.changed, args, kwargs))
 
     def _note_draw(self, plan: OperatorPlan, generator: Any, result: Any) -> None:  # noqa: ANN401 - see above
         taps = self._taps
@@ -76,6 +81,11 @@ class Draws:
         elif tensor.nbytes >= _whole(tensor):
             # Written only in part, the rest is as fresh as before.
             self._fresh.pop(address, None)
+
+
+def _given(places: Sequence[tuple[int, str]], args: Any, kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401 - arguments of any operator
+    items = (args[at] if at < len(args) else kwargs.get(name) for at, name in places)
+    return [tensor for item in items for tensor in _tensors(item)]
 
 
 def _tensors(item: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - arguments and results of any operator

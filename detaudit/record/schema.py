@@ -60,6 +60,8 @@ class OperatorPlan:
     """Arguments of which it takes only shape and dtype, and gives a result of that form."""
     written: tuple[tuple[int, str], ...]
     """Arguments that it changes: digested afterwards if they are not returned anyway."""
+    changed: tuple[tuple[int, str], ...]
+    """Arguments that it changes, returned or not."""
     results: bool
     """Whether the results have values."""
     left_out: frozenset[int]
@@ -96,6 +98,7 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
         read=tuple(read),
         formed=() if base in _FORMS_ITSELF else tuple(formed),
         written=tuple(written) if results and _returns_nothing(schema) else (),
+        changed=tuple(written),
         results=results,
         left_out=_UNINITIALISED_RESULTS.get(base, frozenset()),
         draws=torch.Tag.nondeterministic_seeded in operator.tags,

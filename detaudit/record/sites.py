@@ -120,6 +120,11 @@ class Sites:
                 yield frame
             frame = frame.f_back
 
+    def beginning(self, code: CodeType) -> bytes:
+        """Return the key of the line on which code of the program begins; NO_SITE for other code."""
+        site = self.definition(code)
+        return NO_SITE if site is None else self._announced(site)
+
     def definition(self, code: CodeType) -> Site | None:
         """The line on which code of the program begins; None for code that is not the user's."""
         if self._owner(code) is not Owner.USER:
@@ -154,9 +159,13 @@ class Sites:
         identity = (id(code), line, library_code, 0 if library is None else library.f_lineno)
         key = self._keys.get(identity)
         if key is None:
-            site = _site(frame, library)
             # Both code objects are kept alive, so their addresses are not used again.
-            key = self._keys[identity] = site_key(site)
+            key = self._keys[identity] = self._announced(_site(frame, library))
+        return key
+
+    def _announced(self, site: Site) -> bytes:
+        key = site_key(site)
+        if key not in self._sites:
             self._sites[key] = site
             if self._writer is not None:
                 self._writer.add_site(key, site)

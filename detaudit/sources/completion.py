@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
 from detaudit.sources.observation import Naming, Observation
+from detaudit.sources.polls import QUEUE, note_answer
 from detaudit.sources.source import Source
 from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Asked, Taps
@@ -197,9 +199,20 @@ def _tap_loader(taps: Taps, module: ModuleType) -> None:
 
 
 def _tap_queue(taps: Taps, kind: Any, operation: str) -> None:  # noqa: ANN401 - a type of queue
+    # It is imported already: it defines queues, or uses their errors.
+    queues = sys.modules["queue"]
+
     def read(original: Any, queue: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
         # Only told where it happens: in which order others put is not the queue's to hold.
-        value = original(queue, *args, **kwargs)
+        waits = (not args or args[0] is True) and not args[1:] and kwargs.keys() <= {"block"}
+        waits = waits and kwargs.get("block", True) is True
+        try:
+            value = original(queue, *args, **kwargs)
+        except queues.Empty:
+            note_answer(taps, operation, QUEUE, there=False)
+            raise
+        if not waits:
+            note_answer(taps, operation, QUEUE, there=True)
         taps.note(NAME, operation, type(value).__name__, Fact(Act.TAKES_FROM_QUEUE))
         return value
 

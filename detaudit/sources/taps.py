@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from enum import Enum
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Protocol
 
 from xxhash import xxh3_64_digest, xxh3_64_intdigest
@@ -38,6 +38,9 @@ class Lines(Protocol):
     def here(self) -> bytes:
         """The key of the innermost user line on the stack."""
 
+    def beginning(self, code: CodeType) -> bytes:
+        """The key of the line on which code of the program begins; empty for other code."""
+
     def library_frames(self, frame: FrameType | None) -> Iterator[FrameType]:
         """The frames of libraries between a frame and the user's line."""
 
@@ -62,6 +65,8 @@ class Taps:
         self._varied = {one.source: one for one in varied}
         self.torch_seeded = False
         """Whether torch's default generator on the CPU was given a seed."""
+        self.several_threads = False
+        """Whether the program has started a thread, or made a pool of them."""
         self.imports = ImportWatch()
         self._local = threading.local()
         self._process = "main"

@@ -6,22 +6,22 @@ import os
 import sys
 import threading
 import time
-from types import ModuleType
+from functools import partial
+from types import FrameType, ModuleType
 from typing import Any
 
 from detaudit.model.cause import Cause
-from detaudit.model.ledger import Act, Fact, LedgerEntry, Whose
-from detaudit.model.result import Divergence
-from detaudit.model.trace import Phase
-from detaudit.sources.changes import ChangeSeen
-from detaudit.sources.completion import name_queue, queue_line
-from detaudit.sources.observation import Naming, Observation, drawn_more
+from detaudit.model.ledger import Act, Fact
+from detaudit.sources.polls import SCHEDULE, hand_over_at_polls, tap_polls
 from detaudit.sources.source import Pace, Source, Variation
-from detaudit.sources.suspicion import CERTAIN, Suspicion, always
+from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
+from detaudit.sources.thread_faults import adjust, by_place, concerns, name, name_change
+from detaudit.sources.turns import Turns
+from detaudit.sources.waits import take_turns
 
-NAME = "thread-schedule"
-_STARTS = Fact(Act.STARTS)
+NAME = SCHEDULE
+_STARTS, _GIVES_UP, _RUNS_BESIDE = Fact(Act.STARTS), Fact(Act.GIVES_UP), Fact(Act.RUNS_BESIDE)
 PATIENCE = 20.0
 """Seconds that a thread or process may run before the next is started, when they run one at a time.
 
@@ -29,6 +29,11 @@ The amount at which this source is held, where it says another."""
 IDLE = 0.2
 """Seconds without progress after which it counts as waiting for another."""
 POLL = 0.005
+
+_POOLS = ("concurrent/futures/thread.py", "multiprocessing/dummy/__init__.py")
+"""Files of Python's own library that start threads on the program's behalf."""
+
+_TAPS = __file__.rpartition("threads.py")[0]
 
 LONGEST_DELAY = 0.003
 """Seconds by which what starts beside the main thread is delayed at most, when the schedule varies."""
@@ -50,26 +55,57 @@ def _tap(taps: Taps) -> None:
         asked_by=Asked.PROGRAM,
         calls_program=True,
     )
-    taps.when_imported(
-        "concurrent.futures.thread", lambda module: _one_worker(taps, module, "ThreadPoolExecutor")
-    )
-    taps.when_imported(
-        "concurrent.futures.process", lambda module: _one_worker(taps, module, "ProcessPoolExecutor")
-    )
-    taps.when_imported("concurrent.futures.thread", lambda module: _delay_tasks(taps, module))
+    for kind, module in (("Thread", "thread"), ("Process", "process")):
+        taps.when_imported(
+            f"concurrent.futures.{module}", partial(_tap_executor, taps, f"{kind}PoolExecutor")
+        )
+    taps.when_imported("concurrent.futures.thread", lambda module: _tap_tasks(taps, module))
     taps.when_imported("multiprocessing.pool", lambda module: _one_process(taps, module))
     taps.when_imported("multiprocessing.process", lambda module: _tap_process(taps, module))
+    tap_polls(taps)
+    if taps.holds(NAME):
+        turns = Turns(taps.amount(NAME, PATIENCE), lambda why: taps.note(NAME, "schedule", why, _GIVES_UP))
+        # The last tap of all: what calls is the program then.
+        take_turns(turns, partial(_works_for_program, taps))
+        hand_over_at_polls(taps, turns)
+
+
+def _works_for_program(taps: Taps, starter: FrameType) -> bool:
+    """Whether a thread that is started works for the program; others cannot be put in order."""
+    pool = sys.modules.get("multiprocessing.pool")
+    of_pool = pool is not None and starter.f_code.co_filename == pool.__file__
+    if of_pool and not isinstance(starter.f_locals.get("self"), pool.ThreadPool):  # type: ignore[union-attr]  # it has
+        return False
+    in_pool = of_pool or starter.f_code.co_filename.endswith(_POOLS)
+    asking: FrameType | None = starter
+    while in_pool and asking is not None and _belongs_to_pool(asking.f_code.co_filename):
+        asking = asking.f_back
+    return taps.lines.asked_by_program(asking, through_standard=in_pool)
+
+
+def _belongs_to_pool(file: str) -> bool:
+    return file.endswith((*_POOLS, "multiprocessing/pool.py")) or file.startswith(_TAPS)
 
 
 def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def start(original: Any, thread: Any) -> None:  # noqa: ANN401 - as the method
         _delay(taps, thread)
+        taps.several_threads = True
+        taps.note(NAME, operation, thread.name, _STARTS)
+        _note_function(taps, getattr(thread, "_target", None) or getattr(thread, "function", thread.run))
         original(thread)
-        site = taps.note(NAME, operation, thread.name, _STARTS)
-        if taps.holds(NAME, site):
-            _let_run(thread, taps.amount(NAME, PATIENCE))
 
     return start
+
+
+def _note_function(taps: Taps, function: Any) -> None:  # noqa: ANN401 - anything that can be called
+    """Note where the function begins that is about to run beside the calling thread."""
+    while isinstance(function, partial):
+        function = function.func
+    called = vars(type(function)).get("__call__")
+    code = getattr(function, "__code__", None) or getattr(called, "__code__", None)
+    if code is not None:
+        taps.ledger.note(NAME, code.co_name, taps.lines.beginning(code), b"", _RUNS_BESIDE)
 
 
 def _delay(taps: Taps, thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
@@ -85,12 +121,15 @@ def _delay(taps: Taps, thread: Any) -> None:  # noqa: ANN401 - a threading.Threa
     thread.run = later
 
 
-def _delay_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    """Let each task of a pool of threads begin a moment after a thread took it."""
-    if taps.varied(NAME) is None:
-        return
+def _tap_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    """Note the tasks of a pool of threads; let each begin a moment after a thread took it, if they vary."""
 
     def submit(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+        taps.several_threads = True
+        _note_function(taps, function)
+        if taps.varied(NAME) is None:
+            return original(pool, function, *args, **kwargs)
+
         def later(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the task
             jitter(taps)
             return function(*args, **kwargs)
@@ -100,24 +139,10 @@ def _delay_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.method(module.ThreadPoolExecutor, "submit", submit, calls_program=True)
 
 
-def _let_run(thread: Any, patience: float) -> None:  # noqa: ANN401 - a threading.Thread
-    """Wait until a thread has ended, or waits for something that only others can give."""
-    deadline = _now() + patience
-    seen, since = None, _now()
-    while thread.is_alive() and _now() < deadline:
-        frame = sys._current_frames().get(thread.ident)
-        state = None if frame is None else (id(frame), frame.f_lasti, frame.f_code.co_filename)
-        if state != seen or not (state and state[2].endswith(("threading.py", "queue.py", "selectors.py"))):
-            seen, since = state, _now()
-        elif _now() - since > IDLE:
-            return
-        _sleep(POLL)
-
-
-def _one_worker(taps: Taps, module: ModuleType, name: str) -> None:
+def _tap_executor(taps: Taps, name: str, module: ModuleType) -> None:
     def begin(original: Any, pool: Any, max_workers: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
         taps.note(NAME, f"concurrent.futures.{name}", max_workers, _STARTS)
-        if taps.holds(NAME, taps.lines.here()):
+        if name == "ProcessPoolExecutor" and taps.holds(NAME, taps.lines.here()):
             max_workers = 1
         original(pool, max_workers, *args, **kwargs)
 
@@ -127,7 +152,7 @@ def _one_worker(taps: Taps, module: ModuleType, name: str) -> None:
 def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def begin(original: Any, pool: Any, processes: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
         taps.note(NAME, f"multiprocessing.{type(pool).__name__}", processes, _STARTS)
-        if taps.holds(NAME, taps.lines.here()):
+        if not isinstance(pool, module.ThreadPool) and taps.holds(NAME, taps.lines.here()):
             processes = 1
         original(pool, processes, *args, **kwargs)
 
@@ -176,77 +201,16 @@ def _patience_of(pace: Pace) -> str:
     return repr(max(PATIENCE, TIMES_AS_LONG * pace.seconds))
 
 
-def _by_place(divergence: Divergence) -> float:
-    in_loader = divergence.stream.startswith("loader worker")
-    return 0 if divergence.stream == "main" or in_loader else CERTAIN - 5
-
-
-def _name(seen: Observation) -> Naming:
-    drawing = _thread_that_draws(seen)
-    if drawing is not None:
-        words = f"several threads draw from one generator ({drawing.operation}), in no fixed order"
-        return seen.name_at(Cause.RNG_DRIFT, drawing, words, OWN_GENERATOR_FIX)
-    drift = seen.drifting()
-    if drift:
-        words = f"how far other threads are decides how often a line draws: {drawn_more(drift[0])}"
-        return seen.name_at(Cause.RNG_DRIFT, drift[0].entry, words, OWN_GENERATOR_FIX)
-    first, queue = seen.comparison.first, queue_line(seen)
-    in_main = first is not None and "/" not in first.stream
-    if queue is not None and in_main:
-        return name_queue(seen, queue)
-    return _name_race(seen, None if in_main else first)
-
-
-def _name_race(seen: Observation, beside: Divergence | None) -> Naming:
-    """Name the access that no order is given to; `beside` is where the runs part in a side thread."""
-    entry, words = seen.telling(), "threads or processes work on shared data in no fixed order"
-    if beside is not None and beside.event.site is not None and beside.event.place.phase is Phase.OPTIMIZER:
-        others = () if entry is None or entry.site is None else (entry.site,)
-        symbol = None if entry is None else entry.operation
-        return Naming(Cause.THREAD_RACE, beside.event.site, symbol, words, others)
-    if entry is None:
-        return seen.name_bare(Cause.THREAD_RACE)
-    return seen.name_at(Cause.THREAD_RACE, entry, words)
-
-
-def _thread_that_draws(seen: Observation) -> LedgerEntry | None:
-    draws = [
-        pair.entry
-        for pair in seen.all_pairs
-        if pair.entry.act is Act.DRAWS and pair.entry.fact.whose is Whose.GLOBAL
-    ]
-    by_side = [entry for entry in draws if not entry.in_main_thread]
-    shared = {(entry.source, entry.stream) for entry in draws if entry.in_main_thread}
-    for entry in by_side:
-        if (entry.source, entry.stream) in shared or len({one.thread for one in by_side}) > 1:
-            return entry
-    return None
-
-
-def _name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
-    finished = seen.last(lambda entry: entry.act in {Act.TAKES_RESULT, Act.TAKES_FROM_QUEUE})
-    if finished is not None:
-        return Cause.COMPLETION_ORDER, finished
-    kinds = {Act.STARTS, Act.STARTS_WORKERS, Act.SHARDS_AMONG_WORKERS}
-    started = (pair.entry for pair in seen.pairs if pair.entry.act in kinds and pair.entry.site is not None)
-    return seen.cause, next(started, None)
-
-
-OWN_GENERATOR_FIX = (
-    "give each thread a generator of its own (random.Random, np.random.default_rng, torch.Generator), "
-    "seeded by its number"
-)
-
 SOURCE = Source(
     name=NAME,
     words="the schedule of threads and processes",
     causes=(Cause.THREAD_RACE, Cause.COMPLETION_ORDER, Cause.RNG_DRIFT),
     tap=_tap,
-    suspicion=Suspicion(35, concerns=always, by_place=_by_place),
-    name_fault=_name,
+    suspicion=Suspicion(35, concerns=concerns, adjust=adjust, by_place=by_place),
+    name_fault=name,
     amount=_patience_of,
     may_escape=True,
     asked_through=(NAME, LOADER_WORKERS),
-    name_change=_name_change,
+    name_change=name_change,
     varied_by=(Variation("jitter", "random delays of up to 3 ms where threads and tasks of pools begin"),),
 )

@@ -1,0 +1,94 @@
+"""What a function that runs in a thread changes of what it did not make itself: told by the source.
+
+Operators show who changes tensors; lists, counters and settings only the source does.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator
+from dataclasses import replace
+
+from detaudit.model.trace import Site
+from detaudit.sources.decisions import parsed
+
+_COLLECTS = frozenset({"append", "appendleft", "extend", "insert", "put", "put_nowait", "add"})
+"""Methods that put something into a collection: in which order, others see."""
+_CHANGES = frozenset({"update", "pop", "popleft", "remove", "discard", "clear", "load_state_dict", "copy_"})
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def collecting_line(beginning: Site) -> Site | None:
+    """Find where the function that begins at a line puts something into a collection that is not its own."""
+    return _first(beginning, collects=True)
+
+
+def changing_line(beginning: Site) -> Site | None:
+    """Find where that function changes something else that is not its own."""
+    return _first(beginning, collects=False)
+
+
+def _first(beginning: Site, *, collects: bool) -> Site | None:
+    function = _function_at(beginning)
+    if function is None:
+        return None
+    foreign = set(_foreign_names(function))
+    own = _made_names(function) - foreign
+    changes = (node for node in ast.walk(function) if isinstance(node, ast.stmt | ast.Call))
+    lines = [node.lineno for node in changes if _changed(node, own, foreign, collects=collects)]
+    if not lines:
+        return None
+    text = linecache.getline(beginning.file, min(lines)).strip()
+    return replace(beginning, line=min(lines), function=function.name, code=text, through="")
+
+
+def _function_at(site: Site) -> _Function | None:
+    tree = parsed(site.file)
+    nodes = ast.walk(tree) if tree is not None else ()
+    functions = (node for node in nodes if isinstance(node, _Function))
+    return next((one for one in functions if site.line in {one.lineno, _first_line(one)}), None)
+
+
+def _first_line(function: _Function) -> int:
+    return min((one.lineno for one in function.decorator_list), default=function.lineno)
+
+
+def _foreign_names(function: _Function) -> Iterator[str]:
+    """Name what the function declares to be another's."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            yield from node.names
+
+
+def _made_names(function: _Function) -> set[str]:
+    """Name what the function makes itself: what it gives a name to."""
+    made = (node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AnnAssign))
+    return {name for node in made for name in _names_given(node)}
+
+
+def _names_given(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute | ast.Subscript):
+        # Another name for what was there before.
+        return
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _changed(node: ast.stmt | ast.Call, own: set[str], foreign: set[str], *, collects: bool) -> bool:
+    if isinstance(node, ast.Call):
+        method = node.func
+        methods = _COLLECTS if collects else _CHANGES
+        return isinstance(method, ast.Attribute) and method.attr in methods and _base(method.value) not in own
+    if collects or not isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        return node.target.id in foreign
+    return any(isinstance(one, ast.Attribute | ast.Subscript) and _base(one) not in own for one in targets)
+
+
+def _base(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""

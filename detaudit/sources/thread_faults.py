@@ -1,0 +1,159 @@
+"""What a fault in the schedule of threads is called, and where it is: the access without an order."""
+
+from __future__ import annotations
+
+from detaudit.model.cause import Cause
+from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
+from detaudit.model.result import Divergence
+from detaudit.model.trace import Phase
+from detaudit.sources.changes import ChangeSeen
+from detaudit.sources.completion import name_queue, queue_line
+from detaudit.sources.observation import Naming, Observation, drawn_more
+from detaudit.sources.polls import FLAG, QUEUE, decides
+from detaudit.sources.side_changes import changing_line, collecting_line
+from detaudit.sources.suspicion import CERTAIN, Situation
+
+
+def by_place(divergence: Divergence) -> float:
+    """Suspect the schedule where the runs part beside the main thread."""
+    in_loader = divergence.stream.startswith("loader worker")
+    return 0 if divergence.stream == "main" or in_loader else CERTAIN - 5
+
+
+def name(seen: Observation) -> Naming:
+    """Give a fault in the schedule its cause, its line and its words."""
+    drawing = _thread_that_draws(seen)
+    if drawing is not None:
+        words = f"several threads draw from one generator ({drawing.operation}), in no fixed order"
+        return seen.name_at(Cause.RNG_DRIFT, drawing, words, OWN_GENERATOR_FIX)
+    asked = _deciding_poll(seen, QUEUE)
+    if asked is not None:
+        words = f"{asked.operation} finds something or not, by how far another thread is"
+        return seen.name_at(Cause.COMPLETION_ORDER, asked, words, BLOCKING_FIX)
+    drift = seen.drifting()
+    if drift:
+        words = f"how far other threads are decides how often a line draws: {drawn_more(drift[0])}"
+        return seen.name_at(Cause.RNG_DRIFT, drift[0].entry, words, OWN_GENERATOR_FIX)
+    return _name_access(seen)
+
+
+def _name_access(seen: Observation) -> Naming:
+    """Name where several threads touch the same without order: as far as known, what they touch."""
+    shared = _shared_access(seen)
+    if shared is not None:
+        words = f"{shared.operation} works on a tensor that another thread uses, in no fixed order"
+        return seen.name_at(Cause.THREAD_RACE, shared, words)
+    asked = _deciding_poll(seen, FLAG)
+    if asked is not None:
+        words = f"{asked.operation} answers by how far another thread is"
+        return seen.name_at(Cause.THREAD_RACE, asked, words, FLAG_FIX)
+    first, queue = seen.comparison.first, queue_line(seen)
+    in_main = first is not None and "/" not in first.stream
+    if queue is not None and in_main:
+        return name_queue(seen, queue)
+    return _name_race(seen, None if in_main else first)
+
+
+def _deciding_poll(seen: Observation, about: str) -> LedgerEntry | None:
+    """Find the question that led to another course, at or before the step in which the runs part."""
+    first = seen.comparison.first
+    polls = [pair.entry for pair in seen.all_pairs if decides(pair, about)]
+    step = polls[0].step if first is None and polls else 0 if first is None else first.step
+    near = (one for one in polls if one.step <= step and one.in_main_thread and one.site is not None)
+    return min(near, key=lambda one: one.position, default=None)
+
+
+_ACCESSES = (Act.WRITES_SHARED_DATA_BESIDE, Act.READS_SHARED_DATA_BESIDE, Act.WRITES_SHARED_DATA)
+"""What is named rather: what a thread does beside the main one, and of that what it changes."""
+
+
+def _shared_access(seen: Observation) -> LedgerEntry | None:
+    pairs = [pair for pair in seen.all_pairs if pair.entry.act in _ACCESSES and pair.entry.site is not None]
+    pairs = [pair for pair in pairs if pair.differs] or pairs
+    entries = sorted((pair.entry for pair in pairs), key=lambda one: one.position)
+    return min(entries, key=lambda one: _ACCESSES.index(one.act), default=None)
+
+
+def _changed_object(seen: Observation) -> Naming | None:
+    """Name the line at which a thread's function changes what is not its own, as its source tells."""
+    beside = [pair.entry for pair in seen.all_pairs if pair.entry.act is Act.RUNS_BESIDE]
+    sites = dict.fromkeys(one.site for one in beside if one.site is not None)
+    for line_of, cause, words in _CHANGES:
+        for site in sites:
+            line = line_of(site)
+            if line is not None:
+                return Naming(cause, line, None, words, (site,))
+    return None
+
+
+_CHANGES = (
+    (changing_line, Cause.THREAD_RACE, "a thread changes what others use, in no fixed order"),
+    (collecting_line, Cause.COMPLETION_ORDER, "threads put in what they have as soon as they have it"),
+)
+
+
+def _name_race(seen: Observation, beside: Divergence | None) -> Naming:
+    """Name the access that no order is given to; `beside` is where the runs part in a side thread."""
+    entry, words = seen.telling(), "threads or processes work on shared data in no fixed order"
+    if beside is not None and beside.event.site is not None and beside.event.place.phase is Phase.OPTIMIZER:
+        others = () if entry is None or entry.site is None else (entry.site,)
+        symbol = None if entry is None else entry.operation
+        return Naming(Cause.THREAD_RACE, beside.event.site, symbol, words, others)
+    changed = _changed_object(seen)
+    if changed is not None:
+        return changed
+    started = seen.telling(one for one in seen.entries if one.act is Act.STARTS)
+    if started is None:
+        return seen.name_bare(Cause.THREAD_RACE)
+    return seen.name_at(Cause.THREAD_RACE, started, words)
+
+
+def _thread_that_draws(seen: Observation) -> LedgerEntry | None:
+    draws = [
+        pair.entry
+        for pair in seen.all_pairs
+        if pair.entry.act is Act.DRAWS and pair.entry.fact.whose is Whose.GLOBAL
+    ]
+    by_side = [entry for entry in draws if not entry.in_main_thread]
+    shared = {(entry.source, entry.stream) for entry in draws if entry.in_main_thread}
+    for entry in by_side:
+        if (entry.source, entry.stream) in shared or len({one.thread for one in by_side}) > 1:
+            return entry
+    return None
+
+
+OWN_GENERATOR_FIX = (
+    "give each thread a generator of its own (random.Random, np.random.default_rng, torch.Generator), "
+    "seeded by its number"
+)
+
+BLOCKING_FIX = "wait for the item (get() without a time limit), so that how fast others are decides nothing"
+FLAG_FIX = "wait for the other thread (join, wait, result) at a fixed step, rather than ask how far it is"
+
+
+_TELLING_IF_OTHER = frozenset({*_ACCESSES, Act.READS_SHARED_DATA, Act.FINDS, Act.FINDS_NOTHING})
+
+
+def concerns(pair: EntryPair, _situation: Situation) -> bool:
+    """Accept what starts something, and what threads saw of each other if it is not the same in both runs."""
+    return pair.differs or pair.entry.act not in _TELLING_IF_OTHER
+
+
+def adjust(pairs: list[EntryPair], _situation: Situation) -> float:
+    """Suspect the schedule most where several threads were seen to touch the same in another order."""
+    told = any(pair.entry.act in _TELLING_IF_OTHER and pair.differs for pair in pairs)
+    return SEEN_IN_ANOTHER_ORDER if told else 0
+
+
+SEEN_IN_ANOTHER_ORDER = 50
+"""What is added to the score for that."""
+
+
+def name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
+    """Name the line that took what was ready first, or the one that started others."""
+    finished = seen.last(lambda entry: entry.act in {Act.TAKES_RESULT, Act.TAKES_FROM_QUEUE})
+    if finished is not None:
+        return Cause.COMPLETION_ORDER, finished
+    kinds = {Act.STARTS, Act.STARTS_WORKERS, Act.SHARDS_AMONG_WORKERS}
+    started = (pair.entry for pair in seen.pairs if pair.entry.act in kinds and pair.entry.site is not None)
+    return seen.cause, next(started, None)
