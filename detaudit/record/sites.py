@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import os
 import re
@@ -108,6 +109,19 @@ class Sites:
             frame = frame.f_back
         return False
 
+    def is_program(self, frame: FrameType | None) -> bool:
+        """Whether a frame runs code of the user's own."""
+        return frame is not None and self._owner(frame.f_code) is Owner.USER
+
+    def given_by_program(self, frame: FrameType | None, item: object) -> bool:
+        """Whether a frame carries out a call that the user's line made with this very object."""
+        called: FrameType | None = None
+        for _ in range(_FARTHEST):
+            if frame is None or self._owner(frame.f_code) is Owner.USER:
+                break
+            called, frame = frame, frame.f_back
+        return frame is not None and called is not None and any(one is item for one in _arguments(called))
+
     def library_frames(self, frame: FrameType | None) -> Iterator[FrameType]:
         """Walk up from a frame to the user's line, and give the frames of libraries on the way."""
         for _ in range(_FARTHEST):
@@ -161,6 +175,25 @@ class Sites:
             if self._writer is not None:
                 self._writer.add_site(key, site)
         return key
+
+
+def _arguments(frame: FrameType) -> Iterator[object]:
+    """What a function was called with, as far as its names still have it."""
+    code = frame.f_code
+    has_rest, has_named_rest = (
+        bool(code.co_flags & inspect.CO_VARARGS),
+        bool(code.co_flags & inspect.CO_VARKEYWORDS),
+    )
+    plain = code.co_argcount + code.co_kwonlyargcount
+    values = frame.f_locals
+    for number, name in enumerate(code.co_varnames[: plain + has_rest + has_named_rest]):
+        value = values.get(name)
+        if number < plain:
+            yield value
+        elif isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, tuple):
+            yield from value
 
 
 def _site(frame: FrameType, library: FrameType | None) -> Site:

@@ -17,7 +17,8 @@ from detaudit.model.plan import Intervention
 from detaudit.sources.imports import ImportWatch
 from detaudit.sources.ledger import Ledger
 from detaudit.sources.library_seeds import seed_advice
-from detaudit.sources.patching import STAND_CODE, replace_function, replace_method
+from detaudit.sources.numbering import Numbering
+from detaudit.sources.patching import STAND_CODE, replace_class_method, replace_function, replace_method
 
 Handler = Callable[..., Any]
 """Takes the original function, then its arguments; gives what the program is to get."""
@@ -29,6 +30,8 @@ class Asked(Enum):
     ANYONE = "anyone"
     PROGRAM = "the program"
     """Or a library on its behalf, but not Python's own library, nor torch."""
+    OWN_CODE = "the program's own code"
+    """And no library at all on its behalf."""
     PROGRAM_THROUGH_STANDARD = "the program, through Python's own library"
 
 
@@ -43,6 +46,12 @@ class Lines(Protocol):
 
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
         """Whether a frame works for the program: what `Sites` says."""
+
+    def is_program(self, frame: FrameType | None) -> bool:
+        """Whether a frame runs code of the program itself."""
+
+    def given_by_program(self, frame: FrameType | None, item: object) -> bool:
+        """Whether the program handed an object to what a frame is a part of."""
 
 
 class Taps:
@@ -63,6 +72,8 @@ class Taps:
         self.torch_seeded = False
         """Whether torch's default generator on the CPU was given a seed."""
         self.imports = ImportWatch()
+        self.numbering = Numbering()
+        """Tells objects apart that hold the same."""
         self._local = threading.local()
         self._process = "main"
         self._forks = 0
@@ -134,6 +145,10 @@ class Taps:
 
         replace_method(owner, name, make)
 
+    def class_method(self, owner: type, name: str, handler: Handler) -> None:
+        """The same for a class method: the handler is told the subclass too, before the arguments."""
+        replace_class_method(owner, name, lambda original: self.tapped(original, handler))
+
     def retract(self, source: str, operation: str, fact: Fact) -> None:
         """Take back the calling thread's last note of that kind at this line, if there is one."""
         self.ledger.retract(source, operation, self.lines.here(), fact)
@@ -200,6 +215,8 @@ class Taps:
         # Two frames up is the caller, or what stands in for a builtin.
         frame = sys._getframe(2)
         caller = frame.f_back if frame.f_code is STAND_CODE else frame
+        if asked_by is Asked.OWN_CODE:
+            return self.lines.is_program(caller)
         through = asked_by is Asked.PROGRAM_THROUGH_STANDARD
         return self.lines.asked_by_program(caller, through_standard=through)
 
