@@ -145,7 +145,7 @@ def _explain(
     diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
     named = all(one.cause for one in diagnosis.findings)
     notices = [note for note in closer.notices if not (named and note.id == "operator-not-named")]
-    notices.extend(draw_notices(closer.ledgers))
+    notices.extend((*diagnosis.notices, *draw_notices(closer.ledgers)))
     if settings.fix is None:
         return diagnosis, notices
     diagnosis, told = fix(case, diagnosis, settings.fix)

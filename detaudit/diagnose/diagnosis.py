@@ -16,7 +16,7 @@ from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Site
 from detaudit.sources.catalogue import SOURCES
 from detaudit.sources.observation import Naming, drawn_more
-from detaudit.sources.source import Pace
+from detaudit.sources.source import Pace, Source
 from detaudit.trace.reader import TraceReader
 
 
@@ -26,6 +26,7 @@ class Diagnosis:
 
     findings: tuple[Finding, ...]
     unexplained: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def diagnose(
@@ -40,11 +41,17 @@ def diagnose(
     search = Search(Laboratory(case), amounts)
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
+    notices = tuple(map(_left_alone, dict.fromkeys(search.breaking)))
     if not search.faults:
-        return Diagnosis((closer.finding,), tuple(dict.fromkeys(search.failures)))
+        return Diagnosis((closer.finding,), tuple(dict.fromkeys(search.failures)), notices)
     findings = [_finding(fault, search) for fault in search.faults]
     unexplained = () if search.settled is not None else tuple(dict.fromkeys(search.failures))
-    return Diagnosis(tuple(numbered(findings)), unexplained)
+    return Diagnosis(tuple(numbered(findings)), unexplained, notices)
+
+
+def _left_alone(source: Source) -> Notice:
+    text = f"the program does not run with this held fixed, so it was left as it is: {source.words}"
+    return Notice("control-left-out", text)
 
 
 def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:

@@ -58,6 +58,8 @@ class Search:
     settled: Trial | None = None
     """The last word: runs with all found sources held fixed, and nothing else, are equal."""
     failures: list[str] = field(default_factory=list)
+    breaking: list[Source] = field(default_factory=list)
+    """Sources that are left alone: where they are held fixed, the program does not run."""
 
     def run(self, closer: Closer, comparison: Comparison, differing: int, pairs: int) -> None:
         """Search until the runs are equal, or nothing is left to try."""
@@ -93,6 +95,8 @@ class Search:
             trial = self._try(suspect.source, pairs_needed(differing, pairs, doubt))
             if trial.failed is not None:
                 self.failures.append(trial.failed)
+                if trial.ended_badly:
+                    self.breaking.append(suspect.source)
                 continue
             if trial.settled:
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
@@ -138,15 +142,20 @@ class Search:
         suspected = [one.source for one in ranked if not one.source.last_resort]
         known = {*self._names(), *(source.name for source in suspected)}
         rest = [one for one in SOURCES if one.name not in known and not one.last_resort]
-        trial = self.laboratory.hold(self._held(*suspected, *rest), 1)
+        needed_sources = [one for one in (*suspected, *rest) if one not in self.breaking]
+        trial = self.laboratory.hold(self._held(*needed_sources), 1)
+        while trial.ended_badly and len(needed_sources) > 1:
+            self.breaking.append(self._find_breaking(needed_sources))
+            needed_sources.remove(self.breaking[-1])
+            trial = self.laboratory.hold(self._held(*needed_sources), 1)
         if not trial.settled:
             self.failures.append(
                 trial.failed or "with everything held fixed that can be, the runs still differ"
             )
             return
-        needed_sources = [*suspected, *rest]
         # Those that nothing speaks against go together; then one after the other, the likeliest last.
         unlikely = [one.source for one in ranked if not one.pairs and one.source in suspected]
+        rest = [one for one in rest if one in needed_sources]
         groups = [[*rest, *unlikely], *([one] for one in reversed(suspected) if one not in unlikely)]
         while groups:
             group = groups.pop(0)
@@ -169,6 +178,14 @@ class Search:
         for source in needed_sources:
             self._found(by_name.get(source.name, Suspect(source, 0, ())), closer, comparison, without)
         self.settled = trial
+
+    def _find_breaking(self, sources: list[Source]) -> Source:
+        """Among sources that together keep the program from running, find one that does."""
+        while len(sources) > 1:
+            middle = len(sources) // 2
+            trial = self.laboratory.hold(self._held(*sources[:middle]), 1)
+            sources = sources[:middle] if trial.ended_badly else sources[middle:]
+        return sources[0]
 
     def _found(
         self, suspect: Suspect, closer: Closer, comparison: Comparison, without: tuple[int, int]

@@ -32,6 +32,8 @@ class Trial:
     """The ledgers of that pair, or of the first one."""
     failed: str | None = None
     """Why the trial says nothing, if that is so."""
+    ended_badly: bool = False
+    """Whether it says nothing because the program failed in it."""
 
     @property
     def settled(self) -> bool:
@@ -97,6 +99,7 @@ class Laboratory:
                 before,
                 before,
                 failed=f"a run with them held fixed did not end well ({failed.exit_code})",
+                ended_badly=True,
             )
         readers = [stack.enter_context(TraceReader(one.trace)) for one in outcomes if one.trace is not None]
         comparisons = [compare(readers[0], reader) for reader in readers[1:]]

@@ -21,6 +21,8 @@ _PLUGIN = os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "pytest_detau
 _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
+_TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
+"""What a user typed has no file either."""
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
 
 
@@ -32,6 +34,8 @@ class Owner(Enum):
     STANDARD = "standard library"
     MACHINERY = "machinery"
     """torch, numpy's core, detaudit and its plugin: what carries out the user's line, never the line."""
+    GENERATED = "generated"
+    """Code that has no file: made at run time, by a library or a decorator, and as if it were not there."""
 
 
 class Sites:
@@ -101,6 +105,9 @@ class Sites:
             owner = self._owner(frame.f_code)
             if owner is Owner.USER:
                 return True
+            if owner is Owner.GENERATED:
+                frame = frame.f_back
+                continue
             if owner is Owner.STANDARD and leading and not through_standard:
                 return False
             if owner is Owner.MACHINERY and (leading or not frame.f_code.co_filename.startswith(_PACKAGE)):
@@ -154,10 +161,12 @@ class Sites:
         frozen = file.startswith("<frozen")
         if frozen and not file.startswith(("<frozen importlib", "<frozen zipimport")):
             return Owner.STANDARD
-        generated = file.startswith(("<eval_with_key>", "<__array_function__"))
+        of_machinery = file.startswith(("<eval_with_key>", "<__array_function__"))
         own = (_PACKAGE, _PLUGIN, *self._machinery)
-        if frozen or generated or file.startswith(own) or _TORCH.search(file):
+        if frozen or of_machinery or file.startswith(own) or _TORCH.search(file):
             return Owner.MACHINERY
+        if file.startswith("<"):
+            return Owner.USER if _is_typed(file) else Owner.GENERATED
         if "site-packages" in file or "dist-packages" in file:
             return Owner.LIBRARY
         return Owner.STANDARD if file.startswith(self._library) else Owner.USER
@@ -175,6 +184,11 @@ class Sites:
             if self._writer is not None:
                 self._writer.add_site(key, site)
         return key
+
+
+def _is_typed(file: str) -> bool:
+    """Whether a user typed the code: at a prompt, in a notebook, or behind `python -c`."""
+    return file.startswith(_TYPED) or (file == "<string>" and sys.argv[:1] == ["-c"])
 
 
 def _arguments(frame: FrameType) -> Iterator[object]:
