@@ -7,6 +7,7 @@ the nearest one that exists, wherever it was written.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -16,7 +17,7 @@ from pathlib import Path
 from detaudit.errors import UsageError
 from detaudit.options import BY_NAME, OPTIONS, PREFIX, Option, Settings, Value
 
-RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_DEBUG"})
+RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_WITHIN", "DETAUDIT_DEBUG"})
 RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
 PATHS = ("keep", "repro", "fix", "lock")
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}
@@ -92,6 +93,8 @@ def checked(option: Option, value: object, source: str) -> Value:
         return _names(option, value, source)
     if option.repeated:
         return _texts(option, value, source)
+    if option.pattern and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     if option.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     # To Python a bool is a whole number as well.
@@ -100,7 +103,7 @@ def checked(option: Option, value: object, source: str) -> Value:
     if option.choices and value not in option.choices:
         raise _wrong(option, value, source)
     if isinstance(value, str):
-        if not value:
+        if not value or (option.pattern and not re.fullmatch(option.pattern, value)):
             raise _wrong(option, value, source)
         return value
     in_range = (option.least is None or value >= option.least) and (
@@ -179,7 +182,7 @@ def _expected(option: Option) -> str:
     if option.choices:
         return "one of " + ", ".join(option.choices)
     if option.type is str:
-        return "a path"
+        return option.metavar if option.pattern else "a path"
     if option.type is bool:
         return "true or false"
     noun = "a whole number" if option.type is int else "a number"

@@ -23,6 +23,8 @@ PERTURBATIONS = (
 """What can be made to vary: the names of sources. These are known without importing them."""
 
 Value = int | float | str
+AUTO = "auto"
+BUDGET = "32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,12 @@ class Settings:
     level: str = "auto"
     seed: int = 0
     timeout: float | None = None
-    jobs: int = 1
+    jobs: str = AUTO
+    """Runs at a time: a number, or `auto`: the first ones one by one, further ones as the machine carries."""
     diagnose: bool = True
     """Whether to look for the cause where runs differ."""
+    budget: str = BUDGET
+    """How much looking for the cause may cost: a number of further runs, or seconds (`300s`)."""
     repro: Path | None = None
     """Where scripts go that make a nondeterministic operator differ by itself."""
     fix: Path | None = None
@@ -66,6 +71,11 @@ class Settings:
     report: str | None = None
     """In pytest: FORMAT:PATH, with commas between several."""
 
+    @property
+    def first_jobs(self) -> int:
+        """How many of the first runs go side by side: one by one, if that is not asked for."""
+        return 1 if self.jobs == AUTO else int(self.jobs)
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -82,6 +92,8 @@ class Option:
     least: float | None = None
     most: float | None = None
     choices: tuple[str, ...] = ()
+    pattern: str = ""
+    """A regular expression that a text must match as a whole; a number in a file is read as text."""
     several: tuple[str, ...] = ()
     """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
     repeated: bool = False
@@ -116,8 +128,23 @@ OPTIONS = (
     Option(
         "timeout", float, "SECONDS", "how long one run may take (default: as long as it likes)", least=0.001
     ),
-    Option("jobs", int, "N", "how many runs at a time (default: 1)", least=1),
+    Option(
+        "jobs",
+        str,
+        "N|auto",
+        "how many runs at a time; auto (default): the first ones one by one, and while the cause is looked "
+        "for, as many as cores and memory carry, if the runs write no file in common",
+        pattern=r"auto|[1-9]\d{0,3}",
+    ),
     Option("diagnose", bool, "", "where runs differ, look for the cause, or do not (default: look)"),
+    Option(
+        "budget",
+        str,
+        "RUNS|SECONDSs",
+        "how many further runs, or seconds (as 300s), looking for the cause may cost (default: "
+        f"{BUDGET} runs); then the answer is given as far as it is known",
+        pattern=r"\d{1,6}|\d{1,6}(\.\d+)?s",
+    ),
     Option(
         "repro",
         str,

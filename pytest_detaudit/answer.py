@@ -81,6 +81,15 @@ def not_audited(name: str, error: DetauditError) -> AuditResult:
     return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("test", name), (), None, ())
 
 
+def not_watched() -> AuditResult:
+    """The answer about a session of which nobody can say which tests train."""
+    reason = (
+        "torch was loaded, and it was not seen which tests train, since it was not loaded as an import "
+        "statement does it"
+    )
+    return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("test", "all tests"), (), None, ())
+
+
 def verified(result: AuditResult) -> AuditResult:
     """Return the result if it is an answer. Raises Unverified otherwise."""
     __tracebackhide__ = True

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import pytest
 
-from detaudit import __version__
+from detaudit import __version__, nested
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.codec import result_from_json, result_to_json
 from detaudit.model.result import AuditResult
@@ -206,6 +206,11 @@ class Detaudit:
         ordered = self._item.config.pluginmanager.get_plugin("detaudit-ordered")
         if isinstance(ordered, OrderedTests):
             return _as_ordered(ordered, number, call)
+        if nested.is_within():
+            # The program that runs this session is audited: the function is a part of it.
+            call()
+            nested.note(f"the fixture detaudit in {id_of(self._item)}")
+            return _nothing(id_of(self._item))
         order = Order((id_of(self._item),), settings.seed, number, tuple(self._earlier))
         try:
             result = audit(order)
@@ -229,7 +234,7 @@ def _as_ordered(ordered: OrderedTests, number: int, call: Callable[[], object]) 
     if order.call is None:
         # The test itself is audited: the function is a part of it.
         call()
-        return _nothing(order)
+        return _nothing(order.tests[0])
     if number < order.call:
         return verified(result_from_json(order.earlier[number], "an earlier answer"))
     ordered.seed()
@@ -237,8 +242,8 @@ def _as_ordered(ordered: OrderedTests, number: int, call: Callable[[], object]) 
     return ordered.finish()
 
 
-def _nothing(order: Order) -> AuditResult:
-    """The answer to a call within a test that is itself audited: the audit of the test tells."""
+def _nothing(test: str) -> AuditResult:
+    """The answer to a call within something that is itself audited: the audit of that tells."""
     from detaudit.model.result import TargetSummary, Verdict
 
-    return AuditResult(Verdict.REPRODUCIBLE, None, TargetSummary("test", order.tests[0]), (), None, ())
+    return AuditResult(Verdict.REPRODUCIBLE, None, TargetSummary("test", test), (), None, ())

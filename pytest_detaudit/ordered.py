@@ -90,6 +90,7 @@ class OrderedTests:
         if not session.on_request:
             return nullcontext()
         from detaudit.record.install import recording
+        from detaudit.run.heap import scatter
 
         folder = Path(session.folder) / f"test{number}"
         folder.mkdir()
@@ -97,6 +98,7 @@ class OrderedTests:
         failures = len(self._failures)
         stack.callback(lambda: self._note_failures(folder, self._failures[failures:]))
         stack.enter_context(recording(replace(session, folder=str(folder))))
+        scatter()
         return stack
 
     @staticmethod
@@ -158,6 +160,10 @@ class OrderedTests:
     def _leave(self, code: int, text: str) -> NoReturn:
         if text:
             sys.stderr.write(text + "\n")
+        # What happens at exit does not happen at this one.
+        bootstrap = sys.modules.get("detaudit.run.bootstrap")
+        if bootstrap is not None:
+            bootstrap.leave_word_if_not_begun()
         shutil.rmtree(self._temporary, ignore_errors=True)
         sys.stdout.flush()
         sys.stderr.flush()

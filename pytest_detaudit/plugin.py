@@ -1,6 +1,7 @@
 """What pytest sees: options, marker, fixture, and which part of the plugin takes part in a session.
 
-Imported by every pytest run in the environment, so it imports next to nothing.
+Imported by every pytest run in the environment, so it imports next to nothing. A session that a run of an
+audit starts itself audits nothing: its tests are part of what is audited.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from detaudit import nested
 from pytest_detaudit.collected import OUTPUT, collected
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_detaudit.ordered import OrderedTests
 
         config.pluginmanager.register(OrderedTests(config, order), "detaudit-ordered")
-    elif config.getoption("detaudit"):
+    elif config.getoption("detaudit") and not nested.is_within():
         from pytest_detaudit.suite import Suite
 
         config.pluginmanager.register(Suite(config), "detaudit-suite")
@@ -93,7 +95,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """After a marked test has passed: run it again, and hold the runs against each other."""
     result = yield
     ordered = item.config.getoption("detaudit_order") is not None
-    if not ordered and item.get_closest_marker("reproducible") is not None:
+    audits = not ordered and not nested.is_within()
+    if audits and item.get_closest_marker("reproducible") is not None:
         from pytest_detaudit.marked import audit_marked
 
         audit_marked(item)
@@ -112,6 +115,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what the session's audits left; in a worker of xdist, hand it over."""
+    if nested.is_within():
+        # Nothing was audited, so that nothing is known about what the lock needs.
+        return
     config = session.config
     output = getattr(config, "workeroutput", None)
     asked = config.getoption("detaudit_update") or config.getoption("detaudit_report")

@@ -15,7 +15,7 @@ from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
-from pytest_detaudit.answer import Finished, not_audited
+from pytest_detaudit.answer import Finished, not_audited, not_watched
 from pytest_detaudit.collected import collected
 from pytest_detaudit.marked import is_marked
 from pytest_detaudit.order import Order, command_for, id_of
@@ -24,6 +24,9 @@ from pytest_detaudit.training import TrainingWatch
 
 TRAINED = "detaudit_trained"
 """Under which a worker of xdist tells the controlling process which of its tests train."""
+
+MISSED = "detaudit_missed"
+"""Under which it says that it cannot know."""
 
 SUFFIX = " [detaudit]"
 """Behind the name of a test whose audit failed, in reports."""
@@ -37,6 +40,8 @@ class Suite:
         self._watch = TrainingWatch()
         self._trained: dict[str, int] = {}
         """Node ids and their places among all tests."""
+        self._missed = False
+        """Whether a worker of xdist could not see which tests train."""
         try:
             self._settings: Settings = adjusted(settings_for(config), {})
         except DetauditError as error:
@@ -63,22 +68,31 @@ class Suite:
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
             output[TRAINED] = self._trained
-        elif self._trained and not session.config.option.collectonly:
-            self._audit()
+            output[MISSED] = self._watch.missed
+        elif not session.config.option.collectonly:
+            if self._watch.missed or self._missed:
+                self._tell("pytest --detaudit", not_watched())
+            if self._trained:
+                self._audit()
         return outcome
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a worker of xdist's
         """Take over what a worker found."""
-        self._trained |= getattr(node, "workeroutput", {}).get(TRAINED, {})
+        output = getattr(node, "workeroutput", {})
+        self._trained |= output.get(TRAINED, {})
+        self._missed |= output.get(MISSED, False)
 
     def _audit(self) -> None:
         tests = sorted(self._trained, key=self._trained.__getitem__)
         progress = _Told(self._config, len(tests))
         for test, result in zip(tests, self._results(tests, progress), strict=True):
-            collected(self._config).results.append(result)
-            if not result.reproducible:
-                self._config.hook.pytest_runtest_logreport(report=_report(test, result))
+            self._tell(test, result)
+
+    def _tell(self, test: str, result: AuditResult) -> None:
+        collected(self._config).results.append(result)
+        if not result.reproducible:
+            self._config.hook.pytest_runtest_logreport(report=_report(test, result))
 
     def _results(self, tests: Sequence[str], progress: Progress) -> Iterator[AuditResult]:
         from detaudit.diagnose.several_tests import audit_tests

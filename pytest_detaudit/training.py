@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,9 +17,16 @@ class TrainingWatch:
     def __init__(self) -> None:
         self.seen = False
         """Whether there was one since this was last set to False."""
+        self._watching = False
         ImportWatch().when_imported("torch", self._watch)
 
+    @property
+    def missed(self) -> bool:
+        """Whether torch is there and was not seen to come, so that nothing can be said about any test."""
+        return not self._watching and {"torch", "torch._C"} <= sys.modules.keys()
+
     def _watch(self, torch: ModuleType) -> None:
+        self._watching = True
         for owner in (torch.autograd, torch.autograd.graph):
             # What `backward` and `grad` both end in, under the name that each module has for it.
             owner._engine_run_backward = self._noticing(owner._engine_run_backward)  # noqa: SLF001 - no public name

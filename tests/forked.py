@@ -10,17 +10,18 @@ Along such axes, only fresh processes say anything.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
-STARTS_RUNS = "detaudit.run.launch.subprocess"
+STARTS_RUNS = "detaudit.run.launch.start"
 """What is replaced for a test whose runs are to be forked."""
 
 
@@ -39,20 +40,16 @@ class Origin:
             env=environment,
         )
 
-    def in_place_of_subprocess(self) -> SimpleNamespace:
-        """What a module that starts runs needs of `subprocess`."""
-        return SimpleNamespace(
-            Popen=self.fork, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
-        )
+    def in_place_of_subprocess(self) -> Callable:
+        """What starts a run in the place of a subprocess."""
+        return self.fork
 
-    def fork(self, command, *, cwd, env, stdout, stderr, stdin, start_new_session):
-        """Start a run as `subprocess.Popen` does."""
-        assert stdin == subprocess.DEVNULL
-        assert start_new_session
+    def fork(self, command, *, folder, environment, stdout, stderr):
+        """Start a run as `detaudit.run.guard.start` does."""
         order = {
             "command": command[1:],
-            "folder": str(cwd or Path.cwd()),
-            "environment": env,
+            "folder": str(folder or Path.cwd()),
+            "environment": environment,
             "output": [stdout.name, stderr.name],
         }
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -64,25 +61,22 @@ class Origin:
 
 
 class Forked:
-    """One run, with what a `subprocess.Popen` offers."""
+    """One run, with what a `detaudit.run.guard.Guarded` offers."""
 
     def __init__(self, answers) -> None:
         self._answers = answers
         self.pid = int(answers.readline())
         self.returncode = None
 
-    def poll(self):
-        return self._result(0)
-
-    def wait(self, timeout=None):
-        if self._result(timeout) is None:
-            raise subprocess.TimeoutExpired("a forked run", timeout)
-        return self.returncode
-
-    def _result(self, timeout):
-        if self.returncode is None and select.select([self._answers], [], [], timeout)[0]:
+    def wait(self, seconds=None):
+        if self.returncode is None and select.select([self._answers], [], [], seconds)[0]:
             self.returncode = int(self._answers.readline())
-        return self.returncode
+        return self.returncode is not None
+
+    def end(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
 
 
 def serve() -> dict | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import (
     Affected,
     AuditResult,
@@ -50,7 +51,7 @@ def finding(**changes):
         "id": "difference-1",
         "cause": None,
         "confirmed": False,
-        "evidence": ({"control": "numpy-global", "equal_pairs": 5},),
+        "evidence": (Evidence(EvidenceKind.CONTROL, control="numpy-global", equal_pairs=5),),
         "origin": Origin(("1", "2"), 3, "forward", "conv1", None, "output of module conv1", root="Net"),
         "site": Site("train.py", 22, "forward", "x = self.conv1(x)", "nn/modules.py:5 in call"),
         "other_sites": (Site("train.py", 30, "main"),),

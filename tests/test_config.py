@@ -37,8 +37,8 @@ def test_without_anything_there_are_the_defaults(tmp_path):
 
 def test_the_more_specific_wins(tmp_path):
     text = table("runs = 3", "seed = 3", "jobs = 3", 'level = "op"')
-    found = settings(tmp_path, text, {"DETAUDIT_SEED": "4", "DETAUDIT_JOBS": "4"}, jobs=5, runs=None)
-    assert (found.runs, found.seed, found.jobs, found.level) == (3, 4, 5, "op")
+    found = settings(tmp_path, text, {"DETAUDIT_SEED": "4", "DETAUDIT_JOBS": "4"}, jobs="5", runs=None)
+    assert (found.runs, found.seed, found.jobs, found.level) == (3, 4, "5", "op")
 
 
 def test_the_nearest_file_with_a_table_counts(tmp_path):

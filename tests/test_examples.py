@@ -65,6 +65,7 @@ def test_an_unseeded_augmentation_is_found_out_and_a_patched_copy_is_reproducibl
     assert finding["origin"]["module"] in {None, ""}
     assert "np.random.normal(" in code_of(name, finding)
     assert finding["evidence"][-1] == {
+        "kind": "patch",
         "patched": str(folder / f"{name}.py"),
         "patch": str(folder / f"{name}.py.patch"),
         "reproducible": True,

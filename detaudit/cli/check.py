@@ -28,6 +28,7 @@ SETTINGS = (
     "timeout",
     "jobs",
     "diagnose",
+    "budget",
     "perturb",
     "repro",
     "fix",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import signal
 import sys
 import traceback
 from typing import Any, Never, NoReturn
 
-from detaudit import __version__
+from detaudit import __version__, nested
 from detaudit.errors import EXIT_INTERRUPTED, EXIT_UNVERIFIED, DetauditError, UsageError
 
 VERBS = {
@@ -26,6 +27,9 @@ VERBS = {
     "env": "Show the versions, flags and settings that matter for reproducibility here.",
 }
 """Each is a module of this package; only the one that is called is loaded."""
+
+STARTING = frozenset({"check", "lock", "record", "bisect"})
+"""Those that start programs."""
 
 EPILOG = """\
 exit codes: 0 reproducible, 1 not reproducible, 2 unverified or could not run, 130 interrupted
@@ -72,6 +76,8 @@ def main(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    if argv and argv[0] in STARTING:
+        nested.refuse(f"detaudit {shlex.join(argv)}")
     own, passed_on = split(argv)
     try:
         arguments, unknown = build_parser(own[0] if own else "").parse_known_args(own)

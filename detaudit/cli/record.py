@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detaudit import nested
 from detaudit.cli.options import Once, add_settings, add_target, target_of
 from detaudit.cli.progress import PlainProgress
 from detaudit.config import resolve
@@ -54,6 +55,10 @@ def conclude(outcome: RunOutcome, output: Path) -> int:
         problem = f"the program ended with exit code {outcome.exit_code}"
     elif outcome.trace is None:
         problem = "the program ended without using torch, so there is nothing to record"
+        if outcome.nested:
+            problem = f"there is nothing to record: {nested.in_words(outcome.nested)}; {nested.HINT}"
+    elif outcome.problem is not None:
+        problem = f"not everything was recorded: {outcome.problem}"
     if problem is None:
         print(f"detaudit: recorded in {output}", file=sys.stderr)
         return EXIT_REPRODUCIBLE

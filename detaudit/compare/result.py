@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import xxhash
 
+from detaudit import nested
 from detaudit.compare.wording import describe, message
 from detaudit.model.result import (
     AuditResult,
@@ -70,7 +71,7 @@ def plain_result(
         runs=runs,
         compared=compared(comparisons, not_varied([dict(run.conditions) for run in runs])),
         findings=() if finding is None else (finding,),
-        notices=(*conditions_notices(runs), *notices_from(shown)),
+        notices=(*conditions_notices(runs), *notices_from(shown), *nested_notices(readers.values())),
     )
 
 
@@ -283,8 +284,16 @@ def shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
         yield f"run {name} ended with exit code {info.exit_code}"
     if info.problems:
         yield f"run {name} was not recorded completely: {info.problems[0]}"
-    if info.finished and steps == 0:
-        yield f"run {name} completed no training step"
+    if info.finished and steps == 0 and not info.problems:
+        why = f": {nested.in_words(info.nested)}; {nested.HINT}" if info.nested else ""
+        yield f"run {name} completed no training step{why}"
+
+
+def nested_notices(readers: Iterable[TraceReader]) -> Iterator[Notice]:
+    """Say where the program asks for audits, which were not started."""
+    asked = dict.fromkeys(one for reader in readers for one in reader.info.nested)
+    if asked:
+        yield Notice("nested-audit", f"{nested.in_words(tuple(asked))}; {nested.HINT}")
 
 
 def _target(first: TraceReader, second: TraceReader) -> TargetSummary:

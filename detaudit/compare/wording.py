@@ -63,16 +63,16 @@ def module_name(place: Place) -> str:
     return f"module {place.root}" if place.root else "the module"
 
 
-def message(divergence: Divergence, comparison: Comparison) -> str:
-    """Say in one sentence how the runs part."""
+def message(divergence: Divergence, comparison: Comparison, outside: str = FROM_OUTSIDE) -> str:
+    """Say in a sentence how the runs part; `outside`: where a value comes from that nothing explains."""
     if divergence.kind is DivergenceKind.STRUCTURE:
         return _structure(divergence, comparison)
     subject = f"the {describe(divergence.event)}"
     if not divergence.origin:
-        return _receiver(divergence, comparison)
+        return _receiver(divergence, comparison, outside)
     if divergence.event.place.kind is Kind.WEIGHT and "/" in divergence.stream:
         return f"{subject} differs: several threads update it, in an order that is not fixed"
-    return _value(divergence.event.place, subject)
+    return _value(divergence.event.place, subject, outside)
 
 
 def _structure(divergence: Divergence, comparison: Comparison) -> str:
@@ -97,10 +97,10 @@ def _with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _receiver(divergence: Divergence, comparison: Comparison) -> str:
+def _receiver(divergence: Divergence, comparison: Comparison, outside: str) -> str:
     event = divergence.event
     if event.place.kind is not Kind.OP:
-        return f"the input of {module_name(event.place)} differs {NOTHING_BEFORE}: {FROM_OUTSIDE}"
+        return _because(f"the input of {module_name(event.place)} differs {NOTHING_BEFORE}", outside)
     if event.place.name.startswith(DRAWING) and _torch_generator_differs(divergence, comparison):
         return (
             f"operator {event.place.name} draws from torch's generator, whose state already differs: "
@@ -117,12 +117,16 @@ def _torch_generator_differs(divergence: Divergence, comparison: Comparison) -> 
     )
 
 
-def _value(place: Place, subject: str) -> str:
+def _because(words: str, outside: str) -> str:
+    return f"{words}: {outside}" if outside else words
+
+
+def _value(place: Place, subject: str, outside: str) -> str:
     match place.kind:
         case Kind.MODULE | Kind.OP:
             return f"{subject} differs although its inputs agree"
         case Kind.INPUT:
-            return f"{subject} differs {NOTHING_BEFORE}: {FROM_OUTSIDE}"
+            return _because(f"{subject} differs {NOTHING_BEFORE}", outside)
         case Kind.GRAD_USED:
             return (
                 f"{subject} differs although it agreed when it arrived: something between backward and step "

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from detaudit import nested
 from detaudit.compare.compare import compare
 from detaudit.compare.data_audit import audit_data
 from detaudit.compare.data_audit import notices as data_notices
 from detaudit.compare.result import (
     compared,
     conditions_notices,
-    finding_from,
+    nested_notices,
     not_varied,
     notices_from,
     summarize_run,
     why_unverified,
 )
+from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
 from detaudit.diagnose.elaborate import elaborate
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect
+from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import AuditResult, Comparison, Notice, Verdict
 from detaudit.model.trace import Level
-from detaudit.options import Settings
+from detaudit.options import AUTO, Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
 from detaudit.target.find import find_target
@@ -56,7 +60,7 @@ def check(
     level: str = "auto",
     steps: int | None = None,
     timeout: float | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     **kwargs: object,
 ) -> AuditResult:
     """Call a training function in several fresh processes and say whether the runs are the same.
@@ -65,8 +69,21 @@ def check(
     are passed to it and must be picklable. python, numpy and torch are seeded with `seed` before each
     call. Changes nothing in the calling process. Raises TargetError if the function cannot be found again
     in a fresh process.
+
+    A script without `if __name__ == "__main__":` is loaded in each run as far as this call. Anywhere else
+    within a run of an audit, nothing is started, and the verdict is `unverified`.
     """
-    settings = Settings(runs=runs, seed=seed, level=level, steps=steps, timeout=timeout, jobs=jobs)
+    if nested.is_within():
+        caller = sys._getframe(1)  # noqa: SLF001 - its documented name
+        return nested.answer(function, at=f"{caller.f_code.co_filename}:{caller.f_lineno}")
+    settings = Settings(
+        runs=runs,
+        seed=seed,
+        level=level,
+        steps=steps,
+        timeout=timeout,
+        jobs=AUTO if jobs is None else str(jobs),
+    )
     target = _target_of(function)
     with workspace(None) as folder:
         call = folder / "call.pickle"
@@ -78,7 +95,10 @@ def check(
                 f"the arguments cannot be sent to a fresh process: {error}",
                 "make them inside the function",
             ) from error
-        return audit_target(target, settings, Silence(), call=str(call))
+        (folder / nested.GIVEN).write_text(json.dumps(nested.given()), encoding="utf-8")
+        result = audit_target(target, settings, Silence(), call=str(call))
+    nested.remember((target.loaded_as, str(target.attribute)), result)
+    return result
 
 
 def audit_target(
@@ -99,12 +119,12 @@ def audit_target(
         settings.seed,
         settings.steps,
         settings.timeout,
-        settings.jobs,
+        settings.first_jobs,
         call=call,
         axes=axes,
     )
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        case = Case(plan, folder, progress)
+        case = Case(plan, folder, progress, budget=Budget(settings.budget), jobs=settings.jobs)
         outcomes = case.run()
         readers = {
             outcome.id: stack.enter_context(TraceReader(outcome.trace))
@@ -136,16 +156,16 @@ def _explain(
     """The findings where runs differ, and what was seen on the way to them."""
     different = [comparison for comparison in comparisons if not comparison.equal]
     earliest = min(different, key=_first_step)
-    finding = finding_from(earliest, differs=len(different), pairs=len(comparisons))
+    parting = Parting(earliest, len(different), len(comparisons))
     if settings.level != "auto":
-        return Diagnosis((finding,)), []
-    closer = look_closer(case, finding, earliest, readers["1"])
+        return Diagnosis((parting.finding(),)), []
+    closer = look_closer(case, parting, readers["1"])
     if not settings.diagnose:
-        return Diagnosis((closer.finding,)), list(closer.notices)
+        return Diagnosis((closer.parting.finding(),)), list(closer.notices)
     diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
     named = all(one.cause for one in diagnosis.findings)
     notices = [note for note in closer.notices if not (named and note.id == "operator-not-named")]
-    notices.extend((*diagnosis.notices, *draw_notices(closer.ledgers)))
+    notices.extend(draw_notices(closer.ledgers))
     if settings.fix is None:
         return diagnosis, notices
     diagnosis, told = fix(case, diagnosis, settings.fix)
@@ -189,6 +209,7 @@ def _answer(
             *notices,
             *conditions_notices(runs),
             *notices_from(shown),
+            *nested_notices(readers.values()),
             *data_notices(audit_data(readers["1"])),
             *_seed_notice(plan),
         ),

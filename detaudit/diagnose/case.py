@@ -6,10 +6,16 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from detaudit.diagnose.budget import Budget
+from detaudit.diagnose.load import Load, measured, wrote_files
 from detaudit.model.plan import Capture, Intervention, RunOutcome, RunPlan
 from detaudit.model.trace import Level
+from detaudit.options import AUTO
 from detaudit.run.progress import Progress
 from detaudit.run.runner import execute
+
+WIDEST = 100
+"""Characters of a line about what is being tried."""
 
 
 @dataclass(slots=True)
@@ -21,14 +27,26 @@ class Case:
     progress: Progress
     steady: bool = False
     """Whether each side repeats itself bit for bit: then nothing that differs from run to run is guilty."""
+    budget: Budget = field(default_factory=Budget)
+    jobs: str = AUTO
+    """How many further runs go side by side."""
     started: float = field(default_factory=time.time, init=False)
     """When the audit began, in seconds since the epoch."""
-    extra_runs: int = field(default=0, init=False)
-    """Runs beyond those of the plan: what looking for the cause has cost."""
+    load: Load | None = field(default=None, init=False)
+    """What a run asks of the machine; None as long as none was made."""
+    _side_by_side: int | None = field(default=None, init=False)
+
+    @property
+    def extra_runs(self) -> int:
+        """Runs beyond those of the plan: what looking for the cause has cost."""
+        return self.budget.runs
 
     def run(self) -> list[RunOutcome]:
         """Run the target as often as the plan says."""
-        return execute(self.plan, self.folder, self.progress)
+        if self.plan.jobs > 1:
+            return execute(self.plan, self.folder, self.progress)
+        outcomes, self.load = measured(lambda: execute(self.plan, self.folder, self.progress))
+        return outcomes
 
     def run_again(
         self,
@@ -37,6 +55,7 @@ class Case:
         runs: int,
         level: Level,
         window: tuple[int, int] | None = None,
+        steps: int | None = None,
         held: tuple[Intervention, ...] = (),
         varied: tuple[Intervention, ...] = (),
         ledger: bool = False,
@@ -45,19 +64,50 @@ class Case:
     ) -> list[RunOutcome]:
         """Run the target again under other conditions, in a folder of that name; not beyond the window.
 
+        `steps`: where the runs are to end earlier than those of the plan.
         `later`: where the plan has other conditions for the runs behind the first, all runs are such.
         """
-        steps = self.plan.steps if window is None else window[1]
+        last = steps if window is None else window[1]
         plan = replace(
             self.plan.of_later_runs() if later else self.plan,
             runs=runs,
             level=level,
             window=window,
-            steps=steps,
+            steps=self.plan.steps
+            if last is None
+            else last
+            if self.plan.steps is None
+            else min(last, self.plan.steps),
+            jobs=self.side_by_side,
             held=held,
             varied=varied,
             ledger=ledger or bool(held or varied),
             capture=capture,
         )
-        self.extra_runs += runs
+        self.budget.runs += runs
         return execute(plan, self.folder / name, self.progress)
+
+    @property
+    def side_by_side(self) -> int:
+        """How many further runs are made at a time."""
+        if self.jobs != AUTO:
+            return int(self.jobs)
+        if self._side_by_side is None:
+            alone = self.load is None or wrote_files(self.plan.target.path, self.started, self.folder)
+            self._side_by_side = 1 if alone or self.load is None else self.load.side_by_side()
+        return self._side_by_side
+
+    def run_one_by_one(self) -> bool:
+        """Make no more runs side by side, for they may meet; False if that was so already."""
+        before, self._side_by_side = self.side_by_side, 1
+        if self.jobs != AUTO:
+            return False
+        return before > 1
+
+    def announce(self, what: str, why: str) -> None:
+        """Say in one line what is tried now, why, and how long the search may still take."""
+        seconds = 0.0 if self.load is None else self.load.seconds / max(1, self.plan.runs)
+        left = f"; {self.budget.left_in_words(seconds, self.side_by_side)}"
+        room = WIDEST - len(left) - len(why) - 3
+        what = what if len(what) <= room else f"{what[: room - 3].rstrip(' ,')}..."
+        self.progress.note(f"{what} ({why}){left}")

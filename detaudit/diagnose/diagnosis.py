@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 from detaudit.compare.result import numbered, steps_completed
@@ -11,12 +11,12 @@ from detaudit.diagnose.case import Case
 from detaudit.diagnose.search import Fault, Search
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, value_of
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
-from detaudit.model.trace import Site
-from detaudit.sources.catalogue import SOURCES
+from detaudit.sources.catalogue import BY_NAME, SOURCES
 from detaudit.sources.observation import Naming, drawn_more
-from detaudit.sources.source import Pace, Source
+from detaudit.sources.source import Pace
 from detaudit.trace.reader import TraceReader
 
 
@@ -26,7 +26,6 @@ class Diagnosis:
 
     findings: tuple[Finding, ...]
     unexplained: tuple[str, ...] = ()
-    notices: tuple[Notice, ...] = ()
 
 
 def diagnose(
@@ -41,17 +40,21 @@ def diagnose(
     search = Search(Laboratory(case), amounts)
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
-    notices = tuple(map(_left_alone, dict.fromkeys(search.breaking)))
+    unexplained = () if search.settled is not None else (*dict.fromkeys(search.failures), *_excluded(search))
     if not search.faults:
-        return Diagnosis((closer.finding,), tuple(dict.fromkeys(search.failures)), notices)
+        return Diagnosis((closer.parting.finding(),), unexplained)
     findings = [_finding(fault, search) for fault in search.faults]
-    unexplained = () if search.settled is not None else tuple(dict.fromkeys(search.failures))
-    return Diagnosis(tuple(numbered(findings)), unexplained, notices)
+    return Diagnosis(tuple(numbered(findings)), unexplained)
 
 
-def _left_alone(source: Source) -> Notice:
-    text = f"the program does not run with this held fixed, so it was left as it is: {source.words}"
-    return Notice("control-left-out", text)
+def _excluded(search: Search) -> Iterator[str]:
+    """Say which sources cannot be all of the cause: the runs differ with each of them held fixed."""
+    trials = [one for one in search.laboratory.trials if one.failed is None and one.different is not None]
+    alone = {one.held[0].source for one in trials if len(one.held) == 1}
+    guilty = {fault.source.name for fault in search.faults}
+    words = [BY_NAME[name].words for name in sorted(alone - guilty)]
+    if words:
+        yield f"excluded, since the runs still differ with each of them held fixed: {'; '.join(words)}"
 
 
 def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:
@@ -70,9 +73,9 @@ def _pace(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> P
 def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> tuple[int, int]:
     """How many pairs of all runs so far differ in the place where the first two part."""
     first = comparison.first
-    rate = closer.finding.rate
+    rate = closer.parting.rate
     # Where the runs have other conditions, only pairs across them say anything.
-    across = closer.finding.origin.run != ("1", "2")
+    across = closer.parting.origin.run != ("1", "2")
     if across or first is None or first.kind is not DivergenceKind.VALUE:
         return rate["differs"], rate["pairs"]
     values = [value_of(reader, first) for reader in readers.values()]
@@ -87,35 +90,20 @@ def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceRea
 def _finding(fault: Fault, search: Search) -> Finding:
     settled = search.settled
     naming = _name(fault, () if settled is None else settled.ledgers)
-    evidence: dict[str, object] = {
-        "control": fault.source.name,
-        "held": fault.source.words,
-        "equal_pairs": 0 if settled is None else settled.equal,
-        "pairs": 0 if settled is None else settled.pairs,
-        "without_equal_pairs": fault.without[0],
-        "without_pairs": fault.without[1],
-        "together_with": [one.source.name for one in search.faults if one is not fault],
-    }
-    return replace(
-        fault.closer.finding,
-        id=naming.cause,
-        cause=naming.cause,
-        confirmed=settled is not None,
-        evidence=(evidence,),
-        site=naming.site or fault.closer.finding.site,
-        other_sites=_others(naming, fault),
-        symbol=naming.symbol,
-        message=naming.message,
-        fix=naming.advice,
+    evidence = Evidence(
+        EvidenceKind.CONTROL,
+        control=fault.source.name,
+        held=fault.source.words,
+        equal_pairs=0 if settled is None else settled.equal,
+        pairs=0 if settled is None else settled.pairs,
+        without_equal_pairs=fault.without[0],
+        without_pairs=fault.without[1],
+        together_with=tuple(one.source.name for one in search.faults if one is not fault),
     )
+    return fault.closer.parting.finding(naming, (evidence,), confirmed=settled is not None)
 
 
 def _name(fault: Fault, whole: tuple[EntryPair, ...]) -> Naming:
     seen = fault.observed(whole)
     name = fault.source.name_fault
     return seen.name_bare(fault.source.causes[0]) if name is None else name(seen)
-
-
-def _others(naming: Naming, fault: Fault) -> tuple[Site, ...]:
-    shown = (*naming.others, fault.closer.finding.site)
-    return tuple(dict.fromkeys(site for site in shown if site is not None and site != naming.site))

@@ -9,6 +9,7 @@ from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis
 from detaudit.diagnose.kernels import KernelEvidence, brief, evidence_dict, explain_kernel
 from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import Finding
 
 
@@ -32,7 +33,7 @@ def with_replay(finding: Finding, kernel: KernelEvidence) -> Finding:
     """Put what the replays of an operator gave into the finding that names it."""
     return replace(
         finding,
-        evidence=(*finding.evidence, evidence_dict(kernel)),
+        evidence=(*finding.evidence, Evidence(EvidenceKind.REPLAY, details=evidence_dict(kernel))),
         message=f"{finding.message}; {brief(kernel)}",
         fix=kernel.alternative if kernel.differs else finding.fix,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from detaudit import nested
 from detaudit.model.plan import RunOutcome, RunPlan, TargetKind
 from detaudit.model.result import Notice
 
@@ -49,10 +50,13 @@ def _why(plan: RunPlan, outcome: RunOutcome) -> str | None:
     ours = _said_by_us(outcome) if plan.axes else ""
     if outcome.exit_code and ours:
         return ours
+    asked = f"{nested.in_words(outcome.nested)}; {nested.HINT}" if outcome.nested else ""
     if outcome.exit_code:
-        return f"{run} ended with exit status {outcome.exit_code}; only runs that end well are compared"
+        ended = f"{run} ended with exit status {outcome.exit_code}; only runs that end well are compared"
+        return f"{ended}; {asked}" if asked else ended
     if outcome.trace is None:
-        return f"{plan.target.name} trains nothing: {_looked_for(plan)}"
+        itself = " itself" if asked else ""
+        return f"{plan.target.name} trains nothing{itself}: {asked or _looked_for(plan)}"
     return None
 
 

@@ -19,6 +19,7 @@ from detaudit.diagnose.diagnosis import Diagnosis
 from detaudit.diagnose.failure import why_failed
 from detaudit.diagnose.patch import diff, propose
 from detaudit.errors import OutputError
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import Target, TargetKind
 from detaudit.model.result import Finding, Notice
 from detaudit.model.trace import Level
@@ -61,12 +62,8 @@ def fix(case: Case, diagnosis: Diagnosis, folder: Path) -> tuple[Diagnosis, list
     if not patched:
         return diagnosis, notices
     check = _check(case, original, copy)
-    evidence: dict[str, object] = {
-        "patched": str(copy),
-        "patch": str(_patch_of(copy)),
-        "reproducible": check.reproducible,
-        "pairs": RUNS - 1,
-    }
+    patch = {"patched": str(copy), "patch": str(_patch_of(copy)), "reproducible": check.reproducible}
+    evidence = Evidence(EvidenceKind.PATCH, pairs=RUNS - 1, details=patch)
     findings = tuple(
         replace(one, evidence=(*one.evidence, evidence)) if one in patched else one
         for one in diagnosis.findings
@@ -167,7 +164,7 @@ def _check(case: Case, original: Path, copy: Path) -> Check:
     )
     trial = Case(plan, case.folder / "patched", case.progress)
     outcomes = trial.run()
-    case.extra_runs += len(outcomes)
+    case.budget.runs += len(outcomes)
     failed = why_failed(plan, outcomes)
     if failed is not None:
         return Check(None, f"could not be checked: {failed}")

@@ -238,7 +238,7 @@ def _results(kernel: KernelEvidence) -> str:
         also = f", also{threads}" if threads else ""
         elsewhere = ", but another one in another process" if kernel.between_processes else ""
         return f"always the same result{also}{elsewhere}"
-    ulp = "" if replay.largest_ulp is None else f" ({replay.largest_ulp} ULP)"
+    ulp = "" if replay.largest_ulp is None else f" ({replay.largest_ulp:.3g} ULP)"
     nan = f", {replay.not_a_number} elements NaN in one of them" if replay.not_a_number else ""
     only = f"{threads} (one with {replay.threads_tried[0]})" if threads else ""
     largest = f"largest difference {replay.largest_absolute:.2g}{ulp}{nan}"
@@ -265,8 +265,9 @@ def evidence_dict(kernel: KernelEvidence) -> dict[str, object]:
 
 def _replay_dict(replay: Replay) -> dict[str, object]:
     values = asdict(replay)
-    for name in ("largest_absolute", "largest_relative"):
+    for name in ("largest_absolute", "largest_relative", "largest_ulp"):
         # JSON has no infinity.
-        values[name] = values[name] if isfinite(values[name]) else str(values[name])
+        is_number = values[name] is None or isfinite(values[name])
+        values[name] = values[name] if is_number else str(values[name])
     values["shape"], values["threads_tried"] = list(replay.shape), list(replay.threads_tried)
     return values

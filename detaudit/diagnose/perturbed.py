@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from detaudit.compare.ledgers import before, pair_ledgers
 from detaudit.compare.result import finding_from
 from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import LedgerEntry
 from detaudit.model.result import Comparison, Finding
 from detaudit.sources.changes import ChangeSeen
@@ -39,13 +40,13 @@ def name_change(change: Change, *, followed: bool) -> Finding:
     site = entry.site if entry is not None else finding.site
     symbol = entry.operation if entry is not None else finding.symbol
     others = () if finding.site in {None, site} else (finding.site,)
-    evidence: dict[str, object] = {
+    changed = {
         "perturbed": change.source.name,
         "amount": change.variation.words,
         "different_pairs": differs,
-        "pairs": 2,
         "equal_plain_runs": change.plain,
     }
+    evidence = Evidence(EvidenceKind.PERTURBATION, pairs=2, details=changed)
     return replace(
         finding,
         id=cause,

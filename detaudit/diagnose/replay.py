@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from detaudit.errors import RunError
+from detaudit.run import guard
 
 TIMES = 200
 STRESS_THREADS = 8
@@ -36,7 +36,7 @@ class Replay:
     """How many of the results were not the first one."""
     largest_absolute: float
     largest_relative: float
-    largest_ulp: int | None
+    largest_ulp: float | None
     """In units in the last place; None where no result differs, or results are no floating-point numbers."""
     elements: int
     """The most elements in which a result was not the first one."""
@@ -112,14 +112,11 @@ def ask(path: Path, times: int, *settings: str) -> Answers:
     """Replay a saved call under several settings in one fresh process."""
     command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), str(path.resolve()), str(times)]
     limit = SECONDS * len(settings) + _GRACE_SECONDS
-    try:
-        done = subprocess.run(
-            [*command, str(SECONDS), *settings], capture_output=True, timeout=limit, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        return _read(error.stdout or b"", f"it did not end within {limit:.0f} s")
-    lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-    return _read(done.stdout, lines[-1] if done.returncode else "")
+    done = guard.ask([*command, str(SECONDS), *settings], seconds=limit)
+    if done.timed_out:
+        return _read(done.stdout, f"it did not end within {limit:.0f} s")
+    lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.code}"]
+    return _read(done.stdout, lines[-1] if done.code else "")
 
 
 def _read(output: bytes, problem: str) -> Answers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from string import Template
@@ -13,6 +12,7 @@ from detaudit.diagnose.alternatives import base_name
 from detaudit.diagnose.replay import Replay, SavedCall
 from detaudit.errors import OutputError
 from detaudit.model.version import VERSION
+from detaudit.run import guard
 
 _SECONDS = 300.0
 _ANSWER = re.compile(r"^(\d+ of \d+ differ)", re.MULTILINE)
@@ -124,15 +124,14 @@ def _script(data: str, call: SavedCall, replay: Replay, times: int) -> str:
 def check_repro(script: Path) -> tuple[bool, str]:
     """Run a script in a fresh process; return whether it showed the difference, and what was seen."""
     command = [sys.executable, str(script.resolve())]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
+    done = guard.ask(command, seconds=_SECONDS)
+    if done.timed_out:
         return False, f"the script was run, and did not end within {_SECONDS:.0f} s"
-    answer = _ANSWER.search(done.stdout)
+    answer = _ANSWER.search(done.stdout.decode(errors="replace"))
     if answer is None:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.code}"]
         return False, f"the script was run, and failed: {lines[-1]}"
-    return done.returncode == 1, f"the script was run: {answer[1]}"
+    return done.code == 1, f"the script was run: {answer[1]}"
 
 
 def _free_names(folder: Path, name: str) -> tuple[Path, Path]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from detaudit.compare.compare import compare
 from detaudit.compare.result import plain_result
 from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import RunPlan
 from detaudit.model.result import AuditResult, Finding, Notice, Verdict
 from detaudit.model.trace import Site
@@ -64,15 +65,15 @@ def _explained(result: AuditResult, fresh: AuditResult, defined_at: Site | None)
 
 def _left_behind(finding: Finding, fresh: AuditResult, defined_at: Site | None) -> Finding:
     pairs = 0 if fresh.compared is None else fresh.compared.pairs
-    evidence: dict[str, object] = {
-        "control": "fresh-process",
-        "held": "the state of the process (a fresh one for each call)",
-        "equal_pairs": pairs,
-        "pairs": pairs,
-        "without_equal_pairs": finding.rate["pairs"] - finding.rate["differs"],
-        "without_pairs": finding.rate["pairs"],
-        "together_with": [],
-    }
+    evidence = Evidence(
+        EvidenceKind.CONTROL,
+        control="fresh-process",
+        held="the state of the process (a fresh one for each call)",
+        equal_pairs=pairs,
+        pairs=pairs,
+        without_equal_pairs=finding.rate["pairs"] - finding.rate["differs"],
+        without_pairs=finding.rate["pairs"],
+    )
     return replace(
         finding,
         id=Cause.PROCESS_STATE,

@@ -6,17 +6,20 @@ every source found has to be needed: with all but it held fixed, the runs must d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from detaudit.compare.result import finding_from
 from detaudit.diagnose.chance import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
+from detaudit.diagnose.narrowing import bearable
+from detaudit.diagnose.narrowing import needed as needed_of
+from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
-from detaudit.diagnose.zoom import Closer, look_closer, name_racing_operator
+from detaudit.diagnose.zoom import FURTHER_STEPS, Closer, look_closer, name_racing_operator
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention
-from detaudit.model.result import Comparison, Divergence
+from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Phase
 from detaudit.sources.catalogue import SOURCES
 from detaudit.sources.observation import Observation
@@ -44,7 +47,7 @@ class Fault:
 
     def observed(self, whole: tuple[EntryPair, ...]) -> Observation:
         """Put together what the source needs to name the fault; `whole` as in `Observation`."""
-        return Observation(self.closer.finding, self.comparison, self.pairs, self.all_pairs, whole)
+        return Observation(self.closer.parting.finding(), self.comparison, self.pairs, self.all_pairs, whole)
 
 
 @dataclass(slots=True)
@@ -58,8 +61,6 @@ class Search:
     settled: Trial | None = None
     """The last word: runs with all found sources held fixed, and nothing else, are equal."""
     failures: list[str] = field(default_factory=list)
-    breaking: list[Source] = field(default_factory=list)
-    """Sources that are left alone: where they are held fixed, the program does not run."""
 
     def run(self, closer: Closer, comparison: Comparison, differing: int, pairs: int) -> None:
         """Search until the runs are equal, or nothing is left to try."""
@@ -68,13 +69,12 @@ class Search:
             if following is None or self.settled is not None:
                 break
             comparison, differing, pairs = following, 1, 1
-            finding = finding_from(comparison, differs=1, pairs=1)
-            closer = look_closer(self.laboratory.case, finding, comparison, None, self._held())
-            differing, pairs = closer.finding.rate["differs"], closer.finding.rate["pairs"]
+            closer = look_closer(self.laboratory.case, Parting(comparison, 1, 1), None, self._held())
+            differing, pairs = closer.parting.differs, closer.parting.pairs
         if self.settled is not None and len(self.faults) > 1:
             self._drop_needless()
         for fault in self.faults:
-            if fault.source.names_operator and fault.closer.finding.origin.op is None:
+            if fault.source.names_operator and fault.closer.parting.origin.op is None:
                 others = tuple(self._hold(one.source) for one in self.faults if one is not fault)
                 case = self.laboratory.case
                 fault.closer = name_racing_operator(case, fault.closer, fault.comparison, others)
@@ -92,11 +92,9 @@ class Search:
         needed = pairs_needed(differing, pairs)
         for suspect in ranked[:TRIED_ALONE]:
             doubt = DOUBT if suspect.was_seen else DOUBT_IF_UNSEEN
-            trial = self._try(suspect.source, pairs_needed(differing, pairs, doubt))
+            trial = self._try(suspect, pairs_needed(differing, pairs, doubt))
             if trial.failed is not None:
                 self.failures.append(trial.failed)
-                if trial.ended_badly:
-                    self.breaking.append(suspect.source)
                 continue
             if trial.settled:
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
@@ -108,13 +106,13 @@ class Search:
             if always and trial.different is not None and _moved(comparison.first, trial.different.first):
                 self._found(suspect, closer, comparison, (pairs - differing, pairs))
                 return trial.different
-        self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
-        if self.settled is None and ranked and ranked[0].source.may_escape:
+        following = self._all_at_once(ranked, closer, comparison, (pairs - differing, pairs), needed)
+        if following is None and self.settled is None and ranked and ranked[0].source.may_escape:
             # What threads and processes wait for among themselves cannot always be put in order.
             self._found(ranked[0], closer, comparison, (pairs - differing, pairs))
             if closer.comparison is None:
                 self._take_from_trials(self.faults[-1])
-        return None
+        return following
 
     def _take_from_trials(self, fault: Fault) -> None:
         """Where the runs that were looked at closely agree, a trial that differs has the ledgers to go by."""
@@ -122,13 +120,15 @@ class Search:
         if seen is not None and seen.different is not None:
             fault.comparison, fault.all_pairs = seen.different, seen.ledgers
 
-    def _try(self, source: Source, needed: int) -> Trial:
+    def _try(self, suspect: Suspect, needed: int) -> Trial:
         """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
-        trial = self.laboratory.hold(self._held(source), needed)
+        source = suspect.source
+        why = "seen at work" if suspect.was_seen else "it can act unseen"
+        trial = self.laboratory.hold(self._held(source), needed, why)
         if trial.failed is None or source.gentler is None:
             return trial
         self.amounts[source.name] = source.gentler(self.amounts.get(source.name, ""))
-        return self.laboratory.hold(self._held(source), needed)
+        return self.laboratory.hold(self._held(source), needed, "again, more gently")
 
     def _all_at_once(
         self,
@@ -137,55 +137,42 @@ class Search:
         comparison: Comparison,
         without: tuple[int, int],
         needed: int,
-    ) -> None:
-        """Hold everything; if the runs are equal then, let go of one after the other that is not needed."""
+    ) -> Comparison | None:
+        """Hold everything; if the runs are equal then, find by halving what is needed for that.
+
+        Gives the difference that is left behind those that were found, if there is one.
+        """
         suspected = [one.source for one in ranked if not one.source.last_resort]
         known = {*self._names(), *(source.name for source in suspected)}
         rest = [one for one in SOURCES if one.name not in known and not one.last_resort]
-        needed_sources = [one for one in (*suspected, *rest) if one not in self.breaking]
-        trial = self.laboratory.hold(self._held(*needed_sources), 1)
-        while trial.ended_badly and len(needed_sources) > 1:
-            self.breaking.append(self._find_breaking(needed_sources))
-            needed_sources.remove(self.breaking[-1])
-            trial = self.laboratory.hold(self._held(*needed_sources), 1)
+        steps = _enough_steps(comparison)
+
+        def hold(sources: Sequence[Source], why: str) -> Trial:
+            return self.laboratory.hold(self._held(*sources), 1, why, steps)
+
+        held, failing, trial = bearable([*suspected, *rest], hold)
+        if failing:
+            words = " and ".join(one.words for one in failing)
+            self.failures.append(f"{words} could not be held fixed: the program fails with that")
         if not trial.settled:
             self.failures.append(
                 trial.failed or "with everything held fixed that can be, the runs still differ"
             )
-            return
-        # Those that nothing speaks against go together; then one after the other, the likeliest last.
-        unlikely = [one.source for one in ranked if not one.pairs and one.source in suspected]
-        rest = [one for one in rest if one in needed_sources]
-        groups = [[*rest, *unlikely], *([one] for one in reversed(suspected) if one not in unlikely)]
-        while groups:
-            group = groups.pop(0)
-            fewer = [one for one in needed_sources if one not in group]
-            if not fewer:
-                continue
-            attempt = self.laboratory.hold(self._held(*fewer), 1)
-            if attempt.settled:
-                needed_sources, trial = fewer, attempt
-            elif len(group) > 1:
-                # One of them is guilty: the innocent half can go.
-                middle = len(group) // 2
-                groups = [group[:middle], group[middle:], *groups]
-        if trial.pairs < needed:
-            trial = self.laboratory.hold(self._held(*needed_sources), needed)
-        if not trial.settled:
-            self.failures.append("the runs were equal for a while with everything held fixed, and then not")
-            return
+            return None
+        guilty = needed_of(held, hold)
+        trial = self.laboratory.hold(self._held(*guilty), needed, "the proof")
+        moved = trial.different is not None and _moved(comparison.first, trial.different.first)
+        if not trial.settled and not moved:
+            self.failures.append(
+                trial.failed or "the runs were equal for a while with everything held fixed, and then not"
+            )
+            return None
         by_name = {one.source.name: one for one in ranked}
-        for source in needed_sources:
+        for source in guilty:
             self._found(by_name.get(source.name, Suspect(source, 0, ())), closer, comparison, without)
-        self.settled = trial
-
-    def _find_breaking(self, sources: list[Source]) -> Source:
-        """Among sources that together keep the program from running, find one that does."""
-        while len(sources) > 1:
-            middle = len(sources) // 2
-            trial = self.laboratory.hold(self._held(*sources[:middle]), 1)
-            sources = sources[:middle] if trial.ended_badly else sources[middle:]
-        return sources[0]
+        if trial.settled:
+            self.settled = trial
+        return trial.different
 
     def _found(
         self, suspect: Suspect, closer: Closer, comparison: Comparison, without: tuple[int, int]
@@ -201,7 +188,8 @@ class Search:
                 return
             # That they are equal without it must be no chance either, or a fault would be lost.
             equal, pairs = fault.without
-            trial = self.laboratory.hold(others, pairs_needed(pairs - equal, pairs))
+            why = f"is {fault.source.words} needed?"
+            trial = self.laboratory.hold(others, pairs_needed(pairs - equal, pairs), why)
             if trial.settled:
                 self.faults.remove(fault)
                 self.settled = trial
@@ -217,16 +205,16 @@ class Search:
         ledgers: tuple[EntryPair, ...],
     ) -> None:
         """With all others held fixed, what is left of the difference is this fault's own."""
-        finding = finding_from(different, differs=1, pairs=1)
+        parting = Parting(different, 1, 1)
         if fault.source.names_operator:
             fault.comparison = different
-            fault.closer = look_closer(self.laboratory.case, finding, different, None, others)
+            fault.closer = look_closer(self.laboratory.case, parting, None, others)
             return
         found = suspects(different, list(ledgers), self.laboratory.leftovers)
         pairs = next((one.pairs for one in found if one.source.name == fault.source.name), ())
         if pairs:
             fault.comparison, fault.pairs, fault.all_pairs = different, pairs, ledgers
-            fault.closer = replace(fault.closer, finding=finding)
+            fault.closer = replace(fault.closer, parting=parting)
 
     def _names(self) -> set[str]:
         return {fault.source.name for fault in self.faults}
@@ -236,6 +224,14 @@ class Search:
 
     def _hold(self, source: Source) -> Intervention:
         return Intervention(source.name, amount=self.amounts.get(source.name, ""))
+
+
+def _enough_steps(comparison: Comparison) -> int | None:
+    """Give the steps after which a run has shown whether it differs, if it differs in each; None: all."""
+    first = comparison.first
+    if first is None or first.kind is not DivergenceKind.VALUE:
+        return None
+    return first.step + 1 + FURTHER_STEPS
 
 
 def _moved(old: Divergence | None, new: Divergence | None) -> bool:

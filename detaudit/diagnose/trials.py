@@ -32,17 +32,11 @@ class Trial:
     """The ledgers of that pair, or of the first one."""
     failed: str | None = None
     """Why the trial says nothing, if that is so."""
-    ended_badly: bool = False
-    """Whether it says nothing because the program failed in it."""
 
     @property
     def settled(self) -> bool:
         """Whether all pairs were equal."""
         return self.failed is None and self.different is None
-
-
-MOST_RUNS = 80
-"""Further runs after which no more trials are made."""
 
 
 @dataclass(slots=True)
@@ -56,36 +50,67 @@ class Laboratory:
     leftovers: frozenset[str] = frozenset()
     """Files that earlier runs of the audit left and later ones picked up."""
 
-    def hold(self, held: tuple[Intervention, ...], pairs: int) -> Trial:
-        """Run until a pair differs, or `pairs` pairs were equal; every run is compared with the first."""
-        if self.case.extra_runs >= MOST_RUNS:
-            return Trial(held, 0, 0, failed=f"the search was ended after {self.case.extra_runs} further runs")
-        names = ", ".join(BY_NAME[one.source].words for one in held)
-        self.case.progress.note(f"running with {names} held fixed, and nothing else")
-        folder = f"{self.folders}{len(self.trials)}"
-        with ExitStack() as stack:
-            outcomes = self._run(held, folder, 2)
-            trial = self._judge(stack, held, outcomes)
-            if trial.settled and pairs > 1:
-                more = self._run(held, f"{folder}-more", pairs - 1, later=True)
-                trial = self._judge(stack, held, [outcomes[0], *more], before=1)
+    def hold(
+        self, held: tuple[Intervention, ...], pairs: int, why: str = "a suspect", steps: int | None = None
+    ) -> Trial:
+        """Run until a pair differs, or `pairs` pairs were equal; every run is compared with the first.
+
+        `why` says it to the user. `steps`: where the runs may end earlier than those of the plan.
+        """
+        if self.case.budget.is_spent:
+            words = f"the search was ended after {self.case.budget.in_words()}"
+            return Trial(held, 0, 0, failed=words)
+        self.case.announce(f"holding {in_words(held)} fixed", why)
+        trial = self._carried_out(held, pairs, steps)
+        if trial.failed is not None and self.case.run_one_by_one():
+            # They may have failed because they met: in a file, or at a port.
+            trial = self._carried_out(held, pairs, steps)
+        if trial.settled and trial.pairs < pairs:
+            words = (
+                f"{trial.pairs} of {pairs} pairs were equal when {self.case.budget.in_words()} had been made"
+            )
+            trial = replace(trial, failed=words)
         self.trials.append(trial)
         return trial
 
+    def _carried_out(self, held: tuple[Intervention, ...], pairs: int, steps: int | None) -> Trial:
+        folder = f"{self.folders}{len(self.trials)}-{self.case.budget.runs}"
+        at_once = pairs + 1 if self.case.side_by_side > 1 else 2
+        with ExitStack() as stack:
+            outcomes = self._run(held, folder, self._affordable(at_once), steps)
+            trial = self._judge(stack, held, outcomes)
+            more = pairs + 1 - len(outcomes)
+            if trial.settled and more > 0 and not self.case.budget.is_spent:
+                further = self._run(held, f"{folder}-more", self._affordable(more), steps, later=True)
+                trial = self._judge(stack, held, [outcomes[0], *further], before=trial.pairs)
+        return trial
+
+    def _affordable(self, runs: int) -> int:
+        left = self.case.budget.runs_left
+        return runs if left is None else max(1, min(runs, left))
+
     def _run(
-        self, held: tuple[Intervention, ...], folder: str, runs: int, *, later: bool = False
+        self,
+        held: tuple[Intervention, ...],
+        folder: str,
+        runs: int,
+        steps: int | None,
+        *,
+        later: bool = False,
     ) -> list[RunOutcome]:
         if leftovers.NAME not in {one.source for one in held} or not self.leftovers:
             return self.case.run_again(
-                folder, runs=runs, level=Level.LAYER, held=held, ledger=True, later=later
+                folder, runs=runs, level=Level.LAYER, steps=steps, held=held, ledger=True, later=later
             )
         outcomes = []
+        self.case.run_one_by_one()
         with same_files(self.leftovers, self.case.started, self.case.folder / f"{folder}-files") as files:
             for number in range(runs):
                 files.reset()
                 name = f"{folder}-{number}"
+                after_first = later or number > 0
                 outcomes += self.case.run_again(
-                    name, runs=1, level=Level.LAYER, held=held, ledger=True, later=later or number > 0
+                    name, runs=1, level=Level.LAYER, steps=steps, held=held, ledger=True, later=after_first
                 )
         return outcomes
 
@@ -99,11 +124,10 @@ class Laboratory:
                 before,
                 before,
                 failed=f"a run with them held fixed did not end well ({failed.exit_code})",
-                ended_badly=True,
             )
         readers = [stack.enter_context(TraceReader(one.trace)) for one in outcomes if one.trace is not None]
         comparisons = [compare(readers[0], reader) for reader in readers[1:]]
-        unverified = why_unverified(dict(zip("12345678901234567890", readers, strict=False)), comparisons)
+        unverified = why_unverified({str(n): one for n, one in enumerate(readers, 1)}, comparisons)
         if unverified is not None and all(one.equal for one in comparisons):
             return Trial(held, before, before, failed=unverified)
         equal = sum(one.equal for one in comparisons)
@@ -113,3 +137,9 @@ class Laboratory:
                 ledgers = tuple(pair_ledgers(readers[0], reader))
                 return replace(trial, different=comparison, ledgers=ledgers)
         return replace(trial, ledgers=tuple(pair_ledgers(readers[0], readers[1])))
+
+
+def in_words(held: tuple[Intervention, ...]) -> str:
+    """Name what is held: the first source, and how many more there are."""
+    names = [BY_NAME[one.source].words for one in held]
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

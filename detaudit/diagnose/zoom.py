@@ -8,18 +8,15 @@ from dataclasses import dataclass, replace
 
 from detaudit.compare.compare import compare
 from detaudit.compare.ledgers import pair_ledgers
-from detaudit.compare.result import finding_from
-from detaudit.compare.wording import FROM_OUTSIDE
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.observer import observer_effect
+from detaudit.diagnose.parting import Parting
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention, RunOutcome
-from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Notice
+from detaudit.model.result import Comparison, Divergence, DivergenceKind, Notice
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.sources import surroundings
 from detaudit.trace.reader import TraceReader
-
-OUTSIDE = "it comes from outside torch (all operators before it were seen and agree)"
 
 FURTHER_STEPS = 20
 """How far behind the step in question a second look goes: a race may come out equal there and show later."""
@@ -29,7 +26,7 @@ FURTHER_STEPS = 20
 class Closer:
     """What looking closer showed."""
 
-    finding: Finding
+    parting: Parting
     notices: tuple[Notice, ...] = ()
     comparison: Comparison | None = None
     """Of the two runs with operators; None if they are equal."""
@@ -40,18 +37,17 @@ class Closer:
 
 def look_closer(
     case: Case,
-    finding: Finding,
-    coarse: Comparison,
+    parting: Parting,
     hooked: TraceReader | None,
     held: tuple[Intervention, ...] = (),
 ) -> Closer:
-    """Put the operator into a finding, if closer runs part where the first ones did.
+    """Find the operator, if closer runs part where the first ones did.
 
     `hooked` is the trace of a run without operators. Where the closer runs do not part there (a race that
-    came out equal, a clock), the finding keeps its place, its rate counts them, and a notice says so.
+    came out equal, a clock), the place stays, its rate counts them, and a notice says so.
     """
-    why = ""
-    closer = Closer(finding)
+    why, coarse = "", parting.coarse
+    closer = Closer(parting)
     for window in _windows(coarse):
         case.progress.note(_announcement(window))
         name = f"closer-{case.extra_runs}"
@@ -61,14 +57,13 @@ def look_closer(
         fine, closer = _compare(outcomes, coarse, hooked, closer)
         if coarse.first is not None and (coarse.first.kind is DivergenceKind.VALUE or not fine.equal):
             # These runs end early: a course that is taken later, or not, cannot be seen in them.
-            finding = _count(closer.finding, differs=not fine.equal)
+            parting = parting.counting(differs=not fine.equal)
         if fine.first is not None and _same_place(coarse, fine.first):
-            return replace(closer, finding=_with_operator(finding, fine), comparison=fine)
+            return replace(closer, parting=replace(parting, fine=fine), comparison=fine)
         if _same_event(coarse, fine):
             # Every operator before it was seen and agreed: no operator made the difference.
-            finding = replace(finding, message=finding.message.replace(FROM_OUTSIDE, OUTSIDE))
-            return replace(closer, finding=finding, comparison=fine)
-        closer = replace(closer, finding=finding, comparison=None if fine.equal else fine)
+            return replace(closer, parting=replace(parting, operators_agree=True), comparison=fine)
+        closer = replace(closer, parting=parting, comparison=None if fine.equal else fine)
         why = _why_not(fine)
     return replace(closer, notices=(*closer.notices, _not_named(why)))
 
@@ -106,12 +101,7 @@ def name_racing_operator(
     fine, _ = _compare(outcomes, coarse, None, closer)
     if fine.first is None or fine.first.event.place.kind is not Kind.OP or not fine.first.origin:
         return closer
-    named = finding_from(fine, **closer.finding.rate)
-    sites = tuple(site for site in (closer.finding.site,) if site is not None and site != named.site)
-    finding = replace(
-        closer.finding, origin=named.origin, site=named.site, symbol=named.symbol, other_sites=sites
-    )
-    return replace(closer, finding=finding, comparison=fine)
+    return replace(closer, parting=replace(closer.parting, provoked=fine), comparison=fine)
 
 
 def _compare(
@@ -140,29 +130,6 @@ def value_of(reader: TraceReader, divergence: Divergence) -> bytes | None:
     return None
 
 
-def _with_operator(finding: Finding, closer: Comparison) -> Finding:
-    fine = finding_from(closer, **finding.rate)
-    if fine.origin.op is None:
-        return finding
-    # The layer run knows the phase and the module better: an operator outside of all modules has neither.
-    origin = replace(
-        fine.origin,
-        phase=finding.origin.phase,
-        module=finding.origin.module if fine.origin.module is None else fine.origin.module,
-        root=fine.origin.root or finding.origin.root,
-        event=finding.origin.event,
-    )
-    sites = (finding.site, *finding.other_sites)
-    return replace(
-        finding,
-        origin=origin,
-        site=fine.site or finding.site,
-        other_sites=tuple(dict.fromkeys(site for site in sites if site not in {None, fine.site} and site)),
-        symbol=fine.symbol,
-        message=f"{finding.message.removesuffix(f': {FROM_OUTSIDE}')}; {fine.message}",
-    )
-
-
 def _same_place(coarse: Comparison, closer: Divergence) -> bool:
     """Whether an operator-level divergence can be the layer-level one, seen more closely."""
     seen = coarse.first
@@ -183,11 +150,6 @@ def _compatible(coarse: Phase, closer: Phase) -> bool:
     # Operators outside of modules are told apart less well: before a step's forward pass, all is data.
     before_forward = {Phase.INIT, Phase.DATA, Phase.OPTIMIZER, Phase.EVAL, Phase.FORWARD}
     return coarse is closer or (closer in before_forward and coarse in before_forward)
-
-
-def _count(finding: Finding, *, differs: bool) -> Finding:
-    rate = {"differs": finding.rate["differs"] + differs, "pairs": finding.rate["pairs"] + 1}
-    return replace(finding, rate=rate)
 
 
 def _announcement(window: tuple[int, int]) -> str:

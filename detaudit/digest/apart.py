@@ -38,6 +38,15 @@ def apart(first: torch.Tensor, second: torch.Tensor) -> Apart:
     return Apart(relative_distance(a, b), float(units.max()), count, differing.numel())
 
 
+def furthest(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Give the largest absolute distance of two elements of tensors that have one shape and dtype."""
+    ones, others = _reals(_plain(first), _plain(second))
+    a, b = ones.to(torch.float64), others.to(torch.float64)
+    # Equal infinities, and two NaN, are no distance apart.
+    same = (a == b) | (a.isnan() & b.isnan())
+    return float((a - b).abs().masked_fill(same, 0.0).max()) if a.numel() else 0.0
+
+
 def relative_distance(a: torch.Tensor, b: torch.Tensor) -> float:
     """Norm of the difference of two finite float64 tensors over the larger of their norms."""
     largest = float(torch.maximum(a.abs(), b.abs()).max()) if a.numel() else 0.0

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from detaudit.errors import TraceError
+from detaudit.model.evidence import Evidence
 from detaudit.model.result import AuditResult
 
 SCHEMA = "detaudit.result"
@@ -76,6 +77,8 @@ def _check_schema(document: object, source: str) -> None:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a result holds
     """Turn what a result holds into JSON's own types."""
+    if isinstance(value, Evidence):
+        value = value.as_dict()
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
@@ -93,6 +96,8 @@ def _read(kind: type[T], value: object, where: str) -> T:
     """Build a dataclass from a JSON object; keys that it does not know were added later and are left out."""
     if not isinstance(value, dict):
         raise TypeError(f"{where} is not an object")
+    if kind is Evidence:
+        return Evidence.from_dict(value)  # type: ignore[return-value]  # T is Evidence here
     hints = typing.get_type_hints(kind)
     given = {}
     for field in fields(kind):  # type: ignore[arg-type]

@@ -57,6 +57,11 @@ class Target:
     """What a test is run with: the arguments of the Python interpreter."""
 
     @property
+    def loaded_as(self) -> str:
+        """The name of the module that a callable is in, in the runs that call it."""
+        return self.path.stem if self.path is not None else str(self.import_name)
+
+    @property
     def summary(self) -> TargetSummary:
         """The target as an answer shows it; to a reader, a module is a script."""
         kind = TargetKind.SCRIPT if self.kind is TargetKind.MODULE else self.kind
@@ -172,10 +177,14 @@ class RunOutcome:
 
     id: str
     trace: Path | None
-    """None if the program ended without ever importing torch."""
+    """None if the program ended without ever importing torch, and without word that it failed to record."""
     exit_code: int
     """As a shell shows it: minus the signal's number if a signal ended it."""
     seconds: float
     timed_out: bool
     stdout: Path
     stderr: Path
+    problem: str | None = None
+    """What a process left word of that could not be recorded."""
+    nested: tuple[str, ...] = ()
+    """What asked for another audit in the run, where no such thing is started."""

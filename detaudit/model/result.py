@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence
 from detaudit.model.trace import Event, Level, Site
 from detaudit.model.variation import Variation
 
@@ -119,7 +120,7 @@ class Finding:
     id: str
     cause: Cause | None
     confirmed: bool
-    evidence: tuple[dict[str, object], ...]
+    evidence: tuple[Evidence, ...]
     origin: Origin
     site: Site | None
     other_sites: tuple[Site, ...]

@@ -196,3 +196,5 @@ class TraceInfo:
     """Wall time spent inside the recorder."""
     problems: tuple[str, ...] = field(default=())
     """What kept the recorder from seeing everything (a full disk, a value with no digest)."""
+    nested: tuple[str, ...] = field(default=())
+    """What asked for another audit in the run: no such thing was started."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VARIABLE = "DETAUDIT_SESSION"
 """Environment variable with the path of the session's JSON file; inherited by child processes."""
 
+PADDING = "DETAUDIT_INTERNAL_PADDING"
+"""Environment variable that says nothing: its length moves what lies behind the environment in memory."""
+
 MAIN_TRACE = "main.trace"
 PROBLEM_FILE = "problem.txt"
 
@@ -89,6 +92,12 @@ class Session:
         except OSError:
             # The disk is full, most likely. An unfinished trace tells the launcher enough.
             return
+
+
+def problems_in(folder: Path) -> list[str]:
+    """What processes of a run left word of in its folder."""
+    file = folder / PROBLEM_FILE
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
 def load_session(path: str, *, is_main: bool) -> Session:

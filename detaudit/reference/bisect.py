@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +18,7 @@ from detaudit.reference.ends import End, Ends, Property, look_at_ends
 from detaudit.reference.git import SHORT, Commit, asked, commit_of, environment, git, repository_of, resolve
 from detaudit.reference.trial import Outcome, Trial, Tried
 from detaudit.reference.worktree import bare_worktree, checked_out, links_of, remove, worktrees
-from detaudit.run.launch import end_group
+from detaudit.run.guard import Guarded, start
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 
@@ -142,33 +139,14 @@ def _search(trial: Trial, notes: Path, good: End, bad: End) -> str:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: list[str], folder: Path) -> Iterator[Guarded]:
     """A process that is ended, with all that it started, if the block is left before."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = start(command, folder=folder, environment=environment(), stdout=subprocess.DEVNULL, stderr=None)
     try:
         yield process
     finally:
-        if process.poll() is None:
-            _end_gently(process)
-        end_group(process)
-
-
-def _end_gently(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process and all that it started to end, and give them time to leave nothing behind."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            process.poll()
-            os.killpg(process.pid, 0)
-            time.sleep(0.05)
+        # They get time to leave nothing behind.
+        process.end(_PATIENCE_SECONDS)
 
 
 def _remove_left(repository: Path, place: Path) -> None:

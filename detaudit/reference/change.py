@@ -15,6 +15,7 @@ from detaudit.compare.result import (
     origin_from,
     steps_completed,
 )
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import (
     AuditResult,
     Comparison,
@@ -148,10 +149,14 @@ class Change:
             finding,
             id="differs-from-commit",
             confirmed=True,
-            evidence=({"repeated": [self.there.name, self.here.name], "equal_pairs": 2, "pairs": 2},),
+            evidence=(self._evidence(),),
             site=self._of_ours(finding.site if ours is None else ours.site),
             other_sites=tuple(filter(None, map(self._of_ours, finding.other_sites))),
         )
+
+    def _evidence(self) -> Evidence:
+        sides = {"repeated": [self.there.name, self.here.name]}
+        return Evidence(EvidenceKind.REPETITION, equal_pairs=2, pairs=2, details=sides)
 
     def _of_ours(self, site: Site | None) -> Site | None:
         """The same line with the path that it has in the user's work tree."""

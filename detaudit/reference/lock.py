@@ -94,7 +94,7 @@ def _plan(target: Target, settings: Settings, blocks: Sequence[Block]) -> RunPla
         settings.seed,
         steps if settings.steps is None else min(steps, settings.steps),
         settings.timeout,
-        settings.jobs,
+        settings.first_jobs,
         sketches=True,
     )
 

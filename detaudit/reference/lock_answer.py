@@ -16,6 +16,7 @@ from detaudit.compare.result import (
 )
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import failure_notices
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.lock import Block
 from detaudit.model.plan import RunOutcome, TargetRef
 from detaudit.model.result import (
@@ -186,7 +187,9 @@ def finding_against(standing: Standing, run: TraceReader, command: str, runs: in
         id="differs-from-lock",
         cause=None,
         confirmed=True,
-        evidence=({"repeated": "run", "equal_pairs": runs, "pairs": runs},),
+        evidence=(
+            Evidence(EvidenceKind.REPETITION, equal_pairs=runs, pairs=runs, details={"repeated": "run"}),
+        ),
         origin=reference.first,
         site=None if pair.here is None else site_of(run, pair.here),
         other_sites=(),

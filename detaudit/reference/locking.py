@@ -101,7 +101,7 @@ def _plan(target: Target, settings: Settings, known: Sequence[Block]) -> RunPlan
         settings.seed,
         steps if settings.steps is None else settings.steps,
         settings.timeout,
-        settings.jobs,
+        settings.first_jobs,
         sketches=True,
     )
 

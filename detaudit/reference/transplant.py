@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import sysconfig
 from contextlib import chdir
@@ -18,6 +17,7 @@ from detaudit.model.trace import Level
 from detaudit.options import Settings
 from detaudit.reference.git import SHORT, asked
 from detaudit.reference.worktree import Checkout
+from detaudit.run import guard
 from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader
 
@@ -106,9 +106,10 @@ def imported_in_place(repository: Path, folder: Path) -> tuple[Path, ...]:
     """
     # The interpreter that runs are made with.
     command = [sys.executable, "-c", _PROBE]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise RunError("python-not-started", f"a fresh Python failed: {ended.stderr.strip()[-500:]}")
+    ended = guard.ask(command, seconds=None, folder=folder)
+    if ended.code:
+        said = ended.stderr.decode(errors="replace").strip()[-500:]
+        raise RunError("python-not-started", f"a fresh Python failed: {said}")
     paths, places = json.loads(ended.stdout.splitlines()[-1])
     folders = [Path(os.path.realpath(path)) for path in paths]
     redirected = ((name, Path(os.path.realpath(place))) for name, place in places)

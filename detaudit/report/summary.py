@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from detaudit.model.evidence import EvidenceKind
 from detaudit.model.result import Affected, AuditResult, Compared, Finding, Verdict
 from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
@@ -103,17 +104,13 @@ def _at(finding: Finding) -> Iterator[Line]:
 def _proof(finding: Finding) -> Iterator[Line]:
     """What was held fixed, and what came of it."""
     for one in finding.evidence:
-        if "held" not in one or not finding.confirmed:
+        if one.kind is not EvidenceKind.CONTROL or not finding.confirmed:
             continue
-        others = one.get("together_with") or ()
+        others = one.together_with
         besides = "and nothing else" if not others else "and the other faults' sources, and nothing else"
-        equal = f"{one['equal_pairs']} of {count(_whole(one['pairs']), 'pair')} of runs are equal"
-        without = f"{one['without_equal_pairs']} of {one['without_pairs']}"
-        yield Line("proof", f"with {one['held']} held fixed, {besides}, {equal}; without, {without}")
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
+        equal = f"{one.equal_pairs} of {count(one.pairs or 0, 'pair')} of runs are equal"
+        without = f"{one.without_equal_pairs} of {one.without_pairs}"
+        yield Line("proof", f"with {one.held} held fixed, {besides}, {equal}; without, {without}")
 
 
 def _named(finding: Finding) -> str:

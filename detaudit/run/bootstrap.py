@@ -6,15 +6,20 @@ whose import would fix settings (OMP_NUM_THREADS and the like) before the progra
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from detaudit.run.heap import keep_scattering, scatter
 from detaudit.sources.imports import ImportWatch
 
 if TYPE_CHECKING:
     from detaudit.sources.taps import Taps
+
+_awaited: list[str] = []
+"""The session that is to be recorded once torch is there: empty or one entry."""
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -23,11 +28,26 @@ def prepare() -> None:
     """Arrange for recording to start when the program imports torch; put taps in place at once."""
     path = os.environ["DETAUDIT_SESSION"]
     is_main = _is_first(path)
+    scatter()
+    _awaited.append(path)
+    # Registered early, so run late: what the program imports at exit counts too.
+    atexit.register(leave_word_if_not_begun)
     with open(path, encoding="utf-8") as file:
         # Without it, nothing more than this is imported before the program.
         taps = _put_taps(path, is_main=is_main) if '"ledger": true' in file.read() else None
     watch = ImportWatch() if taps is None else taps.imports
     watch.when_imported("torch", lambda _: _start_recording(path, taps, is_main=is_main))
+
+
+def leave_word_if_not_begun() -> None:
+    """Say so where the program has torch and nothing of it was recorded: it may have trained unseen."""
+    if not _awaited or not {"torch", "torch._C"} <= sys.modules.keys():
+        return
+    from detaudit.record.session import load_session
+
+    load_session(_awaited[0], is_main=False).leave_problem(
+        "torch was loaded, and recording never began, since it was not loaded as an import statement does it"
+    )
 
 
 def _put_taps(path: str, *, is_main: bool) -> Taps:
@@ -52,6 +72,7 @@ def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
     from detaudit.record.session import load_session
 
     session = load_session(path, is_main=is_main)
+    _awaited.clear()
     if session.axes:
         from detaudit.run.inside import set_conditions
 
@@ -64,6 +85,8 @@ def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
 
     sites = taps.lines if taps is not None and isinstance(taps.lines, Sites) else Sites()
     install(session, sites, taps)
+    scatter()
+    keep_scattering()
     show = sys.excepthook
 
     def showing(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

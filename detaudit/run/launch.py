@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
+import secrets
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from detaudit import nested
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
-from detaudit.record.session import MAIN_TRACE, PROBLEM_FILE, VARIABLE, load_session
+from detaudit.record.session import MAIN_TRACE, PADDING, VARIABLE, load_session, problems_in
 from detaudit.run import axes
 from detaudit.run.command import command_for
+from detaudit.run.guard import Guarded, start
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.trace.merge import merge, settle
@@ -25,10 +26,7 @@ from detaudit.trace.reader import TraceReader
 from detaudit.trace.writer import TraceWriter
 
 _SITE = Path(__file__).parent / "site"
-_POLL_SECONDS = 0.05
-_AFTERMATH_SECONDS = 1.0
-_GRACE_SECONDS = 3.0
-"""How long a process may take to end after it was asked to, before it is killed."""
+_MOST_PADDING = 4096
 
 
 @dataclass
@@ -37,7 +35,7 @@ class Launched:
 
     id: str
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: Guarded
     started: float
     stdout: Path
     stderr: Path
@@ -52,57 +50,24 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     """Start a run in `folder` (which must exist); whatever happens, none of its processes stays behind.
 
     `capture` sends the program's output to files; without it the program writes to our own streams.
-    Raises RunError if the process cannot be started.
+    Raises RunError if the process cannot be started, and UsageError within a run.
     """
+    nested.refuse(f"a run of {plan.target.name}")
     _write_session(plan, folder)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:
-        try:
-            process = subprocess.Popen(
-                command_for(axes.with_arguments(_from_anywhere(plan))),
-                cwd=_working_directory(plan, folder),
-                env=_environment(plan, folder),
-                start_new_session=True,
-                stdin=subprocess.DEVNULL,
-                stdout=stack.enter_context(stdout.open("wb")) if capture else None,
-                stderr=stack.enter_context(stderr.open("wb")) if capture else None,
-            )
-        except OSError as error:
-            raise RunError("run-not-started", f"the run could not be started: {error}") from error
+        process = start(
+            command_for(axes.with_arguments(_from_anywhere(plan))),
+            folder=_working_directory(plan, folder),
+            environment=_environment(plan, folder),
+            stdout=stack.enter_context(stdout.open("wb")) if capture else None,
+            stderr=stack.enter_context(stderr.open("wb")) if capture else None,
+        )
         run_under_way = Launched(run, folder, process, time.monotonic(), stdout, stderr)
         try:
             yield run_under_way
         finally:
-            end_group(process)
-
-
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, politely at first.
-
-    What a program that ended by itself leaves running gets a moment too: multiprocessing's resource tracker
-    tidies up shared memory behind the program.
-    """
-    if process.poll() is None or not _gone(process, _AFTERMATH_SECONDS):
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal_number)
-            if _gone(process, _GRACE_SECONDS):
-                break
-    process.wait()
-
-
-def _gone(process: subprocess.Popen[bytes], patience: float) -> bool:
-    """Whether no process of the group is left, at the latest after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        # Reaps the process itself, which would otherwise stay in its group as a zombie.
-        process.poll()
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(_POLL_SECONDS / 2)
-    return False
+            process.end()
 
 
 def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
@@ -120,13 +85,16 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
                 "audit it with --keep FOLDER",
             )
         recorded = complete(run.folder, trace, code, seconds)
+        problem = next(iter(problems_in(run.folder)), None)
     except (sqlite3.Error, OSError) as error:
         raise RunError(
             "trace-not-written",
             f"the trace of run {run.id} could not be completed: {error}",
             "free some space, or name another folder with --keep",
         ) from error
-    return RunOutcome(run.id, trace if recorded else None, code, seconds, timed_out, run.stdout, run.stderr)
+    asked = nested.asked_in(run.folder)
+    found = trace if recorded else None
+    return RunOutcome(run.id, found, code, seconds, timed_out, run.stdout, run.stderr, problem, asked)
 
 
 def steps_so_far(trace: Path) -> int:
@@ -138,21 +106,15 @@ def steps_so_far(trace: Path) -> int:
         return 0
 
 
-def wait(process: subprocess.Popen[bytes], seconds: float = _POLL_SECONDS) -> bool:
-    """Wait a moment; True once the process has ended."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    return process.returncode is not None
-
-
 def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
-    """Put a run's traces together; False if no process recorded anything."""
+    """Put a run's traces together; False if no process recorded anything, or left word that it failed to."""
     parts = sorted(folder.glob("*.part"))
     for part in parts:
         settle(part)
     parts = [part for part in parts if _readable(part)]
+    problems = problems_in(folder)
     if not trace.exists():
-        if not parts:
+        if not parts and not problems:
             return False
         _write_empty(folder, trace)
     settle(trace)
@@ -160,10 +122,10 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
     connection = sqlite3.connect(trace)
     try:
         with connection:
-            values = {"exit_code": code, "seconds": seconds}
-            problem = folder / PROBLEM_FILE
-            if problem.exists():
-                values["problems"] = problem.read_text(encoding="utf-8").splitlines()  # type: ignore[assignment]  # JSON all the same
+            values: dict[str, object] = {"exit_code": code, "seconds": seconds}
+            if problems:
+                values["problems"] = problems
+            values["nested"] = nested.asked_in(folder)
             rows = [(name, json.dumps(value)) for name, value in values.items()]
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
     finally:
@@ -269,8 +231,10 @@ def _variables(plan: RunPlan) -> dict[str, str]:
 
 
 def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
-    environment = _variables(plan)
+    environment = nested.within(_variables(plan), folder)
     environment[VARIABLE] = str((folder / "session.json").resolve())
+    # Another length in each run: what lies behind it lies elsewhere, also where the system moves nothing.
+    environment[PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
     paths = [str(_SITE), *map(str, plan.import_first)]
     if plan.import_from is not None:
         paths.append(str(plan.import_from))

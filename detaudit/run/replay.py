@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import math
 import os
 import sys
 import time
@@ -25,12 +26,27 @@ from typing import Any
 
 import torch
 
+from detaudit.digest.apart import apart, furthest
 from detaudit.digest.tensor import tensor_digest
-from detaudit.run.differences import Difference, difference
 
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
 _MOST_ARGUMENTS = 8
 _WIDEST = {float: torch.float64, complex: torch.complex128}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far two results of one call are apart at most."""
+
+    elements: int = 0
+    """How many elements differ in their bits."""
+    absolute: float = 0.0
+    relative: float = 0.0
+    """Norm of the difference over the larger norm, as everywhere in detaudit."""
+    ulp: float | None = None
+    """In units in the last place, as everywhere in detaudit; None for integers and truth values."""
+    not_a_number: int = 0
+    """Elements of which one is NaN and the other is not; they are in none of the distances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +125,18 @@ def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
     first = call.outputs()
     expected = _digest(first)
     seen = Counter([expected])
-    worst, where = Difference(0, 0.0, 0.0, None, 0), 0
+    worst, where = Difference(), 0
     end = time.monotonic() + seconds
     while seen.total() < times and time.monotonic() < end:
         now = call.outputs()
         digest = _digest(now)
         seen[digest] += 1
         if seen[digest] == 1:
-            apart = [difference(ours, theirs) for ours, theirs in zip(first, now, strict=True)]
+            found = [_difference(ours, theirs) for ours, theirs in zip(first, now, strict=True)]
             if not worst.elements:
                 # A sparse result may differ in how it is laid out, and in no value.
-                where = next((number for number, one in enumerate(apart) if one.elements), where)
-            worst = functools.reduce(_worse, apart, worst)
+                where = next((number for number, one in enumerate(found) if one.elements), where)
+            worst = functools.reduce(_worse, found, worst)
     output = first[where] if first else torch.empty(0)
     return {
         "device": call.device,
@@ -134,6 +150,21 @@ def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
         "dtype": str(output.dtype).removeprefix("torch."),
         "first": expected,
     }
+
+
+def _difference(first: torch.Tensor, second: torch.Tensor) -> Difference:
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return Difference(max(first.numel(), second.numel()), float("inf"), float("inf"))
+    ours, theirs = (tensor.detach().cpu().to_dense() for tensor in (first, second))
+    one_sided = ours.isnan() ^ theirs.isnan()
+    elements = apart(ours, theirs).elements
+    # Of the others, the distance is wanted, however far NaN is from everything.
+    ours, theirs = ours.masked_fill(one_sided, 0), theirs.masked_fill(one_sided, 0)
+    distance = apart(ours, theirs)
+    with_places = first.is_floating_point() or first.is_complex()
+    relative = float("inf") if math.isnan(distance.relative) else distance.relative
+    ulp = distance.ulp if with_places else None
+    return Difference(elements, furthest(ours, theirs), relative, ulp, int(one_sided.sum()))
 
 
 def _worse(one: Difference, other: Difference) -> Difference:

@@ -10,9 +10,10 @@ from threading import Event
 
 from detaudit.errors import RunError
 from detaudit.model.plan import RunOutcome, RunPlan
-from detaudit.run.launch import Launched, collect, launched, wait
+from detaudit.run.launch import Launched, collect, launched
 from detaudit.run.progress import Progress
 
+_POLL_SECONDS = 0.05
 _REPORT_SECONDS = 0.5
 
 
@@ -70,7 +71,7 @@ class _Series:
 def watch(plan: RunPlan, run: Launched, progress: Progress, stop: Event | None = None) -> bool:
     """Wait for a run to end, or for `stop`; True if its time was up first."""
     shown = time.monotonic()
-    while not wait(run.process):
+    while not run.process.wait(_POLL_SECONDS):
         elapsed = time.monotonic() - run.started
         if stop is not None and stop.is_set():
             return False

@@ -16,6 +16,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from detaudit import nested
+
 if TYPE_CHECKING:
     from detaudit.target.driven import Driven
 
@@ -34,8 +36,28 @@ def main() -> None:
         _seed(how["seed"])
         train(_load(how["path"]), how["steps"], how["axes"])
         return
-    module = _load(how["path"]) if how["path"] else importlib.import_module(how["import_name"])
-    _call(module, how)
+    _call(_loaded_for_its_function(how), how)
+
+
+def _loaded_for_its_function(how: dict[str, Any]) -> ModuleType:
+    """The module of a callable; where it audits the callable itself, as far as that call."""
+    name = _name_of(how["path"]) if how["path"] else how["import_name"]
+    try:
+        with nested.loading((name, how["attribute"]), _given(how["call"])):
+            return _load(how["path"]) if how["path"] else importlib.import_module(name)
+    except nested.Reached as reached:
+        for other, module in reached.modules.items():
+            sys.modules.setdefault(other, module)
+        return sys.modules[name]
+
+
+def _given(call: str | None) -> list[tuple[str, str, list[str]]]:
+    """What the process that audits a callable had got from earlier audits."""
+    if call is None:
+        return []
+    with open(os.path.join(os.path.dirname(call), nested.GIVEN), encoding="utf-8") as file:
+        found: list[tuple[str, str, list[str]]] = json.load(file)
+    return found
 
 
 def train(model_file: ModuleType, steps: int | None, axes: dict[str, str]) -> None:
@@ -137,8 +159,12 @@ def _seed(seed: int) -> None:
         sys.modules["numpy"].random.seed(seed % 2**32)
 
 
+def _name_of(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
 def _load(path: str) -> ModuleType:
-    name = os.path.splitext(os.path.basename(path))[0]
+    name = _name_of(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         refuse(f"{path} cannot be imported")

@@ -102,6 +102,7 @@ class TraceReader:
                 seconds=_number(meta.get("seconds")),
                 overhead_seconds=_number(meta.get("overhead_seconds")),
                 problems=tuple(str(problem) for problem in meta.get("problems") or ()),
+                nested=tuple(str(asked) for asked in meta.get("nested") or ()),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged(f"its header is not readable ({error!r})") from error

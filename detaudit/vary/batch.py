@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from detaudit import nested
 from detaudit.errors import RunError, UsageError
 from detaudit.model.plan import Target, TargetKind
 from detaudit.model.variation import LayerNumbers
 from detaudit.options import Settings
-from detaudit.run.launch import end_group
+from detaudit.run.guard import start
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 from detaudit.vary.batch_mixing import Mixing, holds_one, mixing_in, numbers_of, unsettled_in
@@ -118,24 +119,23 @@ def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progre
 
 def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> dict[str, Any]:
     """Have a process of its own try everything. Raises RunError if it gives no answer."""
+    nested.refuse(f"an audit of {path}")
     file = (folder / "batch.json").resolve()
     how = {"path": str(path), "seed": settings.seed, "sizes": sizes, "answer": str(file)}
     command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(how)]
     output, errors = folder / "stdout.txt", folder / "stderr.txt"
     with ExitStack() as stack:
-        process = subprocess.Popen(
+        process = start(
             command,
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
+            folder=None,
+            environment=nested.within(os.environ, folder),
             stdout=stack.enter_context(output.open("wb")),
             stderr=stack.enter_context(errors.open("wb")),
         )
-        stack.callback(end_group, process)
-        try:
-            process.wait(settings.timeout)
-        except subprocess.TimeoutExpired as error:
+        stack.callback(process.end)
+        if not process.wait(settings.timeout):
             message = f"the samples were not all tried within {settings.timeout:g} s"
-            raise RunError("batch-timeout", message) from error
+            raise RunError("batch-timeout", message)
     if process.returncode or not file.is_file():
         lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = lines[-1].removeprefix("detaudit: ") if lines else f"exit code {process.returncode}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from detaudit.compare.result import bound
 from detaudit.model.axes import BATCH, Promise
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Compared, Finding, Notice, Origin, Verdict
 from detaudit.model.trace import Level
@@ -85,12 +86,13 @@ def _findings(report: BatchReport, names: tuple[str, str]) -> Iterator[Finding]:
 
 
 def _mixing(one: Mixing, names: tuple[str, str]) -> Finding:
+    measured = {"mode": one.mode, "by_definition": one.by_definition, "relative": one.relative}
     far = "" if one.relative is None else f": its numbers change by {one.relative:.2g} (relative)"
     return Finding(
         id=MIXED,
         cause=None,
         confirmed=True,
-        evidence=({"mode": one.mode, "by_definition": one.by_definition, "relative": one.relative},),
+        evidence=(Evidence(EvidenceKind.MEASUREMENT, details=measured),),
         origin=Origin(names, 0, "forward", one.module, None, f"output of {one.module or one.kind}"),
         site=None,
         other_sites=(),
@@ -109,12 +111,13 @@ def _rounding(rounding: Sequence[LayerNumbers], names: tuple[str, str]) -> Findi
     ulp = 0.0 if worst.isolated is None else worst.isolated.ulp
     modules = len({(one.root, one.module) for one in rounding})
     made = "1 module rounds" if modules == 1 else f"{modules} modules round"
+    measured = {"axis": BATCH, "modules": modules, "largest_ulp": ulp}
     where = f"{worst.value} of {worst.module or worst.root}"
     return Finding(
         id=ROUNDING,
         cause=ROUNDING,
         confirmed=True,
-        evidence=({"axis": BATCH, "modules": modules, "largest_ulp": ulp},),
+        evidence=(Evidence(EvidenceKind.AXIS, details=measured),),
         origin=Origin(
             names, 0, first.phase, first.module, None, f"{first.value} of {first.module or first.root}"
         ),

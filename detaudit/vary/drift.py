@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import Closer
 from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair, LedgerEntry
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Finding
+from detaudit.model.trace import Phase
 from detaudit.sources import item_draws, line_draws
 from detaudit.sources.catalogue import BY_NAME
+from detaudit.sources.observation import Naming
 from detaudit.trace.data import read_iterations
 from detaudit.trace.reader import TraceReader
 
@@ -43,21 +46,19 @@ class _Suspected:
 
 
 def find_drift(
-    laboratory: Laboratory, closer: Closer, finding: Finding, readers: tuple[TraceReader, TraceReader]
+    laboratory: Laboratory, closer: Closer, readers: tuple[TraceReader, TraceReader]
 ) -> Finding | None:
     """Hold the random streams that are not the same in both runs; the finding if the runs are equal then."""
-    for suspected in _suspected(closer, finding, readers):
+    for suspected in _suspected(closer, readers):
         trial = laboratory.hold((suspected.held,), PAIRS)
         if trial.settled:
-            return _named(finding, suspected, trial)
+            return _finding(closer, suspected, trial)
     return None
 
 
-def _suspected(
-    closer: Closer, finding: Finding, readers: tuple[TraceReader, TraceReader]
-) -> Iterator[_Suspected]:
+def _suspected(closer: Closer, readers: tuple[TraceReader, TraceReader]) -> Iterator[_Suspected]:
     draws = [pair for pair in closer.ledgers if pair.entry.act in DRAWING]
-    if finding.origin.phase == "data" and _workers(readers[0]) != _workers(readers[1]):
+    if closer.parting.origin.phase == Phase.DATA and _workers(readers[0]) != _workers(readers[1]):
         by_item = [pair.entry for pair in draws if pair.stream != "main" and pair.entry.site is not None]
         if by_item:
             yield _items(min(by_item, key=_order))
@@ -111,30 +112,20 @@ def _by_line(draws: list[EntryPair]) -> dict[tuple[str, str, bytes], _Line]:
     return found
 
 
-def _named(finding: Finding, suspected: _Suspected, trial: Trial) -> Finding:
+def _finding(closer: Closer, suspected: _Suspected, trial: Trial) -> Finding:
     entry = suspected.entry
-    evidence: dict[str, object] = {
-        "control": suspected.held.source,
-        "held": BY_NAME[suspected.held.source].words,
-        "equal_pairs": trial.equal,
-        "pairs": trial.pairs,
-        "without_equal_pairs": 0,
-        "without_pairs": finding.rate["pairs"],
-        "together_with": [],
-    }
-    others = [one for one in (finding.site, *finding.other_sites) if one is not None and one != entry.site]
-    return replace(
-        finding,
-        id=CAUSE,
-        cause=CAUSE,
-        confirmed=True,
-        evidence=(evidence,),
-        site=entry.site,
-        other_sites=tuple(dict.fromkeys(others)),
-        symbol=suspected.symbol,
-        message=suspected.words,
-        fix=suspected.fix,
+    evidence = Evidence(
+        EvidenceKind.CONTROL,
+        control=suspected.held.source,
+        held=BY_NAME[suspected.held.source].words,
+        equal_pairs=trial.equal,
+        pairs=trial.pairs,
+        without_equal_pairs=0,
+        without_pairs=closer.parting.pairs,
     )
+    others = closer.parting.other_sites
+    naming = Naming(CAUSE, entry.site, suspected.symbol, suspected.words, others, suspected.fix)
+    return closer.parting.finding(naming, (evidence,), confirmed=True)
 
 
 def _workers(reader: TraceReader) -> list[int]:

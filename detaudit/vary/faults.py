@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detaudit.compare.result import finding_from
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import diagnose
+from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.trials import Laboratory
 from detaudit.diagnose.zoom import Closer, look_closer
 from detaudit.model.cause import Cause
@@ -66,12 +66,12 @@ def find_source(
     """
     plan = replace(first.plan, runs=2, then_axes=second.plan.axes, draws=None)
     case = Case(plan, folder, progress, steady=True)
-    finding = finding_from(comparison, differs=1, pairs=1)
+    parting = Parting(comparison, 1, 1)
     axes = differing(first.chosen, second.chosen)
-    closer = look_closer(case, finding, comparison, None, watching(variables_on(axes)))
+    closer = look_closer(case, parting, None, watching(variables_on(axes)))
     if may_round and _is_arithmetic(closer):
-        return Fault((closer.finding,), extra_runs=case.extra_runs, is_arithmetic=True)
-    drift = find_drift(Laboratory(case, "drift"), closer, closer.finding, (first.reader, second.reader))
+        return Fault((closer.parting.finding(),), extra_runs=case.extra_runs, is_arithmetic=True)
+    drift = find_drift(Laboratory(case, "drift"), closer, (first.reader, second.reader))
     if drift is not None:
         return Fault((_in_these_words(drift, first, second),), extra_runs=case.extra_runs)
     readers = {first.name: first.reader, second.name: second.reader}

@@ -17,6 +17,7 @@ from detaudit.model.axes import (
     THREADS,
     Promise,
 )
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import Comparison, Finding, Origin
 from detaudit.model.trace import Site
 from detaudit.model.variation import LayerNumbers, OperatorNumbers, Variation
@@ -98,13 +99,14 @@ def _of_layer(layers: list[LayerNumbers]) -> str:
     return f"{named} makes it, fed the same on both sides: its {worst.value}: {worst.why}{more}"
 
 
-def _evidence(layer: LayerNumbers) -> dict[str, object]:
-    return {
+def _evidence(layer: LayerNumbers) -> Evidence:
+    errors = {
         "isolated": layer.value,
         "first_error": layer.first_error,
         "second_error": layer.second_error,
         "allowed": layer.allowed,
     }
+    return Evidence(EvidenceKind.MEASUREMENT, details=errors)
 
 
 def _rounding(variation: Variation, comparison: Comparison, *, whole: bool) -> Finding:
@@ -114,13 +116,8 @@ def _rounding(variation: Variation, comparison: Comparison, *, whole: bool) -> F
     operators = [one for one in variation.operators if one.changed]
     made = operators[0] if operators else None
     measured = whole and any(layer.isolated is not None for layer in variation.layers)
-    evidence: dict[str, object] = {
-        "axis": axes,
-        "set_back_equal_pairs": 1,
-        "pairs": 1,
-        "with": variation.second,
-        "without": variation.first,
-    }
+    sides = {"axis": axes, "set_back_equal_pairs": 1, "with": variation.second, "without": variation.first}
+    evidence = Evidence(EvidenceKind.AXIS, pairs=1, details=sides)
     origin, site = finding.origin, finding.site
     if made is not None:
         origin = replace(origin, module=made.module, root=made.root, op=made.operator, phase=made.phase)

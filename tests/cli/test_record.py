@@ -48,6 +48,10 @@ def test_target_settings_and_file_reach_the_recorder(command, recording):
         ({"exit_code": 5}, "exit code 5; what it did until then is in run.trace"),
         ({"timed_out": True, "exit_code": -9}, "stopped after 3 s"),
         ({"trace": None}, "nothing to record"),
+        (
+            {"problem": "no disk"},
+            "not everything was recorded: no disk; what it did until then is in run.trace",
+        ),
     ],
 )
 def test_a_run_that_failed_is_told(command, recording, changes, words):

@@ -91,7 +91,8 @@ def test_an_unseeded_script_becomes_reproducible_and_stays_as_it_is(train, fixed
     (found,), notices, case = fixed(path, fault(path, "unseeded-numpy", 9, "numpy.random.rand"))
 
     assert notices == [("patched", "the patched copy copy/train.py is reproducible: 2 runs are equal")]
-    assert found.evidence[-1] == {
+    assert found.evidence[-1].as_dict() == {
+        "kind": "patch",
         "patched": "copy/train.py",
         "patch": "copy/train.py.patch",
         "reproducible": True,
@@ -119,7 +120,7 @@ def test_a_fault_without_a_mechanical_change_is_left_and_told(train, fixed):
         ("not-patched", "no patch for os-entropy on line 10: the change is not a mechanical one"),
     ]
     assert entropy == faults[0]
-    assert numpy.evidence[-1]["reproducible"] is False
+    assert numpy.evidence[-1].details["reproducible"] is False
 
 
 def test_a_copy_that_fails_is_not_called_reproducible(train, fixed):
@@ -127,7 +128,7 @@ def test_a_copy_that_fails_is_not_called_reproducible(train, fixed):
     path = train("import random\nimport torch\nassert 'copy' not in __file__\nprint(random.random())\n")
     (found,), notices, _ = fixed(path, fault(path, "unseeded-python", 4, "random.random"))
 
-    assert found.evidence[-1]["reproducible"] is None
+    assert found.evidence[-1].details["reproducible"] is None
     assert "could not be checked: run 1 ended with exit status 1" in notices[0][1]
 
 

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from detaudit.diagnose import search as search_module
+from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.search import Search
 from detaudit.diagnose.trials import Trial
 from detaudit.diagnose.zoom import Closer
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry, Whose
-from detaudit.model.result import Comparison, Divergence, DivergenceKind, Finding, Origin
+from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Event, Kind, Level, Phase, Place, StreamRole
 from detaudit.sources.catalogue import SOURCES
 
@@ -69,7 +70,7 @@ class Program:
         seen = [*self.guilty.items(), *self.noise]
         return tuple(pair(name, step) for name, step in seen if name in known)
 
-    def hold(self, held, pairs):
+    def hold(self, held, pairs, _why="", _steps=None):
         names = {one.source for one in held}
         self.trials.append(names)
         if any(one.source == "clock" and float(one.amount or 0) > self.longest_tick for one in held):
@@ -83,8 +84,8 @@ class Program:
 
 @pytest.fixture
 def solve(monkeypatch):
-    def look(_case, finding, coarse, _hooked, _held=()):
-        return Closer(finding, comparison=coarse, ledgers=solve.program.ledgers())
+    def look(_case, parting, _hooked, _held=()):
+        return Closer(parting, comparison=parting.coarse, ledgers=solve.program.ledgers())
 
     monkeypatch.setattr(search_module, "look_closer", look)
 
@@ -92,11 +93,8 @@ def solve(monkeypatch):
         solve.program = program
         found = Search(program, {"clock": "1.0"})
         first = comparison(program.first_step(set()))
-        origin = Origin(("1", "2"), first.first.step, "data", "", None, "input")
-        rate = {"differs": 2, "pairs": 2}
-        rest = {"evidence": (), "site": None, "other_sites": (), "symbol": None, "fix": None, "affects": None}
-        finding = Finding("d", None, confirmed=False, origin=origin, message="", rate=rate, **rest)
-        found.run(Closer(finding, comparison=first, ledgers=program.ledgers()), first, 6, 6)
+        parting = Parting(first, 2, 2)
+        found.run(Closer(parting, comparison=first, ledgers=program.ledgers()), first, 6, 6)
         return found
 
     return solve

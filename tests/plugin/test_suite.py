@@ -175,3 +175,50 @@ def test_a_suite_that_trains_nothing_is_only_run(tmp_path):
     ended = session(files(tmp_path, test_it="def test_plain():\n    pass\n"), "--detaudit")
     assert ended.code == 0
     assert "detaudit: run" not in ended.output
+
+
+ASKED = """
+    import importlib.util
+
+    import pytest
+
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("install torch", allow_module_level=True)
+
+    from training import train
+
+    def test_unseeded():
+        train()
+"""
+
+
+def test_a_suite_that_asks_for_torch_before_it_is_imported_is_audited(tmp_path):
+    ended = session(files(tmp_path, test_it=ASKED), "--detaudit")
+    assert ended.code == 1, ended.output
+    assert "1 audit: 1 not reproducible" in ended.output
+
+
+PAST_THE_IMPORT_SYSTEM = """
+    import importlib.util
+    import sys
+    from pathlib import Path
+
+    folder = next(Path(path, "torch") for path in sys.path if Path(path, "torch", "__init__.py").exists())
+    spec = importlib.util.spec_from_file_location(
+        "torch", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    sys.modules["torch"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["torch"])
+
+    from training import train
+
+    def test_unseeded():
+        train()
+"""
+
+
+def test_a_suite_of_which_it_was_not_seen_what_trains_is_an_error(tmp_path):
+    ended = session(files(tmp_path, test_it=PAST_THE_IMPORT_SYSTEM), "--detaudit")
+    assert ended.code == 1, ended.output
+    assert "1 audit: 1 unverified" in ended.output
+    assert "it was not seen which tests train" in " ".join(ended.output.split())

@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import Notice, Origin
 from detaudit.model.trace import Site
 from detaudit.report.summary import bound_in_words, summarize
@@ -67,7 +68,7 @@ def test_a_cause_is_not_invented():
 
 def test_a_proof_says_what_was_held_fixed_and_how_many_pairs_were_equal_with_and_without():
     counts = {"equal_pairs": 3, "pairs": 3, "without_equal_pairs": 0, "without_pairs": 6}
-    evidence = {"control": "clock", "held": "the clock", "together_with": [], **counts}
+    evidence = Evidence(EvidenceKind.CONTROL, control="clock", held="the clock", **counts)
     proved = differing(cause="wall-clock", confirmed=True, evidence=(evidence,))
     text = " ".join(shown(proved).split())
     assert (

@@ -45,7 +45,7 @@ SOURCE = Source(
     causes=(Cause.ENV_DEPENDENCE,),
     tap=_tap,
     suspicion=Suspicion(60),
-    name_fault=naming(Cause.ENV_DEPENDENCE, "{entry.operation} reaches the numbers", {"os.times": "leave it"}),
+    name_fault=naming(Cause.ENV_DEPENDENCE, "{entry.operation} matters", {"os.times": "leave it"}),
 )
 '''
 PROGRAM = """

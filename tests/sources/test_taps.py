@@ -88,7 +88,9 @@ def test_seeded_generators_give_what_they_give_without_taps(tmp_path):
     expected = subprocess.run([sys.executable, str(plain)], capture_output=True, text=True, check=True)
     watched = run(tmp_path, program)
     assert repr(watched["value"]) == expected.stdout.strip()
-    assert not [entry for entry in watched["noted"] if set(entry[2]) & {Act.SEEDS_BY_SYSTEM, Whose.GLOBAL_UNSEEDED}]
+    assert not [
+        entry for entry in watched["noted"] if set(entry[2]) & {Act.SEEDS_BY_SYSTEM, Whose.GLOBAL_UNSEEDED}
+    ]
 
 
 def test_sorted_sets_and_sets_of_one_element_are_not_noted(tmp_path):

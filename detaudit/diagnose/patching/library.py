@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
 import sys
 from functools import lru_cache
 
 from detaudit.diagnose.patching.arguments import keyword, set_keyword
 from detaudit.diagnose.patching.names import Names, values_of
 from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.errors import RunError
+from detaudit.run import guard
 
 _PARAMETERS = ("random_state", "seed", "random_seed")
 _METHODS = {"rvs": ("scipy", "random_state"), "sample": ("pandas", "random_state")}
@@ -81,15 +82,11 @@ def _defaults(name: str) -> dict[str, str]:
     if name.startswith("."):
         return {}
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", _ASK, name],
-            capture_output=True,
-            text=True,
-            timeout=_ASK_SECONDS,
-            check=True,
-        )
+        done = guard.ask([sys.executable, "-P", "-c", _ASK, name], seconds=_ASK_SECONDS)
+        if done.code:
+            return {}
         found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
+    except (RunError, IndexError, ValueError):
         return {}
     return found
 

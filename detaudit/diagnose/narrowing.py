@@ -1,0 +1,67 @@
+"""Which of many sources are needed: hold some of them together, and halve (group testing).
+
+With all of them held the runs are equal. Dividing finds a smallest set with which they still are, in a number
+of trials that grows with the logarithm of the number of sources (QuickXplain: Junker, AAAI 2004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from detaudit.diagnose.trials import Trial
+from detaudit.sources.source import Source
+
+Hold = Callable[[Sequence[Source], str], Trial]
+"""Holds some sources, and says why to the user."""
+
+DIVIDING = "which of them is it?"
+DROPPING = "one of them makes the program fail"
+
+
+def needed(candidates: Sequence[Source], hold: Hold) -> list[Source]:
+    """Find the sources that must be held for the runs to be equal; the likeliest candidates stand first.
+
+    With all candidates held, the runs were equal.
+    """
+    return _needed([], [], list(candidates), hold)
+
+
+def _needed(fixed: list[Source], added: list[Source], candidates: list[Source], hold: Hold) -> list[Source]:
+    """Find what is needed of the candidates beside what is fixed, to which `added` has come last."""
+    if added and hold(fixed, DIVIDING).settled:
+        return []
+    if len(candidates) == 1:
+        return candidates
+    middle = (len(candidates) + 1) // 2
+    likelier, rest = candidates[:middle], candidates[middle:]
+    of_rest = _needed([*fixed, *likelier], likelier, rest, hold)
+    of_likelier = _needed([*fixed, *of_rest], of_rest, likelier, hold)
+    return [*of_likelier, *of_rest]
+
+
+def bearable(candidates: Sequence[Source], hold: Hold) -> tuple[list[Source], list[Source], Trial]:
+    """Leave out the sources that make the program fail when they are held.
+
+    Gives those that can be held, those that cannot, and the trial with all that can.
+    """
+    trial = hold(candidates, "all at once: is it any of them?")
+    if trial.failed is None:
+        return list(candidates), [], trial
+    failing = [one for half in _halves(candidates) for one in _failing(half, hold)]
+    left = [one for one in candidates if one not in failing]
+    if not failing or not left:
+        return left, failing, trial
+    return left, failing, hold(left, "all at once, but for those that make the program fail")
+
+
+def _failing(candidates: Sequence[Source], hold: Hold) -> list[Source]:
+    if not candidates or hold(candidates, DROPPING).failed is None:
+        return []
+    if len(candidates) == 1:
+        return list(candidates)
+    return [one for half in _halves(candidates) for one in _failing(half, hold)]
+
+
+def _halves(candidates: Sequence[Source]) -> tuple[Sequence[Source], Sequence[Source]]:
+    middle = (len(candidates) + 1) // 2
+    return candidates[:middle], candidates[middle:]
