@@ -78,6 +78,7 @@ class Taps:
         self._process = "main"
         self._forks = 0
         self._count = 0
+        self._beginnings: list[Callable[[], None]] = []
         self._advice: dict[bytes, str] = {}
         """By the line that called the library."""
         os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork)
@@ -180,6 +181,27 @@ class Taps:
     def fixed_bytes(self, size: int) -> bytes:
         """The next bytes of that stream."""
         return self.fixed_number(size * 8).to_bytes(size, "little")
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether any source is held fixed."""
+        return bool(self._held)
+
+    def at_each_beginning(self, begin: Callable[[], None]) -> None:
+        """Do this now, and whenever a task begins that any process may carry out."""
+        self._beginnings.append(begin)
+        begin()
+
+    def begin_task(self, name: str) -> None:
+        """Start the fixed numbers anew, and what is held by them: by the task, not by its process."""
+        self._process, self._count = name, 0
+        # That it is seeded here is not to be noted as what the program does.
+        self._local.inside = True
+        try:
+            for begin in self._beginnings:
+                begin()
+        finally:
+            self._local.inside = False
 
     @property
     def process(self) -> str:
