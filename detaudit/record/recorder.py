@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterable
 
@@ -242,15 +240,7 @@ class Recorder:
 
     def _process(self) -> str:
         if self._process_name is None:
-            multiprocessing = sys.modules.get("multiprocessing.process")
-            if self.session.is_main:
-                self._process_name = "main"
-            elif multiprocessing is not None and multiprocessing.parent_process() is not None:
-                self._process_name = multiprocessing.current_process().name
-            elif self.session.forks:
-                self._process_name = f"fork {self.session.forks}"
-            else:
-                self._process_name = f"python {os.path.basename(sys.argv[0])}"
+            self._process_name = self.session.process_name()
         return self._process_name
 
     def _write(self, stream: StreamState, *, complete: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,6 +79,15 @@ class Session:
     def for_child(self) -> Session:
         """The session of a forked child."""
         return replace(self, is_main=False, forks=self.forks + 1)
+
+    def process_name(self) -> str:
+        """What this process is called, the same in every run."""
+        multiprocessing = sys.modules.get("multiprocessing.process")
+        if self.is_main:
+            return "main"
+        if multiprocessing is not None and multiprocessing.parent_process() is not None:
+            return str(multiprocessing.current_process().name)
+        return f"fork {self.forks}" if self.forks else f"python {os.path.basename(sys.argv[0])}"
 
     def leave_to_parent(self, writer: TraceWriter | None) -> None:
         """Keep the parent's trace open for ever: closing its file here would disturb the parent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import os
 import re
@@ -20,6 +21,8 @@ _PLUGIN = os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "pytest_detau
 _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
+_TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
+"""What a user typed has no file either."""
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
 
 
@@ -31,6 +34,8 @@ class Owner(Enum):
     STANDARD = "standard library"
     MACHINERY = "machinery"
     """torch, numpy's core, detaudit and its plugin: what carries out the user's line, never the line."""
+    GENERATED = "generated"
+    """Code that has no file: made at run time, by a library or a decorator, and as if it were not there."""
 
 
 class Sites:
@@ -100,6 +105,9 @@ class Sites:
             owner = self._owner(frame.f_code)
             if owner is Owner.USER:
                 return True
+            if owner is Owner.GENERATED:
+                frame = frame.f_back
+                continue
             if owner is Owner.STANDARD and leading and not through_standard:
                 return False
             if owner is Owner.MACHINERY and (leading or not frame.f_code.co_filename.startswith(_PACKAGE)):
@@ -107,6 +115,19 @@ class Sites:
             leading = leading and owner is not Owner.LIBRARY
             frame = frame.f_back
         return False
+
+    def is_program(self, frame: FrameType | None) -> bool:
+        """Whether a frame runs code of the user's own."""
+        return frame is not None and self._owner(frame.f_code) is Owner.USER
+
+    def given_by_program(self, frame: FrameType | None, item: object) -> bool:
+        """Whether a frame carries out a call that the user's line made with this very object."""
+        called: FrameType | None = None
+        for _ in range(_FARTHEST):
+            if frame is None or self._owner(frame.f_code) is Owner.USER:
+                break
+            called, frame = frame, frame.f_back
+        return frame is not None and called is not None and any(one is item for one in _arguments(called))
 
     def library_frames(self, frame: FrameType | None) -> Iterator[FrameType]:
         """Walk up from a frame to the user's line, and give the frames of libraries on the way."""
@@ -145,10 +166,12 @@ class Sites:
         frozen = file.startswith("<frozen")
         if frozen and not file.startswith(("<frozen importlib", "<frozen zipimport")):
             return Owner.STANDARD
-        generated = file.startswith(("<eval_with_key>", "<__array_function__"))
+        of_machinery = file.startswith(("<eval_with_key>", "<__array_function__"))
         own = (_PACKAGE, _PLUGIN, *self._machinery)
-        if frozen or generated or file.startswith(own) or _TORCH.search(file):
+        if frozen or of_machinery or file.startswith(own) or _TORCH.search(file):
             return Owner.MACHINERY
+        if file.startswith("<"):
+            return Owner.USER if _is_typed(file) else Owner.GENERATED
         if "site-packages" in file or "dist-packages" in file:
             return Owner.LIBRARY
         return Owner.STANDARD if file.startswith(self._library) else Owner.USER
@@ -170,6 +193,30 @@ class Sites:
             if self._writer is not None:
                 self._writer.add_site(key, site)
         return key
+
+
+def _is_typed(file: str) -> bool:
+    """Whether a user typed the code: at a prompt, in a notebook, or behind `python -c`."""
+    return file.startswith(_TYPED) or (file == "<string>" and sys.argv[:1] == ["-c"])
+
+
+def _arguments(frame: FrameType) -> Iterator[object]:
+    """What a function was called with, as far as its names still have it."""
+    code = frame.f_code
+    has_rest, has_named_rest = (
+        bool(code.co_flags & inspect.CO_VARARGS),
+        bool(code.co_flags & inspect.CO_VARKEYWORDS),
+    )
+    plain = code.co_argcount + code.co_kwonlyargcount
+    values = frame.f_locals
+    for number, name in enumerate(code.co_varnames[: plain + has_rest + has_named_rest]):
+        value = values.get(name)
+        if number < plain:
+            yield value
+        elif isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, tuple):
+            yield from value
 
 
 def _site(frame: FrameType, library: FrameType | None) -> Site:

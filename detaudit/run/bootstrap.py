@@ -35,6 +35,8 @@ def prepare() -> None:
     with open(path, encoding="utf-8") as file:
         # Without it, nothing more than this is imported before the program.
         taps = _put_taps(path, is_main=is_main) if '"ledger": true' in file.read() else None
+    if taps is not None and not is_main:
+        atexit.register(_write_ledger_if_not_begun, path, taps)
     watch = ImportWatch() if taps is None else taps.imports
     watch.when_imported("torch", lambda _: _start_recording(path, taps, is_main=is_main))
 
@@ -48,6 +50,18 @@ def leave_word_if_not_begun() -> None:
     load_session(_awaited[0], is_main=False).leave_problem(
         "torch was loaded, and recording never began, since it was not loaded as an import statement does it"
     )
+
+
+def _write_ledger_if_not_begun(path: str, taps: Taps) -> None:
+    """Write down what a process drew that the program started, and that does without torch."""
+    if not _awaited or "torch" in sys.modules:
+        return
+    from detaudit.record.session import load_session
+    from detaudit.record.sites import Sites
+    from detaudit.record.without_torch import write_ledger
+
+    if isinstance(taps.lines, Sites):
+        write_ledger(load_session(path, is_main=False), taps.lines, taps.ledger)
 
 
 def _put_taps(path: str, *, is_main: bool) -> Taps:

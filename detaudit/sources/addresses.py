@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
-from detaudit.sources.observation import naming
+from detaudit.sources.order_wording import naming_order
+from detaudit.sources.ordering import unsortable_kind
 from detaudit.sources.set_order import BY_ADDRESS, REVERSED
 from detaudit.sources.source import Source, Variation
 from detaudit.sources.suspicion import Suspicion
@@ -25,23 +27,24 @@ PADDING = 5_003
 
 
 def _tap(taps: Taps) -> None:
-    kept: list[object] = []
-    """Objects whose address is held stay alive, so that no other one gets the same."""
-    known: dict[int, int] = {}
-
     def read(original: Any, item: object) -> int:  # noqa: ANN401 - as the builtin
         value = int(original(item))
+        if _keeps_copies():
+            return value
         if taps.holds(NAME, taps.lines.here()):
-            if value not in known:
-                known[value] = DISTANCE * (len(kept) + 1)
-                kept.append(item)
-            value = known[value]
+            value = DISTANCE * taps.numbering.number(item)
         elif taps.varied(NAME) == REVERSED:
             value = HIGHEST - value
-        taps.note(NAME, "id", value, Fact(Act.ORDERS))
+        taps.note(NAME, "id", value, Fact(Act.ORDERS, about=unsortable_kind([item])))
         return value
 
-    taps.function(builtins, "id", read, asked_by=Asked.PROGRAM)
+    # Libraries rely on the true ones: compilers read memory by them.
+    taps.function(builtins, "id", read, asked_by=Asked.OWN_CODE)
+
+
+def _keeps_copies() -> bool:
+    """Whether Python's own library is to find a copy again, by the true address of what was copied."""
+    return sys._getframe(4).f_code.co_name == "__deepcopy__"
 
 
 SOURCE = Source(
@@ -51,10 +54,8 @@ SOURCE = Source(
     tap=_tap,
     suspicion=Suspicion(66, unseen=6, by_chance=True),
     held_by_line=True,
-    name_fault=naming(
-        Cause.ADDRESS_ORDER,
-        "{entry.operation}: an order that follows addresses in memory",
-        {"id": "order by something that stays, never by id()"},
+    name_fault=naming_order(
+        Cause.ADDRESS_ORDER, "where objects lie in memory, which is elsewhere in each run"
     ),
     varied_by=(
         Variation(

@@ -12,6 +12,7 @@ from importlib import import_module
 from detaudit import sources
 from detaudit.model.plan import Intervention
 from detaudit.sources.ledger import Ledger
+from detaudit.sources.pool_tasks import watch_tasks
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Lines, Taps
 
@@ -37,6 +38,7 @@ def put_taps(
 ) -> Taps:
     """Watch every source from now on; hold or vary those that the run asks for."""
     taps = Taps(lines, Ledger(), held, varied)
+    watch_tasks(taps)
     asked_for = (BY_NAME[one.source] for one in (*held, *varied))
     for source in (*SOURCES, *(one for one in asked_for if one not in SOURCES)):
         if source.tap is not None:

@@ -34,7 +34,7 @@ class _Watch:
         """Put the taps in place."""
         taps, module = self._taps, self._module
         if taps.holds(NAME):
-            self._global.seed(taps.fixed_number())
+            taps.at_each_beginning(lambda: self._global.seed(taps.fixed_number()))
         # The one place at which numpy asks the system for a seed.
         taps.function(module.bit_generator, "randbits", self._ask_system)
         taps.method(module.mtrand._MT19937, "_legacy_seeding", self._legacy_seed)

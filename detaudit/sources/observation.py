@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry, Whose
 from detaudit.model.result import Comparison, DivergenceKind, Finding
-from detaudit.model.trace import Phase, Site
+from detaudit.model.trace import Phase, Site, StreamRole
 
 MOST_OTHERS = 20
 OWN_LIBRARIES = ("/numpy/", "/torch/", "/random.py", "/tempfile.py", "/uuid.py", "/secrets.py")
@@ -65,6 +65,14 @@ class Observation:
     def in_worker(self, entry: LedgerEntry) -> bool:
         """Whether an entry is of a DataLoader worker."""
         return any(pair.in_loader_worker for pair in self.all_pairs if pair.entry is entry)
+
+    def in_other_process(self, entry: LedgerEntry) -> bool:
+        """Whether an entry is of a process that seeds itself nowhere, and is no DataLoader worker."""
+        pair = next((one for one in self.all_pairs if one.entry is entry), None)
+        if pair is None or pair.role is not StreamRole.PROCESS:
+            return False
+        own = (one.entry for one in self.all_pairs if one.stream == pair.stream)
+        return not any(one.act is Act.SEEDS and one.draws_or_seeds_globally for one in own)
 
     def other_seeds(self) -> list[LedgerEntry]:
         """List the calls that seeded a generator with another seed in each run, the earliest first.

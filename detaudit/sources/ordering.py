@@ -1,48 +1,132 @@
-"""A text for an object that is the same in every run: neither its address nor its hash is in it."""
+"""What tells an object from others in the same way in every run: neither its address nor its hash."""
 
 from __future__ import annotations
 
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import Enum
+from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from xxhash import xxh3_64_hexdigest
 
+from detaudit.sources.numbering import Numbering
+
 PLAIN = (str, bytes, int, float, complex, bool, type(None))
+SORTABLE = (str, bytes, int, float, PurePath)
 DEEPEST = 3
 LARGEST = 1 << 20
 """Tensors of more bytes are told apart by shape and dtype alone."""
 
 
-def hashed_by_address(item: object) -> bool:
-    """Whether an object's hash comes from where it lies in memory."""
+def hashed_by_address(item: Any, depth: int = 0) -> bool:  # noqa: ANN401 - any object
+    """Whether an object's hash comes from where it, or a part of it, lies in memory."""
+    if depth > DEEPEST:
+        return False
     if isinstance(item, tuple | frozenset):
-        return any(hashed_by_address(part) for part in item)
-    method = type(item).__hash__
-    return method is object.__hash__ or getattr(method, "__module__", "") == "torch._tensor"
+        return any(hashed_by_address(part, depth + 1) for part in item)
+    if isinstance(item, weakref.ref):
+        return hashed_by_address(item(), depth)
+    if isinstance(item, MethodType | BuiltinFunctionType):
+        return True
+    method: Any = type(item).__hash__
+    if isinstance(method, FunctionType):
+        return _is_made_of_address(method, item, depth)
+    return method is object.__hash__
 
 
-def stable_text(item: Any, depth: int = 0) -> str:  # noqa: ANN401 - any object
-    """Describe an object by what it holds."""
+def _is_made_of_address(method: FunctionType, item: Any, depth: int) -> bool:  # noqa: ANN401 - any object
+    """Whether a hash that is written in Python uses an address: by `id`, the base's hash, or a part's."""
+    names = method.__code__.co_names
+    parts = [part for name in names if (part := _part(item, name)) is not None]
+    if "id" in names or ("__hash__" in names and not parts):
+        return True
+    return any(hashed_by_address(part, depth + 1) for part in parts)
+
+
+def _part(item: Any, name: str) -> Any:  # noqa: ANN401 - any object
+    """Get an attribute that an object holds itself: looking at others may run code."""
+    slots = (getattr(base, "__slots__", ()) for base in type(item).__mro__)
+    if name in getattr(item, "__dict__", {}) or any(name in names for names in slots):
+        return getattr(item, name, None)
+    return None
+
+
+def unsortable_kind(items: Iterable[Any]) -> str:
+    """Name the type of the elements that cannot be put in order by themselves; empty if all can."""
+    kinds = Counter(type(item).__qualname__ for item in map(_referred, items) if not _has_order(item))
+    return "" if not kinds else kinds.most_common(1)[0][0]
+
+
+def _has_order(item: Any) -> bool:  # noqa: ANN401 - any object
+    if isinstance(item, tuple):
+        return all(_has_order(part) for part in item)
+    return isinstance(item, SORTABLE) and not isinstance(item, Enum)
+
+
+def _referred(item: Any) -> Any:  # noqa: ANN401 - any object
+    return item() if isinstance(item, weakref.ref) else item
+
+
+def put_in_order(items: Sequence[Any], numbering: Numbering) -> list[tuple[str, Any]]:
+    """Sort objects by what they hold; those that hold the same, in the order in which they were made."""
+    texts = [stable_text(item, numbering) for item in items]
+    often = Counter(texts)
+    numbering.number_all(_referred(item) for item, text in zip(items, texts, strict=True) if often[text] > 1)
+    named = [
+        (f"{text}#{numbering.number(_referred(item))}" if often[text] > 1 else text, item)
+        for item, text in zip(items, texts, strict=True)
+    ]
+    return sorted(named, key=lambda pair: _sort_key(pair[0]))
+
+
+def _sort_key(text: str) -> tuple[str, int, str]:
+    name, _, number = text.rpartition("#")
+    return (name, int(number), "") if number.isdecimal() else (text, 0, text)
+
+
+def stable_text(item: Any, numbering: Numbering, depth: int = 0) -> str:  # noqa: ANN401 - any object
+    """Describe an object: a part of a module by its number, another by what it holds."""
     if isinstance(item, (*PLAIN, Enum)):
         return repr(item)
-    if depth > DEEPEST:
-        return type(item).__qualname__
+    number = numbering.known(item)
+    if number is not None:
+        return f"{type(item).__qualname__}#{number}"
+    if isinstance(item, weakref.ref):
+        return stable_text(item(), numbering, depth)
+    return type(item).__qualname__ + ("" if depth > DEEPEST else _inside(item, numbering, depth))
+
+
+def _inside(item: Any, numbering: Numbering, depth: int) -> str:  # noqa: ANN401 - any object
     if isinstance(item, tuple | list):
-        return f"({','.join(stable_text(part, depth + 1) for part in item)})"
+        return f"({','.join(stable_text(part, numbering, depth + 1) for part in item)})"
     if isinstance(item, set | frozenset):
-        return f"{{{','.join(sorted(stable_text(part, depth + 1) for part in item))}}}"
+        return f"{{{','.join(sorted(stable_text(part, numbering, depth + 1) for part in item))}}}"
     if isinstance(item, dict):
-        return f"{{{','.join(f'{key!r}:{stable_text(value, depth + 1)}' for key, value in item.items())}}}"
-    return f"{type(item).__qualname__}{_inside(item, depth)}"
+        pairs = ((stable_text(part, numbering, depth + 1) for part in pair) for pair in item.items())
+        return f"{{{','.join(map(':'.join, pairs))}}}"
+    return _attributes(item, numbering, depth)
 
 
-def _inside(item: Any, depth: int) -> str:  # noqa: ANN401 - any object
+def lasting_text(item: Any, numbering: Numbering) -> str:  # noqa: ANN401 - any object
+    """Describe an object by what it can never lose: if its hash is its address, by its number."""
+    if isinstance(item, tuple | frozenset) and hashed_by_address(item):
+        parts = [lasting_text(part, numbering) for part in item]
+        return f"({','.join(parts if isinstance(item, tuple) else sorted(parts))})"
+    if item is not None and hashed_by_address(item):
+        return f"{type(item).__qualname__}#{numbering.number(item)}"
+    return stable_text(item, numbering)
+
+
+def _attributes(item: Any, numbering: Numbering, depth: int) -> str:  # noqa: ANN401 - any object
     if hasattr(item, "data_ptr") and hasattr(item, "detach"):
         return _tensor_text(item)
     name = getattr(item, "__qualname__", None)
     if isinstance(name, str):
         return f"<{name}>"
-    return stable_text(getattr(item, "__dict__", None), depth + 1)
+    return stable_text(getattr(item, "__dict__", None), numbering, depth + 1)
 
 
 def _tensor_text(tensor: Any) -> str:  # noqa: ANN401 - a torch.Tensor; torch is not imported here

@@ -63,6 +63,18 @@ def replace_method(owner: type, name: str, make: Callable[[Any], Callable[..., A
     ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
 
 
+def replace_class_method(owner: type, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:
+    """Replace a class method; which subclass it is called by is the first argument."""
+    entries = gc.get_referents(owner.__dict__)[0]
+    original = entries[name]
+
+    def call(kind: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+        return original.__get__(None, kind)(*args, **kwargs)
+
+    entries[name] = classmethod(functools.wraps(getattr(owner, name), updated=())(make(call)))
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
+
+
 def replace_iteration(owner: type, make: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> None:
     """Replace what `iter(x)` and every loop over an instance of a type written in C calls."""
     slot = ctypes.c_void_p.from_address(id(owner) + _ITER_SLOT)

@@ -34,7 +34,7 @@ class _Watch:
         """Put the taps in place."""
         taps, module = self._taps, self._module
         if taps.holds(NAME):
-            self._global.seed(taps.fixed_number())
+            taps.at_each_beginning(lambda: self._global.seed(taps.fixed_number()))
         taps.method(module.Random, "seed", self._seed)
         taps.method(module.Random, "setstate", self._set_state)
         for name in module.__all__:

@@ -18,6 +18,10 @@ SAME_NUMBERS = -60
 """What is added for a generator whose draws before the runs part gave the same numbers."""
 WEIGHT = 80
 CONSTANT_SEED = "give a constant seed, or one that is passed in as an argument, and print it"
+SEED_FOR_EACH_TASK = (
+    "give each task a seed of its own as an argument, and let it make a generator from that: "
+    "np.random.default_rng([SEED, number]), random.Random(seed), torch.Generator().manual_seed(seed)"
+)
 UNSEEDED = frozenset({Cause.UNSEEDED_PYTHON, Cause.UNSEEDED_NUMPY, Cause.UNSEEDED_TORCH})
 
 
@@ -61,6 +65,9 @@ class GeneratorFamily:
 
     def _name_global(self, seen: Observation, entry: LedgerEntry) -> Naming:
         drawn = f"{entry.operation} draws from {self.owner} global generator"
+        if seen.in_other_process(entry):
+            words = f"{drawn} in a process of its own, which the seeds of the main process do not reach"
+            return seen.name_at(self.cause, entry, words, SEED_FOR_EACH_TASK)
         here, later = self._seeds(seen.all_pairs), self._seeds(seen.whole)
         late = [one for one in here if not _earlier(one.entry, entry)]
         late += [one for one in later if one.entry.step > entry.step]

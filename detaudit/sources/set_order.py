@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
+import itertools
 import linecache
 import sys
+from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Any
 
@@ -17,20 +20,28 @@ from xxhash import xxh3_64_intdigest
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
-from detaudit.sources.observation import naming
-from detaudit.sources.ordering import hashed_by_address, stable_text
+from detaudit.sources.order_wording import naming_order
+from detaudit.sources.ordering import (
+    hashed_by_address,
+    lasting_text,
+    put_in_order,
+    stable_text,
+    unsortable_kind,
+)
 from detaudit.sources.patching import replace_iteration
 from detaudit.sources.source import Source, Variation
 from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
-_ORDERS = Fact(Act.ORDERS)
+_address = id  # the builtin, which is watched for the program
 BY_SEED = "hash-seed"
 BY_ADDRESS = "addresses"
 REVERSED = "reversed"
 """The amount of a change under which sets that are ordered by address are taken from their end."""
 OTHER_SEED = "2718281828"
 """A hash seed that no program has by itself."""
+HANDING_ON = frozenset({"_weakrefset", "weakref", "collections", "_collections_abc", "heapq", "statistics"})
+"""Modules of Python's library that take over the order of the set that the program gave them."""
 ORDERLESS = frozenset({"sorted", "min", "max", "any", "all", "len", "set", "frozenset"})
 """Functions whose result does not depend on the order of what they are given."""
 MOST = 2_000
@@ -42,7 +53,10 @@ def _tap(taps: Taps) -> None:
     for kind in (set, frozenset):
         replace_iteration(kind, watch.iterating)
     taps.function(builtins, "hash", watch.hashed, asked_by=Asked.PROGRAM)
-    taps.method(set, "pop", watch.popped, asked_by=Asked.PROGRAM)
+    taps.method(set, "pop", watch.popped)
+    # It reads the table of a set directly.
+    taps.class_method(dict, "fromkeys", watch.made_keys)
+    taps.when_imported("torch.nn.modules.module", taps.numbering.watch_modules)
 
 
 class _Watch:
@@ -50,45 +64,65 @@ class _Watch:
 
     def __init__(self, taps: Taps) -> None:
         self._taps = taps
+        self._numbering = taps.numbering
         self._busy = False
         self._orderless: dict[tuple[CodeType, int], bool] = {}
 
     def iterating(self, original: Any) -> Any:  # noqa: ANN401 - what the type calls for an iterator
         """Make what is called in its place."""
+        taken = functools.partial(self._taken, original)
 
         def iterate(items: Any) -> Any:  # noqa: ANN401 - a set in, an iterator out
             if self._busy or len(items) < 2:  # noqa: PLR2004 - one element has one order
                 return original(items)
             # The compiler asks too, when no Python code runs yet; then there is no frame.
             frame = sys._getframe().f_back
-            if frame is None or not self._taps.lines.asked_by_program(frame) or self._is_orderless(frame):
+            if frame is None or not self._concerns(frame, items) or self._is_orderless(frame):
                 return original(items)
-            self._busy = True
-            try:
-                order = self._seen(original, items)
-            except Exception:  # noqa: BLE001 - an object that cannot be described is left alone
-                order = None
-            finally:
-                self._busy = False
+            order = taken(items)
             return original(items) if order is None else iter(order)
 
         return iterate
 
-    def _seen(self, original: Any, items: Any) -> list[Any] | None:  # noqa: ANN401 - see above
-        """Note the order of a set; give another one if the source is held here."""
+    def made_keys(self, original: Any, kind: type, items: Any, *value: Any) -> Any:  # noqa: ANN401 - as the method
+        """Note the order in which a dictionary takes the elements of a set for its keys."""
+        several = isinstance(items, set | frozenset) and len(items) > 1
+        if self._busy or not several or not self._concerns(_caller(), items):
+            return original(kind, items, *value)
+        order = self._taken(_in_table, items)
+        return original(kind, items if order is None else order, *value)
+
+    def _concerns(self, frame: FrameType | None, items: Any) -> bool:  # noqa: ANN401 - a set
+        """Whether the program gets to see the order: a frame works for it, or was given the set by it."""
+        while frame is not None and frame.f_globals.get("__name__") in HANDING_ON:
+            frame = frame.f_back
+        lines = self._taps.lines
+        return lines.asked_by_program(frame) or lines.given_by_program(frame, items)
+
+    def _taken(self, original: Any, items: Any) -> list[Any] | None:  # noqa: ANN401 - a set
+        """Note the order of a set; give another one if the source is held or varied here."""
+        self._busy = True
+        try:
+            return self._seen(original, items)
+        except Exception:  # noqa: BLE001 - an object that cannot be described is left alone
+            return None
+        finally:
+            self._busy = False
+
+    def _seen(self, original: Any, items: Any) -> list[Any] | None:  # noqa: ANN401 - a set
         taps = self._taps
-        elements = [item for item, _ in zip(original(items), range(MOST), strict=False)]
-        source = BY_ADDRESS if any(hashed_by_address(item) for item in elements) else BY_SEED
-        texts = [stable_text(item) for item in elements]
-        site = taps.lines.here()
+        elements = list(itertools.islice(original(items), MOST))
+        source = BY_ADDRESS if any(map(hashed_by_address, elements)) else BY_SEED
+        in_order = put_in_order(elements, self._numbering)
+        held = taps.holds(source, taps.lines.here()) and len(items) <= MOST
         order = None
-        if taps.holds(source, site) and len(items) <= MOST:
-            order = [item for _, item in sorted(zip(texts, elements, strict=True), key=lambda pair: pair[0])]
-            texts.sort()
+        if held:
+            order = [item for _, item in in_order]
         elif source == BY_ADDRESS and taps.varied(source) == REVERSED:
-            order = list(original(items))[::-1]
-            texts.reverse()
-        taps.note(source, "set", texts, _ORDERS)
+            order = elements = list(original(items))[::-1]
+        names = {_address(item): text for text, item in in_order}
+        texts = [names.get(_address(item), "") for item in order or elements][:MOST]
+        taps.note(source, "set", texts, _orders(elements))
         return order
 
     def hashed(self, original: Any, item: Any) -> int:  # noqa: ANN401 - as the builtin
@@ -98,25 +132,29 @@ class _Watch:
         if not by_address and isinstance(item, int | float | complex):
             return int(value)
         source = BY_ADDRESS if by_address else BY_SEED
-        if taps.holds(source, taps.lines.here()):
-            value = xxh3_64_intdigest(stable_text(item).encode("utf-8", "backslashreplace")) >> 2
-        taps.note(source, "hash", value, _ORDERS)
+        # For one that answers for its own hash, what compares equal must hash equal.
+        answers = source == BY_SEED and _asks_for_itself()
+        if not answers and taps.holds(source, taps.lines.here()):
+            # What an object holds may change, and its hash may not.
+            value = (
+                xxh3_64_intdigest(lasting_text(item, self._numbering).encode("utf-8", "backslashreplace"))
+                >> 2
+            )
+        taps.note(source, "hash", value, _orders([item]))
         return int(value)
 
     def popped(self, original: Any, items: Any) -> Any:  # noqa: ANN401 - as the method
         """Note which element a set gives."""
         taps = self._taps
-        site = taps.lines.here()
-        if not items:
+        if len(items) < 2 or not self._concerns(_caller(), items):  # noqa: PLR2004 - one element has one order
             return original(items)
-        by_address = any(hashed_by_address(item) for item in items)
-        source = BY_ADDRESS if by_address else BY_SEED
-        if taps.holds(source, site):
-            item = min(items, key=stable_text)
+        source = BY_ADDRESS if any(map(hashed_by_address, items)) else BY_SEED
+        if len(items) <= MOST and taps.holds(source, taps.lines.here()):
+            item = put_in_order(list(items), self._numbering)[0][1]
             items.discard(item)
         else:
             item = original(items)
-        taps.note(source, "set.pop", stable_text(item), _ORDERS)
+        taps.note(source, "set.pop", stable_text(item, self._numbering), _orders([item]))
         return item
 
     def _is_orderless(self, frame: FrameType) -> bool:
@@ -126,6 +164,25 @@ class _Watch:
         if known is None:
             known = self._orderless[key] = _ignores_order(_call(frame))
         return known
+
+
+def _asks_for_itself() -> bool:
+    """Whether it is the method `__hash__` of an object that calls `hash`."""
+    return sys._getframe(4).f_code.co_name == "__hash__"
+
+
+def _caller() -> FrameType | None:
+    """The frame that called the method that is tapped: behind the tap's own two."""
+    return sys._getframe(3)
+
+
+def _in_table(items: Any) -> Any:  # noqa: ANN401 - a set in, an iterator out
+    return iter(items)
+
+
+def _orders(items: Iterable[Any]) -> Fact:
+    """The fact that items were ordered; about what they are, if they cannot be sorted."""
+    return Fact(Act.ORDERS, about=unsortable_kind(items))
 
 
 def _ignores_order(call: ast.Call | None) -> bool:
@@ -165,14 +222,7 @@ SOURCE = Source(
     causes=(Cause.HASH_ORDER,),
     tap=_tap,
     suspicion=Suspicion(74, unseen=9),
-    name_fault=naming(
-        Cause.HASH_ORDER,
-        "{entry.operation}: its result follows the hash of strings, which Python salts anew in each run",
-        {
-            "hash": "use a hash that is not salted, as zlib.crc32(text.encode())",
-            "set": "sort what is iterated over here: sorted(...)",
-        },
-    ),
+    name_fault=naming_order(Cause.HASH_ORDER, "the hash of strings, which Python salts anew in each run"),
     covers="hash seed",
     held_by_line=True,
     held_by={"PYTHONHASHSEED": "0"},

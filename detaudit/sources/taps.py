@@ -17,7 +17,8 @@ from detaudit.model.plan import Intervention
 from detaudit.sources.imports import ImportWatch
 from detaudit.sources.ledger import Ledger
 from detaudit.sources.library_seeds import seed_advice
-from detaudit.sources.patching import STAND_CODE, replace_function, replace_method
+from detaudit.sources.numbering import Numbering
+from detaudit.sources.patching import STAND_CODE, replace_class_method, replace_function, replace_method
 
 Handler = Callable[..., Any]
 """Takes the original function, then its arguments; gives what the program is to get."""
@@ -29,6 +30,8 @@ class Asked(Enum):
     ANYONE = "anyone"
     PROGRAM = "the program"
     """Or a library on its behalf, but not Python's own library, nor torch."""
+    OWN_CODE = "the program's own code"
+    """And no library at all on its behalf."""
     PROGRAM_THROUGH_STANDARD = "the program, through Python's own library"
 
 
@@ -46,6 +49,12 @@ class Lines(Protocol):
 
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
         """Whether a frame works for the program: what `Sites` says."""
+
+    def is_program(self, frame: FrameType | None) -> bool:
+        """Whether a frame runs code of the program itself."""
+
+    def given_by_program(self, frame: FrameType | None, item: object) -> bool:
+        """Whether the program handed an object to what a frame is a part of."""
 
 
 class Taps:
@@ -68,10 +77,13 @@ class Taps:
         self.several_threads = False
         """Whether the program has started a thread, or made a pool of them."""
         self.imports = ImportWatch()
+        self.numbering = Numbering()
+        """Tells objects apart that hold the same."""
         self._local = threading.local()
         self._process = "main"
         self._forks = 0
         self._count = 0
+        self._beginnings: list[Callable[[], None]] = []
         self._advice: dict[bytes, str] = {}
         """By the line that called the library."""
         os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork)
@@ -139,6 +151,10 @@ class Taps:
 
         replace_method(owner, name, make)
 
+    def class_method(self, owner: type, name: str, handler: Handler) -> None:
+        """The same for a class method: the handler is told the subclass too, before the arguments."""
+        replace_class_method(owner, name, lambda original: self.tapped(original, handler))
+
     def retract(self, source: str, operation: str, fact: Fact) -> None:
         """Take back the calling thread's last note of that kind at this line, if there is one."""
         self.ledger.retract(source, operation, self.lines.here(), fact)
@@ -170,6 +186,27 @@ class Taps:
     def fixed_bytes(self, size: int) -> bytes:
         """The next bytes of that stream."""
         return self.fixed_number(size * 8).to_bytes(size, "little")
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether any source is held fixed."""
+        return bool(self._held)
+
+    def at_each_beginning(self, begin: Callable[[], None]) -> None:
+        """Do this now, and whenever a task begins that any process may carry out."""
+        self._beginnings.append(begin)
+        begin()
+
+    def begin_task(self, name: str) -> None:
+        """Start the fixed numbers anew, and what is held by them: by the task, not by its process."""
+        self._process, self._count = name, 0
+        # That it is seeded here is not to be noted as what the program does.
+        self._local.inside = True
+        try:
+            for begin in self._beginnings:
+                begin()
+        finally:
+            self._local.inside = False
 
     @property
     def process(self) -> str:
@@ -205,6 +242,8 @@ class Taps:
         # Two frames up is the caller, or what stands in for a builtin.
         frame = sys._getframe(2)
         caller = frame.f_back if frame.f_code is STAND_CODE else frame
+        if asked_by is Asked.OWN_CODE:
+            return self.lines.is_program(caller)
         through = asked_by is Asked.PROGRAM_THROUGH_STANDARD
         return self.lines.asked_by_program(caller, through_standard=through)
 

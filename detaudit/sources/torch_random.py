@@ -35,12 +35,16 @@ class _Watch:
         """Put the taps in place."""
         taps, torch = self._taps, self._torch
         if taps.holds(NAME):
-            torch.default_generator.manual_seed(taps.fixed_number())
-            # Kept by torch until CUDA is started, if it ever is.
-            torch.cuda.manual_seed_all(taps.fixed_number())
+            taps.at_each_beginning(self._fix_global)
         taps.method(torch._C.Generator, "seed", self._seed)
         taps.method(torch._C.Generator, "manual_seed", self._manual_seed)
         taps.method(torch._C.Generator, "set_state", self._set_state)
+
+    def _fix_global(self) -> None:
+        torch, taps = self._torch, self._taps
+        torch.default_generator.manual_seed(taps.fixed_number())
+        # Kept by torch until CUDA is started, if it ever is.
+        torch.cuda.manual_seed_all(taps.fixed_number())
 
     def _seed(self, original: Any, generator: Any) -> int:  # noqa: ANN401 - as the method
         taps = self._taps
