@@ -13,7 +13,7 @@ CHANGES = {
     "an item": "def work():\n    state['seen'] += 1",
     "an attribute": "def work(self):\n    self.mean = 0.9 * self.mean",
     "a global": "def work():\n    global count\n    count += 1",
-    "a setting in a loop": "def work():\n    for group in optimizer.param_groups:\n        group['lr'] *= 0.5",
+    "a setting in a loop": "def work():\n    for one in optimizer.param_groups:\n        one['lr'] *= 0.5",
     "by another name": "def work():\n    mine = state\n    mine['seen'] = 1",
 }
 OWN = {
