@@ -24,6 +24,7 @@ from detaudit.compare.result import (
     why_unverified,
 )
 from detaudit.compare.scope import gravest, narrowed, seen_closely, within_scope
+from detaudit.config import checked
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
@@ -39,7 +40,7 @@ from detaudit.errors import TargetError
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
-from detaudit.options import AUTO, Settings
+from detaudit.options import AUTO, BY_NAME, Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
 from detaudit.target.find import find_target
@@ -87,7 +88,7 @@ def check(
         steps=steps,
         timeout=timeout,
         jobs=AUTO if jobs is None else str(jobs),
-        scope=scope,
+        scope=str(checked(BY_NAME["scope"], scope, "scope")),
     )
     target = _target_of(function)
     with workspace(None) as folder:
