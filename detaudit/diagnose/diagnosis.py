@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from detaudit.compare.result import numbered
@@ -15,6 +15,7 @@ from detaudit.diagnose.zoom import Closer, value_of
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
+from detaudit.model.trace import Site
 from detaudit.sources.catalogue import BY_NAME, SOURCES
 from detaudit.sources.observation import drawn_more
 from detaudit.sources.source import Pace
@@ -48,7 +49,7 @@ def diagnose(
     unexplained = () if search.settled is not None else (*dict.fromkeys(search.failures), *_excluded(search))
     if not search.faults:
         return Diagnosis((closer.parting.finding(),), unexplained)
-    findings = [_finding(fault, search) for fault in search.faults]
+    findings = list(_findings(search))
     return Diagnosis(tuple(numbered(findings)), unexplained)
 
 
@@ -92,9 +93,24 @@ def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceRea
     return sum(one != other for one, other in pairs), len(pairs)
 
 
-def _finding(fault: Fault, search: Search) -> Finding:
+def _findings(search: Search) -> Iterator[Finding]:
+    """Name every fault; one seed that is made of several sources is one fault."""
+    whole = () if search.settled is None else search.settled.ledgers
+    named = [(fault, name_of(fault, whole)) for fault in search.faults]
+    told = set[Site]()
+    for fault, naming in named:
+        if naming.seed in told:
+            continue
+        if naming.seed is not None:
+            told.add(naming.seed)
+        same = [one.symbol for _, one in named if naming.seed is not None and one.seed == naming.seed]
+        others = [symbol for symbol in same if symbol and symbol != naming.symbol]
+        words = f"{naming.message}; {' and '.join(others)} has a part in it too" if others else naming.message
+        yield _finding(fault, replace(naming, message=words), search)
+
+
+def _finding(fault: Fault, naming: Naming, search: Search) -> Finding:
     settled = search.settled
-    naming = name_of(fault, () if settled is None else settled.ledgers)
     evidence = Evidence(
         EvidenceKind.CONTROL,
         control=fault.source.name,

@@ -185,6 +185,6 @@ SOURCE = Source(
     words="what compiled libraries draw outside Python",
     causes=(Cause.UNSEEDED_LIBRARY, Cause.THREAD_RACE),
     tap=_tap,
-    suspicion=Suspicion(72, concerns=_is_open),
+    suspicion=Suspicion(79, concerns=_is_open),
     name_fault=_name,
 )

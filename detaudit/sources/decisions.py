@@ -63,6 +63,19 @@ def uncalled_seed(file: str, names: Iterable[str], executed: set[int]) -> int | 
     return next((line for line in sorted(lines) if line not in executed), None)
 
 
+def only_call(file: str, function: str) -> int | None:
+    """The line of the only call of a function or method of this name; None if there are several, or none."""
+    tree = parsed(file)
+    if tree is None:
+        return None
+    lines = [
+        node.func.end_lineno or node.lineno
+        for node in _calls(tree)
+        if ast.unparse(node.func).rpartition(".")[2] == function
+    ]
+    return lines[0] if len(lines) == 1 else None
+
+
 def _calls(tree: ast.Module) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 

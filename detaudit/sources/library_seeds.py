@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable
 from types import FrameType
 
-PARAMETERS = ("random_state", "rng", "seed", "random_seed", "generator", "np_random", "prng", "rand_state")
+PARAMETERS = ("random_state", "seed", "rng", "random_seed", "generator", "np_random", "prng", "rand_state")
 """Names that libraries give to the parameter that takes a seed or a generator, the usual ones first."""
 
 _MAKERS = frozenset({"builtins", "numpy", "torch", "random"})
@@ -22,21 +22,33 @@ def seed_advice(frames: Iterable[FrameType]) -> str:
     `frames` are those of the library, from the draw up to the line of the user that called it. The outermost
     function that takes a seed is the one that the user can reach.
     """
-    found = ""
+    found = inner = ""
     for frame in frames:
         found = _by_parameter(frame) or _by_object(frame) or found
-    return found
+        inner = inner or _by_private_parameter(frame)
+    return found or inner
 
 
 def _by_parameter(frame: FrameType) -> str:
     code = frame.f_code
-    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    name = next((one for one in PARAMETERS if one in arguments), None)
-    if name is None:
+    name = _parameter(frame)
+    if not name:
         return ""
     if code.co_name == "__init__":
         return f"pass {name}=SEED to {type(frame.f_locals[code.co_varnames[0]]).__name__}(...)"
     return "" if code.co_name.startswith("_") else f"pass {name}=SEED to {code.co_name}(...)"
+
+
+def _by_private_parameter(frame: FrameType) -> str:
+    """Many a private function is what a public one of the same name hands its arguments on to."""
+    name = _parameter(frame)
+    return f"pass {name}=SEED to {frame.f_code.co_name.lstrip('_')}(...)" if name else ""
+
+
+def _parameter(frame: FrameType) -> str:
+    code = frame.f_code
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return next((one for one in PARAMETERS if one in arguments), "")
 
 
 def _by_object(frame: FrameType) -> str:

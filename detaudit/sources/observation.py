@@ -26,6 +26,8 @@ class Naming:
     others: tuple[Site, ...] = ()
     fix: str | None = None
     """A change for this very line; None: the general fix of the cause."""
+    seed: Site | None = None
+    """The line that gives a seed which is new in each run, where that is the fault."""
 
     @property
     def advice(self) -> str:

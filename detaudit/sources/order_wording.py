@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import LedgerEntry
-from detaudit.sources.observation import Naming, Observation
+from detaudit.sources.observation import Naming, Observation, by_library
 
 _COUNTER = (
     "give each object a number of its own when it is made (itertools.count()), and use that in the place of"
@@ -17,7 +17,9 @@ def naming_order(cause: Cause, followed: str) -> Callable[[Observation], Naming]
     """Make a namer for orders and numbers that follow something new in each run, as `followed` says."""
 
     def name(seen: Observation) -> Naming:
-        entry = seen.telling()
+        # A library has sets of its own; that of the program's line says more.
+        direct = [one for one in seen.entries if not by_library(one)]
+        entry = seen.telling(direct or None)
         if entry is None:
             return seen.name_bare(cause)
         kind = entry.fact.about

@@ -73,7 +73,7 @@ class _Watch:
             site = taps.note(NAME, "random.Random", None, fact)
             a = taps.fixed_number() if taps.holds(NAME, site) else None
         elif a is not None:
-            taps.note(NAME, "random.seed", a, Fact(Act.SEEDS, whose))
+            taps.note(NAME, "random.seed", a, Fact(Act.SEEDS, whose, taps.seed_advice()))
             self._seeded = self._seeded or whose is Whose.GLOBAL
         original(generator, a, version)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import linecache
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
 from detaudit.model.trace import Site
-from detaudit.sources.decisions import uncalled_seed
+from detaudit.sources.decisions import only_call, uncalled_seed
 from detaudit.sources.observation import Naming, Observation, by_library
 from detaudit.sources.suspicion import Situation, Suspicion
 
@@ -121,11 +121,25 @@ def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None
     read = _read_before(seen, seed)
     if read is None:
         return None
+    if by_library(seed):
+        words = f"a library makes a seed of its own, from {origin} ({read.operation}): it is new in each run"
+        site = _line_of_call(seed)
+        naming = seen.name_at(Cause.UNSEEDED_LIBRARY, seed, words, seed.fact.about or None)
+        return replace(naming, site=site, symbol=read.operation, seed=seed.site)
     words = (
         f"{read.operation} gives the seed: on line {seed.site.line}, {given}; it comes from {origin}, so the "
         "seed itself is new in each run"
     )
-    return seen.name_at(cause, read, words, CONSTANT_SEED)
+    return replace(seen.name_at(cause, read, words, CONSTANT_SEED), seed=seed.site)
+
+
+def _line_of_call(seed: LedgerEntry) -> Site | None:
+    """Where the program calls the function that is to be given a seed, if it does so once."""
+    site, (_, _, function) = seed.site, seed.fact.about.removesuffix("(...)").rpartition(" ")
+    line = None if site is None or not function else only_call(site.file, function)
+    if site is None or line is None:
+        return site
+    return Site(site.file, line, site.function, linecache.getline(site.file, line).strip(), site.through)
 
 
 def for_other_seed(pairs: list[EntryPair], situation: Situation) -> float:
