@@ -43,6 +43,8 @@ class _Form:
     """Whether the bytes are the values: neither complex, and maybe lazily conjugated, nor quantized."""
     leaf: Callable[[int], Any] | None
     """Gives the memory at an address to xxhash; None for empty values and those of more than one leaf."""
+    plain_leaf: Callable[[int], Any] | None
+    """The same where the bytes are the values; None elsewhere."""
 
 
 _forms: dict[tuple[torch.dtype, torch.Size], _Form] = {}
@@ -61,16 +63,18 @@ def tensor_digest(tensor: torch.Tensor) -> bytes:
 
 def deferred_digest(tensor: torch.Tensor) -> Digest:
     """The same digest, of the values as of now, without waiting for a device that can compute it itself."""
-    if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and tensor.layout is _STRIDED and not tensor.is_neg():
+    # Done several times for each operator: every question put to a tensor counts.
+    if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and not tensor.is_neg():
         try:
             form = _forms.get((tensor.dtype, tensor.shape)) or _form(tensor)
             address = tensor.data_ptr()
-            if address and (form.is_plain or _is_resolved(tensor)):
-                if form.leaf is not None and tensor.is_contiguous():
-                    return xxh3_128_digest(form.leaf(address), form.seed)
-                return _large_or_reordered_digest(tensor, address, form)
+            if address:
+                if form.plain_leaf is not None and tensor.is_contiguous():
+                    return xxh3_128_digest(form.plain_leaf(address), form.seed)
+                if form.is_plain or _is_resolved(tensor):
+                    return _large_or_reordered_digest(tensor, address, form)
         except RuntimeError:
-            # Tensors without a storage of their own: functorch wrappers, nested tensors.
+            # Tensors without a storage of their own: sparse and nested ones, functorch wrappers.
             return _unusual(tensor)
     return _on_device([tensor])[0] if _has_kernels(tensor) else _unusual(tensor)
 
@@ -105,7 +109,7 @@ def _form(tensor: torch.Tensor) -> _Form:
         leaf = memory_of(size) if 0 < size <= LEAF_BYTES else None
         seed = header_seed(str(tensor.dtype), tensor.shape)
         is_plain = not (tensor.is_complex() or tensor.is_quantized)
-        form = _forms[key] = _Form(seed, size, is_plain, leaf)
+        form = _forms[key] = _Form(seed, size, is_plain, leaf, leaf if is_plain else None)
     return form
 
 

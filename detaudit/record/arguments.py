@@ -28,6 +28,11 @@ _SCALARS = (
     torch.memory_format,
 )
 
+_PLAIN_SCALARS = frozenset({bool, int, float, type(None)})
+"""Those that come most often, so that they are told from tensors without a look at their class."""
+
+_WITHOUT_NEGATIVE_ZERO = frozenset({bool, int})
+
 _MOST_KNOWN = 4096
 
 _known: dict[tuple[type, object], bytes] = {}
@@ -40,8 +45,11 @@ def inputs_digest(plan: OperatorPlan, args: Any, kwargs: Any) -> Digest:  # noqa
     count = len(args)
     for position, name in plan.read:
         item = args[position] if position < count else kwargs.get(name)
-        if type(item) in _TENSORS:
+        kind = type(item)
+        if kind in _TENSORS:
             parts.append(deferred_digest(item))
+        elif kind in _PLAIN_SCALARS:
+            parts.append(_scalar(item))
         else:
             _add(item, parts)
     for position, name in plan.formed:
@@ -93,7 +101,7 @@ def _scalar(value: Any) -> bytes:  # noqa: ANN401 - whatever an operator takes b
     except (KeyError, TypeError):
         made = xxh3_128_digest((repr(value) if isinstance(value, _SCALARS) else kind.__name__).encode())
     # Zero and its negative are equal, but not the same.
-    if isinstance(value, _SCALARS) and value != 0:
+    if isinstance(value, _SCALARS) and (value != 0 or kind in _WITHOUT_NEGATIVE_ZERO):
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         _known[kind, value] = made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch._C import _current_autograd_node
 from torch._C._autograd import _get_sequence_nr
@@ -12,6 +14,9 @@ from detaudit.record.stream import NOBODY, Owner, StreamState
 
 _ACCUMULATE = 2**64 - 1
 """Sequence number of the nodes that add a gradient to its leaf."""
+
+_OWN_FRAMES = 3
+"""At least so many frames on top of the stack are detaudit's: those of `_here`, `attribute`, its caller."""
 
 
 def attribute(stream: StreamState, sites: Sites) -> tuple[Owner, Phase]:
@@ -52,6 +57,6 @@ def phase_of(stream: StreamState) -> Phase:
 
 def _here(stream: StreamState, sites: Sites) -> Owner:
     if not stream.calls:
-        return ("", None, stream.step_site or sites.here())
+        return ("", None, stream.step_site or sites.above(sys._getframe(_OWN_FRAMES)))
     call = stream.calls[-1]
-    return (call.name.root, call.name.path, sites.here(call.frame, call.site))
+    return (call.name.root, call.name.path, sites.above(sys._getframe(_OWN_FRAMES), call.frame, call.site))

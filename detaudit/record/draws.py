@@ -29,10 +29,13 @@ class Draws:
         """Memory that nothing has written since, by its address, and the line that got it."""
         self._shared = SharedData(taps)
 
+    @property
+    def has_fresh(self) -> bool:
+        """Whether there is memory that nothing has written: else reads and writes need no look."""
+        return bool(self._fresh)
+
     def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - arguments of any operator
         """Note reads of fresh memory."""
-        if not self._fresh:
-            return
         for position, name in plan.read:
             item = args[position] if position < len(args) else kwargs.get(name)
             for tensor in _tensors(item):

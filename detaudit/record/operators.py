@@ -8,12 +8,12 @@ Python dispatch mode is on, a few backward formulas take another path (`prod`, `
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch._C import DisableTorchFunction, _len_torch_function_stack
 from torch._ops import OpOverload
+from torch.compiler import is_compiling
 from torch.utils._pytree import tree_leaves
 
 from detaudit.digest.later import Digest
@@ -45,25 +45,34 @@ class Operators(OnlookingMode):
         self._capture = capture_for(recorder)
         self._values = values_for(recorder)
         self._window = recorder.session.window or _EVERY_STEP
-        self._plans: dict[Any, OperatorPlan] = {}
+        self._plans: dict[int, OperatorPlan] = {}
+        """By the `id` of the operator."""
+        self._planned: list[OpOverload[..., Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
         """Call the operator; record it if its step is in the window."""
         kwargs = kwargs or {}
-        if not isinstance(func, OpOverload):
-            return self._whole(func, args, kwargs)
-        if self._draws is None:
-            return self._call(func, args, kwargs)
-        with DisableTorchFunction():
-            self._draws.before(self._plan(func), args, kwargs)
-        result = self._call(func, args, kwargs)
-        with DisableTorchFunction():
-            self._draws.after(self._plan(func), args, kwargs, result)
+        # By identity: the hash of an operator is computed in Python, each time anew.
+        plan = self._plans.get(id(func))
+        if plan is None:
+            if not isinstance(func, OpOverload):
+                return self._whole(func, args, kwargs)
+            plan = self._new_plan(func)
+        draws = self._draws
+        if draws is None:
+            return self._call(plan, func, args, kwargs)
+        if draws.has_fresh:
+            with DisableTorchFunction():
+                draws.before(plan, args, kwargs)
+        result = self._call(plan, func, args, kwargs)
+        if plan.draws or plan.makes_fresh or draws.has_fresh:
+            with DisableTorchFunction():
+                draws.after(plan, args, kwargs, result)
         return result
 
     def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of an operator made of others
         """Call what takes functions (`torch.cond`), and record it as one: nobody sees what it calls."""
-        if torch.compiler.is_compiling() or not self._recorder.active:
+        if is_compiling() or not self._recorder.active:
             return func(*args, **kwargs)
         inputs = self._digest([args, kwargs])
         result = func(*args, **kwargs)
@@ -83,25 +92,31 @@ class Operators(OnlookingMode):
                 [one for one in tree_leaves(value) if isinstance(one, torch.Tensor)]
             )
 
-    def _plan(self, func: Any) -> OperatorPlan:  # noqa: ANN401 - an operator overload
-        plan = self._plans.get(func)
-        if plan is None:
-            plan = self._plans[func] = make_plan(func)
+    def _new_plan(self, func: OpOverload[..., Any]) -> OperatorPlan:
+        plan = self._plans[id(func)] = make_plan(func)
+        # Kept alive, so that no address is used again.
+        self._planned.append(func)
         return plan
 
-    def _call(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of any operator
+    def _call(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of any operator
         # torch.compile takes `is_compiling()` as true and so sees a mode that does nothing.
-        if torch.compiler.is_compiling() or not self._recorder.active:
+        if is_compiling() or not self._recorder.active:
             return func(*args, **kwargs)
-        plan = self._plan(func)
         # A function mode of the program's own is not to see what is done here.
         alone = not _len_torch_function_stack()
-        before = self._before if alone else _out_of_sight(self._before)
-        seen = before(plan, func, args, kwargs)
+        if alone:
+            seen = self._before(plan, func, args, kwargs)
+        else:
+            with DisableTorchFunction():
+                seen = self._before(plan, func, args, kwargs)
         result = func(*args, **kwargs)
-        if seen is not None:
-            after = self._after if alone else _out_of_sight(self._after)
-            after(plan, seen, args, kwargs, result)
+        if seen is None:
+            return result
+        if alone:
+            self._after(plan, seen, args, kwargs, result)
+        else:
+            with DisableTorchFunction():
+                self._after(plan, seen, args, kwargs, result)
         return result
 
     def _before(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> Seen | None:  # noqa: ANN401 - a call of any operator
@@ -145,13 +160,3 @@ class Operators(OnlookingMode):
             recorder.problem(f"not compared: {error}")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             recorder.fail(error)
-
-
-def _out_of_sight(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, unseen by function modes."""
-
-    def unseen(*args: object) -> Any:  # noqa: ANN401 - what the function returns
-        with DisableTorchFunction():
-            return function(*args)
-
-    return unseen

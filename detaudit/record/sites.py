@@ -71,16 +71,22 @@ class Sites:
         is taken; without that either, NO_SITE. `known` is the `id` of a frame on the stack whose line was
         found before, `site`: from there on, nothing needs to be looked at again.
         """
-        frame: FrameType | None = sys._getframe(1)
+        return self.above(sys._getframe(1), known, site)
+
+    def above(self, frame: FrameType | None, known: int = 0, site: bytes = NO_SITE) -> bytes:
+        """The same from a frame of the calling thread upwards."""
         library: FrameType | None = None
         standard: FrameType | None = None
-        owners = self._owners
+        owners, machinery = self._owners, Owner.MACHINERY
         while frame is not None:
             if id(frame) == known and library is None and standard is None:
                 return site
             code = frame.f_code
             # Done for each operator: no call for what is known.
             owner = owners.get(id(code)) or self._owner(code)
+            if owner is machinery:
+                frame = frame.f_back
+                continue
             if owner is Owner.USER:
                 # A library that uses Python's own is the one to name.
                 return self._key(frame, library or standard)
