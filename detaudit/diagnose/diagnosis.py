@@ -17,7 +17,7 @@ from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Site
 from detaudit.sources.catalogue import BY_NAME, SOURCES
-from detaudit.sources.observation import drawn_more
+from detaudit.sources.observation import Naming, drawn_more
 from detaudit.sources.source import Pace
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
@@ -97,12 +97,12 @@ def _findings(search: Search) -> Iterator[Finding]:
     """Name every fault; one seed that is made of several sources is one fault."""
     whole = () if search.settled is None else search.settled.ledgers
     named = [(fault, name_of(fault, whole)) for fault in search.faults]
-    told = set[Site]()
+    mentioned = set[Site]()
     for fault, naming in named:
-        if naming.seed in told:
+        if naming.seed in mentioned:
             continue
         if naming.seed is not None:
-            told.add(naming.seed)
+            mentioned.add(naming.seed)
         same = [one.symbol for _, one in named if naming.seed is not None and one.seed == naming.seed]
         others = [symbol for symbol in same if symbol and symbol != naming.symbol]
         words = f"{naming.message}; {' and '.join(others)} has a part in it too" if others else naming.message
