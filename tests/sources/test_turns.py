@@ -206,7 +206,7 @@ value = [once() for _ in range({times})]
 
 
 def run(tmp_path, program, *, held, patience="20"):
-    """Run a program in a process of its own; give its `value`, and whether its threads stopped taking turns."""
+    """Run a program in a process of its own; give its `value`, and why its threads stopped taking turns."""
     (tmp_path / "program.py").write_text(textwrap.dedent(program))
     schedule = HELD.format(patience=patience) if held else "()"
     start = HEAD.format(folder=str(tmp_path), held=schedule) + "from program import value\n" + TAIL
