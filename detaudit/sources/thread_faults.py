@@ -47,6 +47,10 @@ def _name_access(seen: Observation) -> Naming:
     if asked is not None:
         words = f"{asked.operation} answers by how far another thread is"
         return seen.name_at(Cause.THREAD_RACE, asked, words, FLAG_FIX)
+    either = _poll_with_both_answers(seen)
+    if either is not None:
+        words = f"{either.operation} finds something or not, by how far another thread is"
+        return seen.name_at(Cause.COMPLETION_ORDER, either, words, BLOCKING_FIX)
     first, queue = seen.comparison.first, queue_line(seen)
     in_main = first is not None and "/" not in first.stream
     if queue is not None and in_main:
@@ -61,6 +65,14 @@ def _deciding_poll(seen: Observation, about: str) -> LedgerEntry | None:
     step = polls[0].step if first is None and polls else 0 if first is None else first.step
     near = (one for one in polls if one.step <= step and one.in_main_thread and one.site is not None)
     return min(near, key=lambda one: one.position, default=None)
+
+
+def _poll_with_both_answers(seen: Observation) -> LedgerEntry | None:
+    """Find a line of the main thread that found something in a queue at one time, and nothing at another."""
+    asked = [pair.entry for pair in seen.all_pairs if pair.entry.fact.about == QUEUE]
+    asked = [one for one in asked if one.in_main_thread and one.site is not None]
+    found = {one.site_key for one in asked if one.act is Act.FINDS}
+    return next((one for one in asked if one.act is Act.FINDS_NOTHING and one.site_key in found), None)
 
 
 _ACCESSES = (Act.WRITES_SHARED_DATA_BESIDE, Act.READS_SHARED_DATA_BESIDE, Act.WRITES_SHARED_DATA)
