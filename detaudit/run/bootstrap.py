@@ -93,6 +93,7 @@ def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
         set_conditions(session)
     if session.on_request:
         # It is the recorder itself that may be importing torch here.
+        keep_scattering()
         return
     from detaudit.record.install import install
     from detaudit.record.sites import Sites

@@ -10,6 +10,7 @@ whenever so many objects are new that Python looks for garbage: by then the free
 
 from __future__ import annotations
 
+import atexit
 import gc
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator
@@ -17,17 +18,17 @@ from itertools import repeat
 
 # Taken now: taps may come to stand in their places.
 from os import urandom
-from time import perf_counter
+from time import perf_counter, thread_time
 
-ALIGNMENT, LARGEST_COMMON, LARGEST_OF_PYTHON, LARGEST = 16, 192, 512, 16_384
+ALIGNMENT, LARGEST_COMMON, LARGEST_OF_PYTHON = 16, 192, 512
 """Python's own allocator has a size for each 16 bytes up to 512; larger blocks are the C library's."""
 HEADER = b"".__sizeof__()
 """Bytes of a `bytes` object beside its content. The garbage collector does not count such objects."""
-COMMON, OTHERS, LARGE = 150, 30, 30
-"""How many blocks are taken at least, and fewer than twice as many: of a size of common objects, of any other
-size of Python's, of larger ones in all."""
-SHARE, ALLOWANCE = 0.05, 0.05
-"""Of the time since recording began, and in seconds beside it: what may be spent on this."""
+FIRST, LATER = 120, 30
+"""How many blocks of each common size are taken at least, and fewer than twice as many; a fifth of others."""
+SHARE, ALLOWANCE = 0.05, 0.1
+"""What this may take of the processor's time later: of the time since it began, and seconds beside it."""
+LOTS = 8192
 
 _kept: list[object] = []
 """What was taken and not given back."""
@@ -35,23 +36,50 @@ _kept: list[object] = []
 _busy = allocate_lock()
 
 
-def scatter() -> None:
+def scatter(least: int = FIRST) -> None:
     """Leave free blocks of every size here and there, in an order of this process alone.
 
-    Keeps about half a megabyte, and takes about a millisecond. Draws from nothing but the system's entropy.
+    Keeps some hundred kilobytes, and takes about a millisecond. Draws from nothing but the system's entropy.
     """
     # Held where another thread is at it, or where this one was when Python came to look for garbage.
     if _busy.acquire(blocking=False):
         try:
-            _exchange(urandom(LARGEST))
+            _exchange(urandom(LOTS), least)
         finally:
             _busy.release()
 
 
-def _exchange(lots: bytes) -> None:
+def keep_scattering() -> None:
+    """Do so again and again, as objects are made, until the interpreter takes itself apart."""
+    collected = _when_collected(perf_counter())
+    gc.callbacks.append(collected)
+    atexit.register(_leave, collected)
+
+
+def _leave(callback: object) -> None:
+    # The program may have taken it away.
+    if callback in gc.callbacks:
+        gc.callbacks.remove(callback)
+
+
+def _when_collected(begun: float) -> Callable[[str, dict[str, int]], None]:
+    spent = 0.0
+
+    def collected(phase: str, _: dict[str, int]) -> None:
+        nonlocal spent
+        if phase == "stop" and spent < ALLOWANCE + SHARE * (perf_counter() - begun):
+            before = thread_time()
+            scatter(LATER)
+            spent += thread_time() - before
+
+    return collected
+
+
+def _exchange(lots: bytes, least: int) -> None:
+    """Take new blocks, and give back all but half as many of them and of those that were kept."""
     before = len(_kept)
-    _kept.extend(_small(lots))
-    _kept.extend(_large(lots))
+    _kept.extend(_small(lots, least))
+    _kept.extend(_large(lots, least // 5))
     place = 0
     for lot in lots[: (len(_kept) + before) // 2]:
         last = _kept.pop()
@@ -60,37 +88,19 @@ def _exchange(lots: bytes) -> None:
             _kept[place] = last
 
 
-def keep_scattering() -> None:
-    """Do so again and again, as objects are made."""
-    gc.callbacks.append(_when_collected(perf_counter()))
-
-
-def _when_collected(begun: float) -> Callable[[str, dict[str, int]], None]:
-    spent = 0.0
-
-    def collected(phase: str, _: dict[str, int]) -> None:
-        nonlocal spent
-        now = perf_counter()
-        if phase == "stop" and spent < ALLOWANCE + SHARE * (now - begun):
-            scatter()
-            spent += perf_counter() - now
-
-    return collected
-
-
-def _small(lots: bytes) -> Iterator[object]:
+def _small(lots: bytes, common: int) -> Iterator[object]:
     """Blocks of Python's allocator."""
-    yield from (object() for _ in range(COMMON))
-    yield from range(1 << 40, (1 << 40) + COMMON)
+    yield from (object() for _ in range(common))
+    yield from range(1 << 40, (1 << 40) + common)
     for size in range(3 * ALIGNMENT, LARGEST_OF_PYTHON + 1, ALIGNMENT):
-        least = COMMON if size <= LARGEST_COMMON else OTHERS
+        least = common if size <= LARGEST_COMMON else common // 5
         yield from map(bytes, repeat(size - HEADER, least + lots[size] * least // 256))
 
 
-def _large(lots: bytes) -> Iterator[object]:
+def _large(lots: bytes, least: int) -> Iterator[object]:
     """Blocks of the C library's allocator. They hold text, as most that a program leaves behind does."""
     text = lots.hex().encode()
-    for lot in lots[: LARGE + lots[0] * LARGE // 256]:
+    for lot in lots[: least + lots[0] * least // 256]:
         # As many between 512 and 1024 bytes as between 1024 and 2048, and so on.
-        least = LARGEST_OF_PYTHON << lot % 5
-        yield text[-least - lot * least // 256 :]
+        size = LARGEST_OF_PYTHON << lot % 5
+        yield text[-size - lot * size // 256 :]

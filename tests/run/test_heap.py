@@ -16,7 +16,8 @@ import gc
 from detaudit.run import heap
 {before}
 things = [Thing() for _ in range(12)]
-print([things.index(thing) for thing in sorted(things, key=id)])
+# Within a pool of Python's allocator: where pools lie is up to the system.
+print([things.index(thing) for thing in sorted(things, key=lambda thing: id(thing) % 16_384)])
 """
 SEEN = """
 import gc, random, sys
@@ -47,7 +48,7 @@ model(torch.ones(1, 3)).sum().backward()
 def run(program):
     """Run a program in a fresh process in which nothing else is left to chance; give what it printed."""
     command = [sys.executable, "-c", program]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -58,13 +59,12 @@ def run(program):
 )
 def test_objects_lie_in_another_order_in_each_process(before):
     """Where objects come to lie is a matter of chance, as it is in a program that nobody records."""
-    orders = {run(OBJECTS.format(before=before)) for _ in range(6)}
-    assert len(orders) >= 5
+    assert len({run(OBJECTS.format(before=before)) for _ in range(10)}) >= 9
 
 
 def test_without_a_heap_of_its_own_a_process_repeats_itself():
-    """The order is the same where all else is: the test before this one can fail."""
-    assert len({run(OBJECTS.format(before="")) for _ in range(6)}) == 1
+    """There are few orders where only the system moves things: the test before this one can fail."""
+    assert len({run(OBJECTS.format(before="")) for _ in range(10)}) <= 5
 
 
 def test_a_program_sees_nothing_of_it():
