@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from detaudit.model.trace import Level
 from detaudit.record.attribution import phase_of
 from detaudit.record.backward import Backward
+from detaudit.record.ending import end_when_stopped, watch_over_end
 from detaudit.record.gradients import Gradients
 from detaudit.record.isolation import IsolatedDraws
 from detaudit.record.loaders import Loaders
@@ -47,7 +48,10 @@ def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorde
 
     `taps`: what was put in place before torch was there, whose ledger the recorder writes.
     """
-    recorder = _observe(session, sites, taps, Scope())
+    scope = Scope()
+    recorder = _observe(session, sites, taps, scope)
+    end_when_stopped(recorder, scope)
+    recorder.on_stop = functools.partial(watch_over_end, recorder)
     # Registered early, so run late: what the program does at exit is still seen.
     atexit.register(recorder.close)
     return recorder

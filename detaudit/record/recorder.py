@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from detaudit.digest.later import Digest, now
 from detaudit.digest.sketch import sketch
@@ -40,6 +40,9 @@ class Recorder:
         self.digests = Digests(self)
         self.generators = Generators()
         self.active = True
+        self.stopped = False
+        """True once the program was told to end, after the steps that were asked for."""
+        self.on_stop: Callable[[], object] = lambda: None
         self.has_optimizer = False
         """True once any torch optimizer exists; without one, a backward pass makes a step."""
         self.seconds = 0.0
@@ -126,6 +129,8 @@ class Recorder:
         """Raise StopAfterSteps in the main thread once enough steps are recorded."""
         limit = self.session.steps
         if limit is not None and stream.step >= limit and stream.number == 1 and self.role is StreamRole.MAIN:
+            self.stopped = True
+            self.on_stop()
             raise StopAfterSteps(0)
 
     def enter_backward(self, stream: StreamState) -> None:
