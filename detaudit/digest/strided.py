@@ -1,7 +1,7 @@
 """Digest of a tensor that does not lie in memory in row-major order, without a copy of the whole.
 
-A piece of it is copied at a time, into memory that stays in the processor's cache, and hashed there: the
-tensor itself is read once, and nothing of its size is written.
+For what is too large to be copied as a whole. A piece of it is copied at a time, into memory that stays in
+the processor's cache, and hashed there: the tensor itself is read once, and nothing of its size is written.
 """
 
 from __future__ import annotations

@@ -22,6 +22,12 @@ from detaudit.digest.strided import digest_strided
 
 _FORM_CACHE_ENTRIES = 4096
 
+MOST_COPIED_BYTES = 1 << 23
+"""What lies in another order than row-major is copied as a whole up to this size, in pieces beyond.
+
+Torch turns a whole matrix two to four times as fast as its pieces, as long as the copy stays in the cache.
+"""
+
 _STRIDED = torch.strided
 
 _PLAIN_TYPES = frozenset({torch.Tensor, torch.nn.Parameter, torch.nn.Buffer})
@@ -123,10 +129,10 @@ def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _Form) 
         return _digest_memory(address, form)
     # Below autograd and without dispatch modes: what is done here is nobody's business but ours.
     with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
-        if form.leaf is None:
+        if form.size > MOST_COPIED_BYTES:
             return digest_strided(tensor, form.seed)
         row_major = tensor.contiguous()
-        return xxh3_128_digest(form.leaf(row_major.data_ptr()), form.seed)
+        return _digest_memory(row_major.data_ptr(), form)
 
 
 def _digest_memory(address: int, form: _Form) -> bytes:

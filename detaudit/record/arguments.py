@@ -62,6 +62,9 @@ def inputs_digest(plan: OperatorPlan, args: Any, kwargs: Any) -> Digest:  # noqa
 
 def outputs_digest(plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> Digest | None:  # noqa: ANN401 - a call of any operator
     """Digest what an operator gave and wrote; None if that has no values. Raises UndigestableError."""
+    if plan.gives_one and type(result) in _TENSORS:
+        made = deferred_digest(result)
+        return xxh3_128_digest(made) if type(made) is bytes else joined([made], xxh3_128_digest)
     parts: list[Digest] = []
     if plan.results:
         if type(result) in _TENSORS:

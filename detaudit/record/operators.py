@@ -123,7 +123,7 @@ class Operators(OnlookingMode):
         """Look at a call that is about to be made; None if it is not to be recorded."""
         recorder = self._recorder
         try:
-            stream = recorder.known_stream() or recorder.stream()
+            stream = recorder.stream()
             first, end = self._window
             if not first <= stream.step < end:
                 return None

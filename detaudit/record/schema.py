@@ -70,6 +70,8 @@ class OperatorPlan:
     """Whether it draws from a random generator."""
     makes_fresh: bool
     """Whether its result is nothing but memory as it was found."""
+    gives_one: bool
+    """Whether what it gives is a single result with values, as most operators do."""
 
 
 def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOverload, which the stubs leave untyped
@@ -92,6 +94,7 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
         elif not (changes and argument.kwarg_only) and argument.name not in _LEFT_UNREAD.get(base, ()):
             read.append((position, argument.name))
     results = base not in _UNINITIALISED
+    left_out = _UNINITIALISED_RESULTS.get(base, frozenset())
     return OperatorPlan(
         name=f"{schema.name.replace('::', '.')}.{overload}",
         skip=is_view or is_mark,
@@ -100,9 +103,10 @@ def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOve
         written=tuple(written) if results and _returns_nothing(schema) else (),
         changed=tuple(written),
         results=results,
-        left_out=_UNINITIALISED_RESULTS.get(base, frozenset()),
+        left_out=left_out,
         draws=torch.Tag.nondeterministic_seeded in operator.tags,
         makes_fresh=base in _UNINITIALISED and not base.startswith(("resize", "set_")),
+        gives_one=results and len(schema.returns) == 1 and not left_out,
     )
 
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detaudit.digest import parallel
+from detaudit.digest import tensor as tensor_module
 from detaudit.digest.algorithm import LEAF_BYTES, digest_address, digest_bytes
 from detaudit.digest.parallel import LEAST_BYTES, digest_in_threads
-from detaudit.digest.tensor import UndigestableError, form_digest, tensor_digest
+from detaudit.digest.tensor import MOST_COPIED_BYTES, UndigestableError, form_digest, tensor_digest
 
 BASE = torch.arange(1.0, 17.0).reshape(4, 4)
 
@@ -110,8 +111,10 @@ def test_scales_of_quantized_tensors_count(channels):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.complex64], ids=str)
 @pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1), (2, 1, 0)], ids=str)
-def test_strides_of_large_tensors_do_not_enter(dtype, order):
+@pytest.mark.parametrize("most_copied", [0, MOST_COPIED_BYTES], ids=["in pieces", "as a whole"])
+def test_strides_of_large_tensors_do_not_enter(dtype, order, most_copied, monkeypatch):
     """A tensor of several leaves has the digest of its row-major copy, however it lies in memory."""
+    monkeypatch.setattr(tensor_module, "MOST_COPIED_BYTES", most_copied)
     tensor = torch.randint(255, (3, 301, 1003)).to(dtype).permute(order)
     stepped = tensor[:, ::2]
 
