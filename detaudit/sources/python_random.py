@@ -15,6 +15,9 @@ from detaudit.sources.taps import Asked, Taps
 
 NAME = "python-random"
 _SEEDED_DRAW = Fact(Act.DRAWS, Whose.GLOBAL)
+_NOT_DRAWING = frozenset({"seed", "setstate", "getstate"})
+_WORDS = 3
+"""Words of a generator's state that tell it from others."""
 
 
 def _tap(taps: Taps) -> None:
@@ -41,21 +44,26 @@ class _Watch:
             function = getattr(module, name)
             if getattr(function, "__self__", None) is not self._global:
                 continue
-            if name in {"seed", "setstate", "getstate"}:
-                # Bound before the tap was there.
-                setattr(module, name, getattr(self._global, name))
-            else:
-                taps.function(module, name, self._drawing(name), asked_by=Asked.PROGRAM)
+            if name not in _NOT_DRAWING:
+                # On the class: libraries draw from the global generator itself, not through the module.
+                owner = next(kind for kind in module.Random.__mro__ if name in vars(kind))
+                taps.method(owner, name, self._drawing(name), asked_by=Asked.PROGRAM)
+            # Bound before the taps were there.
+            setattr(module, name, getattr(self._global, name))
 
     def _drawing(self, name: str) -> Any:  # noqa: ANN401 - a handler
         operation = f"random.{name}"
 
-        def draw(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+        def draw(original: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+            if generator is not self._global:
+                return original(generator, *args, **kwargs)
             state = self._global.getstate() if isolates(self._taps) else None
-            value = original(*args, **kwargs)
+            value = original(generator, *args, **kwargs)
+            # A shuffle gives nothing: what it drew shows in the state.
+            shown = self._global.getstate()[1][:_WORDS] if value is None else value
             if state is not None:
                 self._global.setstate(state)
-            self._taps.note(NAME, operation, value, self._fact())
+            self._taps.note(NAME, operation, shown, self._fact())
             return value
 
         return draw
