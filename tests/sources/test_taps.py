@@ -158,4 +158,5 @@ def test_results_come_in_the_order_of_submission_when_held(tmp_path):
 
 def test_what_python_itself_reads_is_not_noted(tmp_path):
     program = "import tempfile, threading, queue\nthreading.Event().wait(0.01)\nvalue = queue.Queue().qsize()"
-    assert run(tmp_path, program)["noted"] == []
+    noted = run(tmp_path, program)["noted"]
+    assert {entry[1] for entry in noted} <= {"threading.Event.wait", "queue.Queue.qsize"}
