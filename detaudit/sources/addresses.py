@@ -1,4 +1,4 @@
-"""Addresses of objects: `id()`, and the order of sets of objects (which `set_order` sees)."""
+"""Addresses of objects: `id()`, texts with an address, and sets of objects (which `set_order` sees)."""
 
 from __future__ import annotations
 
@@ -40,6 +40,23 @@ def _tap(taps: Taps) -> None:
 
     # Libraries rely on the true ones: compilers read memory by them.
     taps.function(builtins, "id", read, asked_by=Asked.OWN_CODE)
+    # Classes that are made from now on take theirs from here.
+    taps.method(object, "__repr__", _text(taps), asked_by=Asked.PROGRAM)
+
+
+def _text(taps: Taps) -> Any:  # noqa: ANN401 - a handler
+    """Note the address that the text of an object without a `__repr__` of its own has in it."""
+
+    def read(original: Any, item: object) -> str:  # noqa: ANN401 - as the method
+        text, address = str(original(item)), f"{id(item):x}"
+        if address not in text:
+            return text
+        if taps.holds(NAME, taps.lines.here()):
+            text = text.replace(address, f"{DISTANCE * taps.numbering.number(item):x}")
+        taps.note(NAME, "repr", text, Fact(Act.ORDERS))
+        return text
+
+    return read
 
 
 def _keeps_copies() -> bool:

@@ -20,6 +20,15 @@ from detaudit.sources.taps import Asked, Taps
 NAME = "file-order"
 _READS = Fact(Act.READS)
 REVERSED, SHUFFLED = "reversed", "shuffled"
+TIMES_AND_NUMBERS = (
+    "os.path.getmtime",
+    "os.path.getctime",
+    "os.path.getatime",
+    "os.stat",
+    "os.lstat",
+    "os.DirEntry.inode",
+)
+"""What tells of a file more than its name."""
 TIME = 1_600_000_000
 """The time that all files have when it is held."""
 BETWEEN = frozenset({"__main__", "pathlib", "pathlib._local", "pathlib._abc"})
@@ -189,7 +198,9 @@ SOURCE = Source(
     tap=_tap,
     suspicion=Suspicion(72),
     name_fault=naming(
-        Cause.FS_ORDER, "{entry.operation} gives an order, or times, that are not the same in each run"
+        Cause.FS_ORDER,
+        "{entry.operation} gives an order, or times, that are not the same in each run",
+        dict.fromkeys(TIMES_AND_NUMBERS, "order by name, and not by the time or the number of a file"),
     ),
     asked_through=(NAME,),
     held_by_line=True,

@@ -24,6 +24,8 @@ def seed_advice(frames: Iterable[FrameType]) -> str:
     """
     found = inner = ""
     for frame in frames:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in _MAKERS:
+            continue
         found = _by_parameter(frame) or _by_object(frame) or found
         inner = inner or _by_private_parameter(frame)
     return found or inner

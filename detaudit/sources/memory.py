@@ -74,7 +74,8 @@ def _name(seen: Observation) -> Naming:
     if entry is None:
         return seen.name_bare(Cause.UNINITIALIZED_MEMORY)
     words = f"memory from {entry.operation} is read before it is written"
-    return seen.name_at(Cause.UNINITIALIZED_MEMORY, entry, words)
+    fix = NUMPY_FIX if entry.operation.startswith("numpy.") else None
+    return seen.name_at(Cause.UNINITIALIZED_MEMORY, entry, words, fix)
 
 
 def _name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
@@ -83,6 +84,8 @@ def _name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
     read = seen.last(lambda entry: entry.act is Act.READS_FRESH_MEMORY)
     return seen.cause, read or seen.last(lambda entry: entry.source == NAME)
 
+
+NUMPY_FIX = "initialise it: np.zeros in the place of np.empty, or read no more of it than was written"
 
 SOURCE = Source(
     name=NAME,

@@ -129,7 +129,7 @@ _FAMILY = GeneratorFamily(
     ("np.random.seed", "numpy.random.seed"),
     {
         "numpy.random.default_rng": "give it a seed: np.random.default_rng(SEED)",
-        "numpy.random.SeedSequence": "give it a seed: np.random.RandomState(SEED), np.random.PCG64(SEED)",
+        "numpy.random.SeedSequence": "give it a seed: SeedSequence(SEED), RandomState(SEED), PCG64(SEED)",
         "numpy.random.RandomState": "give it a seed: np.random.RandomState(SEED)",
         "numpy.random.seed": "give it a seed: np.random.seed(SEED)",
     },

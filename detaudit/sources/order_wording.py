@@ -36,6 +36,7 @@ _SUBJECTS = {
     "set.pop": "which element this set{kind} gives up first",
     "hash": "hash()",
     "id": "id()",
+    "repr": "the text of this object, which has its address in it,",
 }
 
 
@@ -59,4 +60,6 @@ def _fix_number(operation: str, kind: str) -> str | None:
         return (
             "use a hash that is not salted, as zlib.crc32(text.encode()), or zlib.crc32(repr(item).encode())"
         )
+    if operation == "repr":
+        return "give the class a __repr__ (a dataclass has one), or use another name of the object here"
     return f"{_COUNTER} {operation}()" if operation in {"hash", "id"} else None

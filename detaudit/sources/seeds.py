@@ -53,7 +53,7 @@ class GeneratorFamily:
         if seen.in_worker(entry):
             words = f"{entry.operation} in a DataLoader worker: its generator gets another seed in each run"
             return seen.name_at(Cause.WORKER_SEEDING, entry, words)
-        if self.hides_behind_libraries and by_library(entry):
+        if self.hides_behind_libraries and (by_library(entry) or entry.fact.about):
             words = f"a library draws through {entry.operation} from a generator that was given no seed"
             return seen.name_at(Cause.UNSEEDED_LIBRARY, entry, words, self._library_fix(entry))
         if entry.fact.whose is Whose.GLOBAL_UNSEEDED:

@@ -29,6 +29,11 @@ MODULES = MANY + (
 BY_ADDRESS = {
     "a WeakSet": NODES + "import weakref\nvalue = [node.n for node in weakref.WeakSet(nodes)]",
     "dict.fromkeys of a set": NODES + "value = [node.n for node in dict.fromkeys(set(nodes))]",
+    "the text of objects": NODES + "value = [str(node) for node in nodes[:3]]",
+    "a formatted bound method": NODES.replace(
+        "self.n = n", "self.n = n\n    def get(self):\n        return 1"
+    )
+    + "value = f'{nodes[0].get}'",
     "a union of sets": NODES + "value = [node.n for node in set(nodes[:20]) | set(nodes[10:])]",
     "the class method of a subclass": NODES
     + (
