@@ -107,7 +107,8 @@ _CHANGES = (
 def _name_race(seen: Observation, beside: Divergence | None) -> Naming:
     """Name the access that no order is given to; `beside` is where the runs part in a side thread."""
     entry, words = seen.telling(), "threads or processes work on shared data in no fixed order"
-    if beside is not None and beside.event.site is not None and beside.event.place.phase is Phase.OPTIMIZER:
+    updating = {Phase.BACKWARD, Phase.OPTIMIZER}
+    if beside is not None and beside.event.site is not None and beside.event.place.phase in updating:
         others = () if entry is None or entry.site is None else (entry.site,)
         symbol = None if entry is None else entry.operation
         return Naming(Cause.THREAD_RACE, beside.event.site, symbol, words, others)
