@@ -34,6 +34,11 @@ class Draws:
         """Whether there is memory that nothing has written: else reads and writes need no look."""
         return bool(self._fresh)
 
+    @property
+    def follows_threads(self) -> bool:
+        """Whether several threads may touch the same tensors."""
+        return self._taps.several_threads
+
     def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - arguments of any operator
         """Note reads of fresh memory."""
         for position, name in plan.read:

@@ -65,7 +65,7 @@ class Operators(OnlookingMode):
             with DisableTorchFunction():
                 draws.before(plan, args, kwargs)
         result = self._call(plan, func, args, kwargs)
-        if plan.draws or plan.makes_fresh or draws.has_fresh:
+        if plan.draws or plan.makes_fresh or draws.has_fresh or draws.follows_threads:
             with DisableTorchFunction():
                 draws.after(plan, args, kwargs, result)
         return result

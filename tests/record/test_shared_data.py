@@ -8,7 +8,7 @@ import torch
 
 from detaudit.model.ledger import Act
 from detaudit.record.draws import Draws
-from detaudit.record.operators import Operators
+from detaudit.record.schema import make_plan
 from detaudit.record.shared_data import SharedData
 from detaudit.record.sites import Sites
 from detaudit.sources.ledger import Ledger
@@ -75,7 +75,7 @@ def test_operators_are_only_followed_once_the_program_has_threads():
     taps = Taps(Sites(), Ledger())
     draws, followed = Draws(taps), []
     draws._shared.accessed = lambda *_: followed.append(1)  # type: ignore[method-assign]  # to see whether it is asked
-    plan = Operators._plan(type("Plans", (), {"_plans": {}})(), torch.ops.aten.add_.Tensor)
+    plan = make_plan(torch.ops.aten.add_.Tensor)
     for taps.several_threads in (False, True):
         draws.after(plan, (torch.zeros(2), torch.ones(2)), {}, None)
     assert followed == [1]
