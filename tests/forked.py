@@ -17,6 +17,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ class Origin:
         # Whatever the environment of the test that is the first to need it; and without a GPU, which could be
         # used in no forked process once it was touched here.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        self._one_by_one = threading.Lock()
+        """Held while a run is under way: another one waits, also where an audit lets them go side by side."""
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -52,8 +55,9 @@ class Origin:
             "environment": environment,
             "output": [stdout.name, stderr.name],
         }
+        self._one_by_one.acquire()
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return Forked(self._process.stdout)
+        return Forked(self._process.stdout, self._one_by_one.release)
 
     def end(self) -> None:
         self._process.kill()
@@ -63,14 +67,15 @@ class Origin:
 class Forked:
     """One run, with what a `detaudit.run.guard.Guarded` offers."""
 
-    def __init__(self, answers) -> None:
-        self._answers = answers
+    def __init__(self, answers, on_end) -> None:
+        self._answers, self._on_end = answers, on_end
         self.pid = int(answers.readline())
         self.returncode = None
 
     def wait(self, seconds=None):
         if self.returncode is None and select.select([self._answers], [], [], seconds)[0]:
             self.returncode = int(self._answers.readline())
+            self._on_end()
         return self.returncode is not None
 
     def end(self):

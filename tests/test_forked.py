@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from detaudit.compare.compare import compare
 from detaudit.trace.reader import TraceReader
 from tests.forked import STARTS_RUNS
@@ -38,3 +40,12 @@ def test_a_forked_run_is_that_of_a_fresh_process(run_program, origin, monkeypatc
     assert same.stdout.read_text() == fresh.stdout.read_text()
     assert same.stdout.read_text().startswith("here __main__ [[")
     assert same.exit_code == fresh.exit_code == 5
+
+
+def test_forked_runs_that_are_asked_for_side_by_side_keep_their_own_answers(run_program, origin, monkeypatch):
+    monkeypatch.setenv("NAME", "here")
+    monkeypatch.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda seed: run_program(PROGRAM, args=[seed]), "123"))
+    assert [run.exit_code for run in runs] == [5, 5, 5]
+    assert len({run.stdout.read_text() for run in runs}) == len(runs)
