@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from detaudit.compare.compare import compare
+from detaudit.model.plan import RunPlan, TargetRef
+from detaudit.model.trace import Level
+from detaudit.run.progress import Silence
+from detaudit.run.runner import execute
+from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader
 from tests.forked import STARTS_RUNS
 
@@ -42,10 +45,13 @@ def test_a_forked_run_is_that_of_a_fresh_process(run_program, origin, monkeypatc
     assert same.exit_code == fresh.exit_code == 5
 
 
-def test_forked_runs_that_are_asked_for_side_by_side_keep_their_own_answers(run_program, origin, monkeypatch):
+def test_forked_runs_that_are_asked_for_side_by_side_keep_their_own_answers(tmp_path, origin, monkeypatch):
     monkeypatch.setenv("NAME", "here")
     monkeypatch.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
-    with ThreadPoolExecutor(3) as pool:
-        runs = list(pool.map(lambda seed: run_program(PROGRAM, args=[seed]), "123"))
-    assert [run.exit_code for run in runs] == [5, 5, 5]
-    assert len({run.stdout.read_text() for run in runs}) == len(runs)
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.replace("sys.exit(5)", ""))
+    target = find_target(TargetRef(str(program), args=("1",)))
+    runs = execute(RunPlan(target, 3, Level.LAYER, 0, jobs=3), tmp_path / "runs", Silence())
+    assert [run.exit_code for run in runs] == [0, 0, 0]
+    assert len({run.stdout.read_text() for run in runs}) == 1
+    assert len({run.trace for run in runs}) == len(runs)
