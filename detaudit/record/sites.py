@@ -112,7 +112,8 @@ class Sites:
             if owner is Owner.USER:
                 return True
             if owner is Owner.GENERATED:
-                frame = frame.f_back
+                # A dataclass has its generated methods called by wrappers of the standard library.
+                leading, frame = False, frame.f_back
                 continue
             if owner is Owner.STANDARD and leading and not through_standard:
                 return False

@@ -11,6 +11,8 @@ from detaudit.model.result import Comparison, DivergenceKind, Finding
 from detaudit.model.trace import Phase, Site, StreamRole
 
 MOST_OTHERS = 20
+NEW_SEED = "the seed itself is new in each run"
+CONSTANT_SEED = "give a constant seed, or one that is passed in as an argument, and print it"
 OWN_LIBRARIES = ("/numpy/", "/torch/", "/random.py", "/tempfile.py", "/uuid.py", "/secrets.py")
 """Code between the user's line and a generator that belongs to the generator itself."""
 
@@ -101,8 +103,13 @@ class Observation:
         return Naming(cause, entry.site, entry.operation, words, others[:MOST_OTHERS], fix)
 
     def name_bare(self, cause: Cause) -> Naming:
-        """Name a fault of which the ledger has nothing, at the line where the runs part."""
+        """Name a fault of which the ledger has nothing: at a seed that differs, or where the runs part."""
         finding = self.finding
+        seed = next((one for one in self.other_seeds() if one.site is not None), None)
+        if seed is not None:
+            words = f"{seed.operation} is given another number in each run ({seed.shown}): {NEW_SEED}"
+            others = () if finding.site is None else (finding.site,)
+            return Naming(cause, seed.site, seed.operation, words, others, CONSTANT_SEED)
         return Naming(cause, finding.site, finding.symbol, finding.message, finding.other_sites)
 
 

@@ -9,7 +9,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
 from detaudit.model.trace import Site
 from detaudit.sources.decisions import only_call, uncalled_seed
-from detaudit.sources.observation import Naming, Observation, by_library
+from detaudit.sources.observation import CONSTANT_SEED, Naming, Observation, by_library
 from detaudit.sources.suspicion import Situation, Suspicion
 
 SEED_DIFFERS = 45
@@ -17,7 +17,6 @@ SEED_DIFFERS = 45
 SAME_NUMBERS = -60
 """What is added for a generator whose draws before the runs part gave the same numbers."""
 WEIGHT = 80
-CONSTANT_SEED = "give a constant seed, or one that is passed in as an argument, and print it"
 SEED_FOR_EACH_TASK = (
     "give each task a seed of its own as an argument, and let it make a generator from that: "
     "np.random.default_rng([SEED, number]), random.Random(seed), torch.Generator().manual_seed(seed)"
