@@ -155,16 +155,35 @@ def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
 def _difference(first: torch.Tensor, second: torch.Tensor) -> Difference:
     if first.shape != second.shape or first.dtype != second.dtype:
         return Difference(max(first.numel(), second.numel()), float("inf"), float("inf"))
-    ours, theirs = (tensor.detach().cpu().to_dense() for tensor in (first, second))
-    one_sided = ours.isnan() ^ theirs.isnan()
+    ours, theirs = _numbers(first), _numbers(second)
+    one_sided = _wide(ours).isnan() ^ _wide(theirs).isnan()
     elements = apart(ours, theirs).elements
     # Of the others, the distance is wanted, however far NaN is from everything.
-    ours, theirs = ours.masked_fill(one_sided, 0), theirs.masked_fill(one_sided, 0)
+    ours, theirs = _zeroed(ours, one_sided), _zeroed(theirs, one_sided)
     distance = apart(ours, theirs)
     with_places = first.is_floating_point() or first.is_complex()
     relative = float("inf") if math.isnan(distance.relative) else distance.relative
     ulp = distance.ulp if with_places else None
     return Difference(elements, furthest(ours, theirs), relative, ulp, int(one_sided.sum()))
+
+
+def _numbers(tensor: torch.Tensor) -> torch.Tensor:
+    """The values of a tensor as a dense row on the CPU; of a quantized one, the integers."""
+    tensor = tensor.detach().cpu()
+    dense = (tensor.int_repr() if tensor.is_quantized else tensor).to_dense()
+    return dense.resolve_conj().resolve_neg().reshape(-1).contiguous()
+
+
+def _wide(row: torch.Tensor) -> torch.Tensor:
+    # The narrowest formats have next to no operators of their own.
+    return row if row.is_complex() else row.double()
+
+
+def _zeroed(row: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """Copy a row with zeros in some places; by its bytes, since not every format can be filled."""
+    copied = row.clone()
+    copied.view(torch.uint8).reshape(len(row), row.itemsize)[where] = 0
+    return copied
 
 
 def _worse(one: Difference, other: Difference) -> Difference:

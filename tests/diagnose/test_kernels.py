@@ -21,7 +21,6 @@ from detaudit.model.plan import Capture, RunPlan, TargetRef
 from detaudit.model.trace import Kind, Level
 from detaudit.record.capture import CAPTURED, save_call
 from detaudit.record.schema import make_plan
-from detaudit.run.differences import difference
 from detaudit.run.progress import Silence
 from detaudit.run.replay import load, measure
 from detaudit.run.runner import execute
@@ -230,49 +229,6 @@ def test_a_call_that_cannot_be_saved_is_told_and_harms_nothing(record):
 
     assert reader.info.problems[0].startswith("the arguments of aten.mul.Tensor could not be saved")
     assert not (reader.path.parent / CAPTURED).exists()
-
-
-@pytest.mark.parametrize(
-    ("dtype", "first", "second", "ulp"),
-    [
-        (torch.float32, 1.0, 1.0 + 2**-23, 1),
-        (torch.float32, 0.0, -0.0, 0),
-        (torch.float32, -(2.0**-149), 2.0**-149, 2),
-        (torch.float64, 1.0, 1.0 - 2**-53, 1),
-        (torch.float64, -1e308, 1e308, 2**63 - 1),
-        (torch.float16, 1.0, 1.0 + 3 * 2**-10, 3),
-        (torch.bfloat16, -1.0, -1.0 - 2**-7, 1),
-        (torch.float8_e4m3fn, 1.0, 1.25, 2),
-        (torch.int32, 4, 5, None),
-        (torch.bool, False, True, None),
-    ],
-)
-def test_units_in_the_last_place_are_steps_between_neighbours(dtype, first, second, ulp):
-    """Also across zero, for every width, and never for whole numbers."""
-    one, other = torch.tensor([first]).double().to(dtype), torch.tensor([second]).double().to(dtype)
-    if dtype is torch.float64:
-        one, other = torch.tensor([first], dtype=dtype), torch.tensor([second], dtype=dtype)
-
-    assert difference(one, other).ulp == ulp
-    assert difference(one, one).ulp in {0, None}
-
-
-def test_differences_are_the_largest_of_all_elements():
-    """Absolute and relative ones may come from different elements."""
-    found = difference(torch.tensor([100.0, 1.0, 7.0]), torch.tensor([101.0, 1.5, 7.0]))
-
-    assert (found.elements, found.absolute) == (2, 1.0)
-    assert found.relative == pytest.approx(1 / 3)
-
-
-def test_nan_and_infinity_are_no_distance():
-    """NaN against a number is counted by itself; infinity against itself is no difference at all."""
-    nan, inf = float("nan"), float("inf")
-    found = difference(torch.tensor([nan, nan, inf, 1.0]), torch.tensor([nan, 1.0, inf, 2.0]))
-
-    assert (found.elements, found.not_a_number, found.absolute) == (2, 1, 1.0)
-    assert difference(torch.tensor([inf]), torch.tensor([1.0])).absolute == inf
-    assert difference(torch.ones(2), torch.ones(3)).absolute == inf
 
 
 @pytest.mark.parametrize(
