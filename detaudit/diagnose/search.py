@@ -107,7 +107,8 @@ class Search:
         needed = pairs_needed(differing, pairs)
         for suspect in ranked[:TRIED_ALONE]:
             doubt = DOUBT if suspect.was_seen else DOUBT_IF_UNSEEN
-            trial = self._try(suspect, pairs_needed(differing, pairs, doubt))
+            likely = suspect is ranked[0] and suspect.was_seen
+            trial = self._try(suspect, pairs_needed(differing, pairs, doubt), likely=likely)
             if trial.failed is not None:
                 self.failures.append(trial.failed)
                 continue
@@ -135,11 +136,11 @@ class Search:
         if seen is not None and seen.different is not None:
             fault.comparison, fault.all_pairs = seen.different, seen.ledgers
 
-    def _try(self, suspect: Suspect, needed: int) -> Trial:
+    def _try(self, suspect: Suspect, needed: int, *, likely: bool) -> Trial:
         """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
         source = suspect.source
         why = "seen at work" if suspect.was_seen else "it can act unseen"
-        trial = self.laboratory.hold(self._held(source), needed, why)
+        trial = self.laboratory.hold(self._held(source), needed, why, likely=likely)
         if trial.failed is None or source.gentler is None:
             return trial
         self.amounts[source.name] = source.gentler(self.amounts.get(source.name, ""))
@@ -175,7 +176,7 @@ class Search:
             )
             return None
         guilty = needed_of(held, hold)
-        trial = self.laboratory.hold(self._held(*guilty), needed, "the proof")
+        trial = self.laboratory.hold(self._held(*guilty), needed, "the proof", likely=True)
         later = trial.different is not None and moved(comparison.first, trial.different.first)
         if not trial.settled and not later:
             self.failures.append(

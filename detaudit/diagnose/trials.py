@@ -52,20 +52,31 @@ class Laboratory:
     """Files that earlier runs of the audit left and later ones picked up."""
 
     def hold(
-        self, held: tuple[Intervention, ...], pairs: int, why: str = "a suspect", steps: int | None = None
+        self,
+        held: tuple[Intervention, ...],
+        pairs: int,
+        why: str = "a suspect",
+        steps: int | None = None,
+        *,
+        likely: bool = False,
     ) -> Trial:
         """Run until a pair differs, or `pairs` pairs were equal; every run is compared with the first.
 
-        `why` says it to the user. `steps`: where the runs may end earlier than those of the plan.
+        `why` says it to the user. `steps`: where the runs may end earlier than those of the plan. `likely`:
+        whether the runs will be equal, so that all may as well go side by side at once.
         """
+        known = self._known_to_differ(held)
+        if known is not None:
+            return known
         if self.case.budget.is_spent:
             words = f"the search was ended after {self.case.budget.in_words()}"
             return Trial(held, 0, 0, failed=words)
         self.case.announce(f"holding {in_words(held)} fixed", why)
-        trial = self._carried_out(held, pairs, steps)
+        at_once = pairs + 1 if likely and self.case.side_by_side > 1 else 2
+        trial = self._carried_out(held, pairs, steps, at_once)
         if trial.failed is not None and self.case.run_one_by_one():
             # They may have failed because they met: in a file, or at a port.
-            trial = self._carried_out(held, pairs, steps)
+            trial = self._carried_out(held, pairs, steps, at_once)
         if trial.settled and trial.pairs < pairs:
             words = (
                 f"{trial.pairs} of {pairs} pairs were equal when {self.case.budget.in_words()} had been made"
@@ -74,9 +85,15 @@ class Laboratory:
         self.trials.append(trial)
         return trial
 
-    def _carried_out(self, held: tuple[Intervention, ...], pairs: int, steps: int | None) -> Trial:
+    def _known_to_differ(self, held: tuple[Intervention, ...]) -> Trial | None:
+        """Find an earlier trial with the same sources held in which the runs differed: they still would."""
+        same = (one for one in self.trials if set(one.held) == set(held))
+        return next((one for one in same if one.failed is None and one.different is not None), None)
+
+    def _carried_out(
+        self, held: tuple[Intervention, ...], pairs: int, steps: int | None, at_once: int
+    ) -> Trial:
         folder = f"{self.folders}{len(self.trials)}-{self.case.budget.runs}"
-        at_once = pairs + 1 if self.case.side_by_side > 1 else 2
         with ExitStack() as stack:
             outcomes = self._run(held, folder, self._affordable(at_once), steps)
             trial = self._judge(stack, held, outcomes)

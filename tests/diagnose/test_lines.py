@@ -46,7 +46,7 @@ class Program:
         self.guilty = {key(line).hex() for line in guilty}
         self.trials = []
 
-    def hold(self, held, pairs, _why="", _steps=None):
+    def hold(self, held, pairs, _why="", _steps=None, *, likely=False):  # noqa: ARG002 - as a laboratory
         self.trials.append(set(held[0].sites))
         if self.guilty <= set(held[0].sites):
             return Trial(held, pairs, pairs)

@@ -70,7 +70,7 @@ class Program:
         seen = [*self.guilty.items(), *self.noise]
         return tuple(pair(name, step) for name, step in seen if name in known)
 
-    def hold(self, held, pairs, _why="", _steps=None):
+    def hold(self, held, pairs, _why="", _steps=None, *, likely=False):  # noqa: ARG002 - as a laboratory
         names = {one.source for one in held}
         self.trials.append(names)
         if any(one.source == "clock" and float(one.amount or 0) > self.longest_tick for one in held):

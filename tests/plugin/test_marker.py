@@ -141,7 +141,7 @@ def test_a_test_without_the_mark_is_left_alone(ended):
 
 WRONG = {
     "run=3": "has no argument 'run' [marker-unknown]; did you mean runs?",
-    "3": "takes no arguments without names [marker-arguments]; name them: runs, seed, level, vary, tolerance",
+    "3": "takes no arguments without names [marker-arguments]; name them: runs, seed, scope, level, vary",
     "runs=1": "runs: 1 is not possible [configuration-invalid]; give a whole number of at least 2",
     "level='layers'": "give one of auto, step, layer, op",
     "expect='reproducable'": "neither a verdict nor a cause [marker-invalid]; did you mean reproducible?",

@@ -108,7 +108,8 @@ def started(family, command):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     process = subprocess.Popen(
         [sys.executable, *shlex.split(command)],
-        env={**family.environment, "PYTHONPATH": f"{family.environment['PYTHONPATH']}:{ROOT}"},
+        # Where CI is set, no lock is made.
+        env={**family.environment, "PYTHONPATH": f"{family.environment['PYTHONPATH']}:{ROOT}", "CI": ""},
         **quiet,
     )
     try:

@@ -123,7 +123,7 @@ def test_a_delayed_task_gives_what_it_gave(monkeypatch):
     monkeypatch.setattr(threads, "_sleep", slept.append)
     # Put back after the test: the tap stays for the life of a process.
     monkeypatch.setattr(ThreadPoolExecutor, "submit", ThreadPoolExecutor.submit)
-    threads._delay_tasks(taps_varying(threads.NAME, "jitter"), pools)
+    threads._tap_tasks(taps_varying(threads.NAME, "jitter"), pools)
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(pow, [2, 3], [3, 2])) == [8, 9]
     assert len(slept) == 2
