@@ -15,8 +15,8 @@ from detaudit.options import AUTO
 from detaudit.run.progress import Progress
 from detaudit.run.runner import execute
 
-WIDEST = 100
-"""Characters of a line about what is being tried."""
+WIDEST = 90
+"""Characters of a line about what is being tried; with the name of the tool in front, 100."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,14 @@ import pytest
 
 from detaudit.config import resolve
 from detaudit.diagnose.budget import Budget
+from detaudit.diagnose.case import Case
+from detaudit.diagnose.narrowing import DIVIDING, DROPPING
+from detaudit.diagnose.trials import in_words
 from detaudit.errors import UsageError
+from detaudit.model.plan import Intervention, RunPlan, Target, TargetKind
+from detaudit.model.trace import Level
+from detaudit.run.progress import Silence
+from detaudit.sources.catalogue import SOURCES
 
 
 def test_a_budget_of_runs_is_spent_when_no_pair_is_left():
@@ -40,3 +47,16 @@ def test_runs_and_seconds_are_understood(text):
 def test_anything_else_is_refused(text):
     with pytest.raises(UsageError, match="budget"):
         resolve({"budget": text})
+
+
+@pytest.mark.parametrize("why", [DIVIDING, DROPPING, "seen at work", "all at once: is it any of them?"])
+def test_what_is_tried_is_said_in_a_line_of_at_most_a_hundred_characters(tmp_path, why):
+    told = []
+    progress = Silence()
+    progress.note = told.append
+    case = Case(RunPlan(Target(TargetKind.SCRIPT, "train.py"), 2, Level.LAYER, 0), tmp_path, progress)
+    held = tuple(Intervention(source.name) for source in SOURCES)
+    for number in range(len(held)):
+        case.announce(f"holding {in_words(held[number:])} fixed", why)
+    assert all(len(f"detaudit: {line}") <= 100 for line in told)
+    assert all(why in line and "at most 32 more runs" in line for line in told)
