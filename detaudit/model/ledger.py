@@ -51,8 +51,6 @@ class Act(StrEnum):
     """Asked, without waiting, whether something is there, and it was."""
     FINDS_NOTHING = "finds nothing"
     """Asked, without waiting, whether something is there, and it was not."""
-    SYNCHRONISES = "synchronises"
-    """Touched an object that several threads share: took or gave a lock, set or awaited an event."""
     TAKES_RESULT = "takes a result"
     """Took a result of parallel work as soon as it was finished."""
     TAKES_FROM_QUEUE = "takes from a queue"

@@ -105,7 +105,7 @@ class Observation:
     def name_bare(self, cause: Cause) -> Naming:
         """Name a fault of which the ledger has nothing: at a seed that differs, or where the runs part."""
         finding = self.finding
-        seed = next((one for one in self.other_seeds() if one.site is not None), None)
+        seed = next((one for one in self.other_seeds() if not of_worker_start(one)), None)
         if seed is not None:
             words = f"{seed.operation} is given another number in each run ({seed.shown}): {NEW_SEED}"
             others = () if finding.site is None else (finding.site,)
@@ -126,6 +126,11 @@ def naming(cause: Cause, words: str, fixes: dict[str, str] | None = None) -> Cal
         return seen.name_at(cause, entry, words.format(entry=entry), (fixes or {}).get(entry.operation))
 
     return name
+
+
+def of_worker_start(entry: LedgerEntry) -> bool:
+    """Whether torch itself seeds a worker as it starts."""
+    return entry.site is None or "process.py" in entry.site.through
 
 
 def by_library(entry: LedgerEntry) -> bool:

@@ -9,7 +9,14 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
 from detaudit.model.trace import Site
 from detaudit.sources.decisions import only_call, uncalled_seed
-from detaudit.sources.observation import CONSTANT_SEED, Naming, Observation, by_library
+from detaudit.sources.observation import (
+    CONSTANT_SEED,
+    NEW_SEED,
+    Naming,
+    Observation,
+    by_library,
+    of_worker_start,
+)
 from detaudit.sources.suspicion import Situation, Suspicion
 
 SEED_DIFFERS = 45
@@ -70,12 +77,12 @@ class GeneratorFamily:
         here, later = self._seeds(seen.all_pairs), self._seeds(seen.whole)
         late = [one for one in here if not _earlier(one.entry, entry)]
         late += [one for one in later if one.entry.step > entry.step]
-        seed = next((one for one in late if _is_by_program(one.entry)), None)
+        seed = next((one for one in late if not of_worker_start(one.entry)), None)
         if seed is not None and seed.entry.site is not None:
             if _is_other(seed, seen):
                 words = (
                     f"{drawn}, which nothing has seeded, and what it gives becomes the seed on line "
-                    f"{seed.entry.site.line}: the seed itself is new in each run"
+                    f"{seed.entry.site.line}: {NEW_SEED}"
                 )
                 return seen.name_at(self.cause, entry, words, CONSTANT_SEED)
             words = f"{drawn} before it is seeded, which happens on line {seed.entry.site.line}"
@@ -111,7 +118,7 @@ def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None
 
     `origin` says what the source is: "the clock".
     """
-    seed = next((one for one in seen.other_seeds() if not _of_worker_start(one)), None)
+    seed = next((one for one in seen.other_seeds() if not of_worker_start(one)), None)
     if seed is None or seed.site is None:
         return None
     given = f"{seed.operation} is given another number in each run ({seed.shown})"
@@ -126,8 +133,8 @@ def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None
         naming = seen.name_at(Cause.UNSEEDED_LIBRARY, seed, words, seed.fact.about or None)
         return replace(naming, site=site, symbol=read.operation, seed=seed.site)
     words = (
-        f"{read.operation} gives the seed: on line {seed.site.line}, {given}; it comes from {origin}, so the "
-        "seed itself is new in each run"
+        f"{read.operation} gives the seed: on line {seed.site.line}, {given}; it comes from {origin}, so "
+        f"{NEW_SEED}"
     )
     return replace(seen.name_at(cause, read, words, CONSTANT_SEED), seed=seed.site)
 
@@ -169,14 +176,5 @@ def _is_other(seed: EntryPair, seen: Observation) -> bool:
     return seed.is_other_seed and any(pair is seed for pair in seen.all_pairs)
 
 
-def _is_by_program(entry: LedgerEntry) -> bool:
-    return entry.site is not None and not _of_worker_start(entry)
-
-
 def _earlier(one: LedgerEntry, other: LedgerEntry) -> bool:
     return one.stream == other.stream and one.position < other.position
-
-
-def _of_worker_start(entry: LedgerEntry) -> bool:
-    """Whether torch itself seeds a worker as it starts."""
-    return entry.site is None or "process.py" in entry.site.through
