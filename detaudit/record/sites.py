@@ -21,6 +21,7 @@ _PLUGIN = os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "pytest_detau
 _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
+_IMPORTING = "<frozen importlib"
 _TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
 """What a user typed has no file either."""
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
@@ -104,11 +105,13 @@ class Sites:
         Not so where Python's own library asks for itself (unless `through_standard`), nor where torch or the
         import of a module lies between.
         """
-        leading = True
+        leading, owners = True, self._owners
         for _ in range(_FARTHEST):
             if frame is None:
                 return False
-            owner = self._owner(frame.f_code)
+            code = frame.f_code
+            # Asked at every set that a library loops over: no call for what is known.
+            owner = owners.get(id(code)) or self._owner(code)
             if owner is Owner.USER:
                 return True
             if owner is Owner.GENERATED:
@@ -117,7 +120,7 @@ class Sites:
                 continue
             if owner is Owner.STANDARD and leading and not through_standard:
                 return False
-            if owner is Owner.MACHINERY and (leading or not frame.f_code.co_filename.startswith(_PACKAGE)):
+            if owner is Owner.MACHINERY and (leading or not code.co_filename.startswith(_PACKAGE)):
                 return False
             leading = leading and owner is not Owner.LIBRARY
             frame = frame.f_back
@@ -130,9 +133,16 @@ class Sites:
     def given_by_program(self, frame: FrameType | None, item: object) -> bool:
         """Whether a frame carries out a call that the user's line made with this very object."""
         called: FrameType | None = None
+        owners = self._owners
         for _ in range(_FARTHEST):
-            if frame is None or self._owner(frame.f_code) is Owner.USER:
+            if frame is None:
                 break
+            owner = owners.get(id(frame.f_code)) or self._owner(frame.f_code)
+            if owner is Owner.USER:
+                break
+            if owner is Owner.MACHINERY and frame.f_code.co_filename.startswith(_IMPORTING):
+                # Nobody hands anything to a module that is being loaded.
+                return False
             called, frame = frame, frame.f_back
         return frame is not None and called is not None and any(one is item for one in _arguments(called))
 

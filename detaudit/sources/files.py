@@ -45,7 +45,8 @@ def _tap(taps: Taps) -> None:
     for name in ("getmtime", "getctime", "getatime"):
         taps.function(os.path, name, _time(taps, f"os.path.{name}"), asked_by=through)
     for name in ("stat", "lstat"):
-        taps.function(os, name, _status(taps, f"os.{name}"), asked_by=through)
+        # Asked all the time by what loads modules and resolves paths: who asks is looked at within.
+        taps.function(os, name, _status(taps, f"os.{name}"))
 
 
 def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
@@ -141,6 +142,8 @@ def _status(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> os.stat_result:  # noqa: ANN401 - as the function
         status: os.stat_result = original(*args, **kwargs)
         if isinstance(args[0], int) or not _for_its_times():
+            return status
+        if not taps.lines.asked_by_program(sys._getframe(3), through_standard=True):
             return status
         if taps.holds(NAME, taps.lines.here()):
             status = _held(status, args[0] if isinstance(args[0], str | bytes) else os.fspath(args[0]))

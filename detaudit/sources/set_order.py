@@ -31,7 +31,7 @@ from detaudit.sources.ordering import (
 from detaudit.sources.patching import replace_iteration
 from detaudit.sources.source import Source, Variation
 from detaudit.sources.suspicion import Suspicion
-from detaudit.sources.taps import Asked, Taps
+from detaudit.sources.taps import Taps
 
 _address = id  # the builtin, which is watched for the program
 BY_SEED = "hash-seed"
@@ -52,7 +52,7 @@ def _tap(taps: Taps) -> None:
     watch = _Watch(taps)
     for kind in (set, frozenset):
         replace_iteration(kind, watch.iterating)
-    taps.function(builtins, "hash", watch.hashed, asked_by=Asked.PROGRAM)
+    taps.function(builtins, "hash", watch.hashed)
     taps.method(set, "pop", watch.popped)
     # It reads the table of a set directly.
     taps.class_method(dict, "fromkeys", watch.made_keys)
@@ -131,10 +131,10 @@ class _Watch:
         by_address = hashed_by_address(item)
         if not by_address and isinstance(item, int | float | complex):
             return int(value)
-        source = BY_ADDRESS if by_address else BY_SEED
-        is_own = taps.lines.is_program(sys._getframe(3))
-        if source == BY_ADDRESS and not is_own:
-            # A library makes keys of it, which others compare with the true one.
+        source, caller = BY_ADDRESS if by_address else BY_SEED, sys._getframe(3)
+        is_own = taps.lines.is_program(caller)
+        # A library makes keys of an address, which others compare with the true one.
+        if not is_own and (by_address or not taps.lines.asked_by_program(caller)):
             return int(value)
         # For one that answers for its own hash, what compares equal must hash equal.
         answers = source == BY_SEED and (_asks_for_itself() or not is_own)

@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.running import Outcome, detaudit_command, run_command
-from tests.benchmarks.scoring import Answer, answer_from
+from tests.benchmarks.running import Outcome, detaudit_command, plain_command, run_command
+from tests.benchmarks.scoring import Answer, Times, answer_from
 from tests.benchmarks.table import row, summary, titles
 from tests.programs import Program, load_programs
 
@@ -32,7 +32,7 @@ def main() -> int:
     print(titles())
     answers = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        for answer in pool.map(lambda program: audit(program, options.option), programs):
+        for answer in pool.map(lambda program: audit(program, options.option, plain=options.plain), programs):
             answers.append(answer)
             print(row(answer), flush=True)
     print()
@@ -40,13 +40,14 @@ def main() -> int:
     return 1 if any(answer.wrong for answer in answers) else 0
 
 
-def audit(program: Program, options: list[str]) -> Answer:
-    """Run a program under `detaudit check`, in a folder of its own."""
+def audit(program: Program, options: list[str], *, plain: bool = False) -> Answer:
+    """Run a program under `detaudit check`, in a folder of its own; before that alone, if asked for."""
     if program.hangs:
         options = [*options, "--timeout", "20"]
+    alone = run_command(plain_command(program)).seconds if plain and not program.hangs else None
     outcome = run_command(detaudit_command("check", program, "--json", "-", *options))
     result, note = _result(outcome)
-    return answer_from(program, result, outcome.seconds, note)
+    return answer_from(program, result, Times(outcome.seconds, alone), note)
 
 
 def missing(program: Program) -> list[str]:
@@ -59,6 +60,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="programs, with a cases.json or with '# expect:' comments")
     parser.add_argument("--only", metavar="ID,...", help="audit these programs alone")
     parser.add_argument("--jobs", type=int, default=1, help="how many programs at a time")
+    parser.add_argument(
+        "--plain", action="store_true", help="also run each program alone, and show the ratio"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the summary as a Markdown table")
     parser.add_argument(
         "--option", action="append", default=[], help="handed on to check, as in --option=--runs=4"

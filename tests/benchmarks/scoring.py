@@ -23,6 +23,19 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Times:
+    """How long the audit of a program took, and one plain run of it, in seconds."""
+
+    audit: float
+    plain: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The time of the audit over that of the plain run."""
+        return self.audit / self.plain if self.plain else None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What was said about one program, and how long that took."""
 
@@ -30,7 +43,7 @@ class Answer:
     verdict: str
     claims: tuple[Claim, ...]
     extra_runs: int
-    seconds: float
+    times: Times
     note: str = ""
 
     @property
@@ -93,14 +106,14 @@ class Answer:
         return max(ways, key=lambda way: (sum(c for c, _ in way), sum(line for _, line in way)))
 
 
-def answer_from(program: Program, result: dict[str, Any], seconds: float, note: str = "") -> Answer:
+def answer_from(program: Program, result: dict[str, Any], times: Times, note: str = "") -> Answer:
     """Read an answer from the JSON result of `detaudit check`."""
     return Answer(
         program=program,
         verdict=result["verdict"],
         claims=tuple(_claim(finding) for finding in result["findings"]),
         extra_runs=result.get("extra_runs") or 0,
-        seconds=seconds,
+        times=times,
         note=note or result.get("reason") or "",
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from statistics import median
+from statistics import median, quantiles
 
 from tests.benchmarks.scoring import Answer
 
-COLUMNS = "{:<36} {:<16} {:<16} {:<44} {:<14} {:<6} {:<12} {:<6} {:>5} {:>7}  {}"
+COLUMNS = "{:<36} {:<16} {:<16} {:<44} {:<14} {:<6} {:<12} {:<6} {:>5} {:>7} {:>6}  {}"
 TITLES = (
     "program",
     "expected",
@@ -19,6 +19,7 @@ TITLES = (
     "found",
     "runs+",
     "seconds",
+    "ratio",
     "",
 )
 SUMMARY = (
@@ -33,6 +34,8 @@ SUMMARY = (
     "extra runs",
     "extra runs, clean",
     "seconds",
+    "over a plain run: median",
+    "90 %",
 )
 
 
@@ -56,7 +59,8 @@ def row(answer: Answer) -> str:
         "+".join(claim.phase or "?" for claim in claims),
         _share(answer.found, len(program.faults)) if program.faults else "",
         answer.extra_runs,
-        f"{answer.seconds:.1f}",
+        f"{answer.times.audit:.1f}",
+        f"{answer.times.ratio:.1f}" if answer.times.ratio else "",
         _mark(answer),
     ).rstrip()
 
@@ -95,6 +99,7 @@ def _summary_row(family: str, answers: Sequence[Answer]) -> tuple[str, ...]:
     faulty = [a for a in answers if a.program.faults]
     clean = [a for a in answers if a.program.verdict == "reproducible"]
     claims = [claim for a in answers for claim in a.claims]
+    ratios = [a.times.ratio for a in faulty if a.times.ratio]
     return (
         family,
         str(len(answers)),
@@ -106,7 +111,9 @@ def _summary_row(family: str, answers: Sequence[Answer]) -> tuple[str, ...]:
         _share(sum(claim.confirmed for claim in claims), len(claims)),
         _median(a.extra_runs for a in faulty if len(a.program.faults) == 1),
         _median(a.extra_runs for a in clean),
-        _median(a.seconds for a in answers),
+        _median(a.times.audit for a in answers),
+        _median(ratios),
+        f"{quantiles(ratios, n=10)[-1]:.1f}" if len(ratios) > 1 else "-",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.scoring import Answer, Claim, answer_from, lines_of_statements
+from tests.benchmarks.scoring import Answer, Claim, Times, answer_from, lines_of_statements
 from tests.benchmarks.table import row, summary
 from tests.programs import Fault, Program
 
@@ -58,7 +58,7 @@ def claim(cause: str | None, line: int | None, *, confirmed: bool = True) -> Cla
 
 
 def answer(program: Program, *claims: Claim, verdict: str | None = None, extra_runs: int = 3) -> Answer:
-    return Answer(program, verdict or program.verdict, claims, extra_runs, seconds=8.0)
+    return Answer(program, verdict or program.verdict, claims, extra_runs, Times(8.0))
 
 
 @pytest.mark.parametrize("cause", ["unseeded-python", "rng-drift"])
@@ -133,10 +133,10 @@ def test_an_answer_is_read_from_the_result(one_fault: Program):
         "evidence": [],
     }
     result = {"verdict": "not-reproducible", "findings": [finding], "extra_runs": 5}
-    read = answer_from(one_fault, result, 2.5)
+    read = answer_from(one_fault, result, Times(2.5))
     assert read == Answer(one_fault, "not-reproducible", (claim("rng-drift", 4),), 5, 2.5)
     bare = {"site": None, "cause": None, "confirmed": False}
-    assert answer_from(one_fault, result | {"findings": [bare]}, 1.0).claims[0].line is None
+    assert answer_from(one_fault, result | {"findings": [bare]}, Times(1.0)).claims[0].line is None
 
 
 def test_a_row_says_what_is_wrong(one_fault: Program, two_faults: Program):
