@@ -57,8 +57,14 @@ def claim(cause: str | None, line: int | None, *, confirmed: bool = True) -> Cla
     return Claim(cause, line, phase="data", module=None, confirmed=confirmed)
 
 
-def answer(program: Program, *claims: Claim, verdict: str | None = None, extra_runs: int = 3) -> Answer:
-    return Answer(program, verdict or program.verdict, claims, extra_runs, Times(8.0))
+def answer(
+    program: Program,
+    *claims: Claim,
+    verdict: str | None = None,
+    extra_runs: int = 3,
+    plain: float | None = None,
+) -> Answer:
+    return Answer(program, verdict or program.verdict, claims, extra_runs, Times(8.0, plain))
 
 
 @pytest.mark.parametrize("cause", ["unseeded-python", "rng-drift"])
@@ -134,7 +140,7 @@ def test_an_answer_is_read_from_the_result(one_fault: Program):
     }
     result = {"verdict": "not-reproducible", "findings": [finding], "extra_runs": 5}
     read = answer_from(one_fault, result, Times(2.5))
-    assert read == Answer(one_fault, "not-reproducible", (claim("rng-drift", 4),), 5, 2.5)
+    assert read == Answer(one_fault, "not-reproducible", (claim("rng-drift", 4),), 5, Times(2.5))
     bare = {"site": None, "cause": None, "confirmed": False}
     assert answer_from(one_fault, result | {"findings": [bare]}, Times(1.0)).claims[0].line is None
 
@@ -150,8 +156,8 @@ def test_a_row_says_what_is_wrong(one_fault: Program, two_faults: Program):
 
 def test_the_summary_counts_by_family_and_in_all(one_fault: Program, two_faults: Program):
     answers = [
-        answer(one_fault, claim("rng-drift", 4), extra_runs=4),
-        answer(one_fault, claim("wall-clock", 4, confirmed=False), extra_runs=9),
+        answer(one_fault, claim("rng-drift", 4), extra_runs=4, plain=2.0),
+        answer(one_fault, claim("wall-clock", 4, confirmed=False), extra_runs=9, plain=4.0),
         answer(two_faults, claim("unseeded-python", 4), extra_runs=30),
         answer(clean(), extra_runs=0),
         answer(clean(), claim(None, None, confirmed=False), verdict="not-reproducible", extra_runs=3),
@@ -161,9 +167,9 @@ def test_the_summary_counts_by_family_and_in_all(one_fault: Program, two_faults:
         for line in summary(answers, markdown=True).split("\n")
     ]
     assert cells[2:] == [
-        ["rng", "2", "2 / 2", "-", "1 / 2", "2 / 2", "1 / 2", "1 / 2", "6.5", "-", "8"],
-        ["two", "1", "1 / 1", "-", "1 / 1", "0 / 1", "0 / 1", "1 / 1", "-", "-", "8"],
-        ["clean", "2", "1 / 2", "1 / 2", "-", "-", "-", "0 / 1", "-", "1.5", "8"],
-        ["all", "5", "4 / 5", "1 / 2", "2 / 3", "2 / 3", "1 / 3", "2 / 4", "6.5", "1.5", "8"],
+        ["rng", "2", "2 / 2", "-", "1 / 2", "2 / 2", "1 / 2", "1 / 2", "6.5", "-", "8", "3", "4.6"],
+        ["two", "1", "1 / 1", "-", "1 / 1", "0 / 1", "0 / 1", "1 / 1", "-", "-", "8", "-", "-"],
+        ["clean", "2", "1 / 2", "1 / 2", "-", "-", "-", "0 / 1", "-", "1.5", "8", "-", "-"],
+        ["all", "5", "4 / 5", "1 / 2", "2 / 3", "2 / 3", "1 / 3", "2 / 4", "6.5", "1.5", "8", "3", "4.6"],
     ]
     assert summary(answers).splitlines()[-1].split() == " ".join(cells[-1]).split()
