@@ -113,7 +113,7 @@ def _summary_row(family: str, answers: Sequence[Answer]) -> tuple[str, ...]:
         _median(a.extra_runs for a in clean),
         _median(a.times.audit for a in answers),
         _median(ratios),
-        f"{quantiles(ratios, n=10, method="inclusive")[-1]:.1f}" if len(ratios) > 1 else "-",
+        f"{quantiles(ratios, n=10, method='inclusive')[-1]:.1f}" if len(ratios) > 1 else "-",
     )
 
 
