@@ -16,7 +16,7 @@ from detaudit.sources.decisions import parsed
 _COLLECTS = frozenset({"append", "appendleft", "extend", "insert", "put", "put_nowait", "add"})
 """Methods that put something into a collection: in which order, others see."""
 _CHANGES = frozenset({"update", "pop", "popleft", "remove", "discard", "clear", "load_state_dict", "copy_"})
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def collecting_line(beginning: Site) -> Site | None:
@@ -30,7 +30,7 @@ def changing_line(beginning: Site) -> Site | None:
 
 
 def _first(beginning: Site, *, collects: bool) -> Site | None:
-    function = _function_at(beginning)
+    function = function_at(beginning)
     if function is None:
         return None
     foreign = set(_foreign_names(function))
@@ -43,25 +43,26 @@ def _first(beginning: Site, *, collects: bool) -> Site | None:
     return replace(beginning, line=min(lines), function=function.name, code=text, through="")
 
 
-def _function_at(site: Site) -> _Function | None:
+def function_at(site: Site) -> Function | None:
+    """Find the function that begins at a line, also one with decorators above it."""
     tree = parsed(site.file)
     nodes = ast.walk(tree) if tree is not None else ()
-    functions = (node for node in nodes if isinstance(node, _Function))
+    functions = (node for node in nodes if isinstance(node, Function))
     return next((one for one in functions if site.line in {one.lineno, _first_line(one)}), None)
 
 
-def _first_line(function: _Function) -> int:
+def _first_line(function: Function) -> int:
     return min((one.lineno for one in function.decorator_list), default=function.lineno)
 
 
-def _foreign_names(function: _Function) -> Iterator[str]:
+def _foreign_names(function: Function) -> Iterator[str]:
     """Name what the function declares to be another's."""
     for node in ast.walk(function):
         if isinstance(node, ast.Global | ast.Nonlocal):
             yield from node.names
 
 
-def _made_names(function: _Function) -> set[str]:
+def _made_names(function: Function) -> set[str]:
     """Name what the function makes itself: what it gives a name to."""
     made = (node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AnnAssign))
     return {name for node in made for name in _names_given(node)}

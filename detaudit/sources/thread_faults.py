@@ -5,13 +5,14 @@ from __future__ import annotations
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
 from detaudit.model.result import Divergence
-from detaudit.model.trace import Phase
+from detaudit.model.trace import Phase, Site
 from detaudit.sources.changes import ChangeSeen
 from detaudit.sources.completion import name_queue, queue_line
 from detaudit.sources.observation import Naming, Observation, drawn_more
 from detaudit.sources.polls import FLAG, QUEUE, decides
 from detaudit.sources.side_changes import changing_line, collecting_line
 from detaudit.sources.suspicion import CERTAIN, Situation
+from detaudit.sources.task_draws import drawing_line
 
 
 def by_place(divergence: Divergence) -> float:
@@ -86,10 +87,33 @@ def _shared_access(seen: Observation) -> LedgerEntry | None:
     return min(entries, key=lambda one: _ACCESSES.index(one.act), default=None)
 
 
+IN_PROCESS = "process"
+"""What a task is about that a process of a pool carries out; others run in threads."""
+
+
+def _beginnings(seen: Observation, about: str) -> list[Site]:
+    """Give the lines on which the functions begin that run beside the main thread."""
+    beside = [pair.entry for pair in seen.all_pairs if pair.entry.act is Act.RUNS_BESIDE]
+    sites = [one.site for one in beside if one.site is not None and one.fact.about == about]
+    return list(dict.fromkeys(sites))
+
+
+def _drawing_task(seen: Observation) -> Naming | None:
+    """Name the line at which a task draws from a generator that the process of a pool brings along."""
+    for site in _beginnings(seen, IN_PROCESS):
+        line = drawing_line(site)
+        if line is not None:
+            words = (
+                f"{line.function} draws from a generator of the process that carries out the task, "
+                "and which process of the pool that is depends on timing"
+            )
+            return Naming(Cause.WORKER_SEEDING, line, None, words, (site,), TASK_FIX)
+    return None
+
+
 def _changed_object(seen: Observation) -> Naming | None:
     """Name the line at which a thread's function changes what is not its own, as its source tells."""
-    beside = [pair.entry for pair in seen.all_pairs if pair.entry.act is Act.RUNS_BESIDE]
-    sites = dict.fromkeys(one.site for one in beside if one.site is not None)
+    sites = _beginnings(seen, "")
     for line_of, cause, words in _CHANGES:
         for site in sites:
             line = line_of(site)
@@ -112,9 +136,9 @@ def _name_race(seen: Observation, beside: Divergence | None) -> Naming:
         others = () if entry is None or entry.site is None else (entry.site,)
         symbol = None if entry is None else entry.operation
         return Naming(Cause.THREAD_RACE, beside.event.site, symbol, words, others)
-    changed = _changed_object(seen)
-    if changed is not None:
-        return changed
+    found = _drawing_task(seen) or _changed_object(seen)
+    if found is not None:
+        return found
     started = seen.telling(one for one in seen.entries if one.act is Act.STARTS)
     if started is None:
         return seen.name_bare(Cause.THREAD_RACE)
@@ -140,6 +164,10 @@ OWN_GENERATOR_FIX = (
     "seeded by its number"
 )
 
+TASK_FIX = (
+    "make a generator within the task, seeded by the number of the task: "
+    "rng = np.random.default_rng([SEED, number])"
+)
 BLOCKING_FIX = "wait for the item (get() without a time limit), so that how fast others are decides nothing"
 FLAG_FIX = "wait for the other thread (join, wait, result) at a fixed step, rather than ask how far it is"
 

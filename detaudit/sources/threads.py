@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
@@ -16,12 +17,24 @@ from detaudit.sources.polls import SCHEDULE, hand_over_at_polls, tap_polls
 from detaudit.sources.source import Pace, Source, Variation
 from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
-from detaudit.sources.thread_faults import adjust, by_place, concerns, name, name_change
+from detaudit.sources.thread_faults import IN_PROCESS, adjust, by_place, concerns, name, name_change
 from detaudit.sources.turns import Turns
 from detaudit.sources.waits import take_turns
 
 NAME = SCHEDULE
 _STARTS, _GIVES_UP, _RUNS_BESIDE = Fact(Act.STARTS), Fact(Act.GIVES_UP), Fact(Act.RUNS_BESIDE)
+_RUNS_IN_PROCESS = Fact(Act.RUNS_BESIDE, about=IN_PROCESS)
+_TAKING_TASKS = (
+    "apply",
+    "apply_async",
+    "map",
+    "map_async",
+    "starmap",
+    "starmap_async",
+    "imap",
+    "imap_unordered",
+)
+"""Methods of a pool of processes that are given a function first."""
 PATIENCE = 20.0
 """Seconds that a thread or process may run before the next is started, when they run one at a time.
 
@@ -98,14 +111,14 @@ def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     return start
 
 
-def _note_function(taps: Taps, function: Any) -> None:  # noqa: ANN401 - anything that can be called
+def _note_function(taps: Taps, function: Any, fact: Fact = _RUNS_BESIDE) -> None:  # noqa: ANN401 - anything that can be called
     """Note where the function begins that is about to run beside the calling thread."""
     while isinstance(function, partial):
         function = function.func
     called = vars(type(function)).get("__call__")
     code = getattr(function, "__code__", None) or getattr(called, "__code__", None)
     if code is not None:
-        taps.ledger.note(NAME, code.co_name, taps.lines.beginning(code), b"", _RUNS_BESIDE)
+        taps.ledger.note(NAME, code.co_name, taps.lines.beginning(code), b"", fact)
 
 
 def _delay(taps: Taps, thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
@@ -147,6 +160,19 @@ def _tap_executor(taps: Taps, name: str, module: ModuleType) -> None:
         original(pool, max_workers, *args, **kwargs)
 
     taps.method(getattr(module, name), "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
+    if name == "ProcessPoolExecutor":
+        _note_tasks(taps, module.ProcessPoolExecutor, ("submit", "map"))
+
+
+def _note_tasks(taps: Taps, kind: type, methods: Iterable[str]) -> None:
+    """Note the functions that the processes of a pool are to call."""
+
+    def give(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+        _note_function(taps, function, _RUNS_IN_PROCESS)
+        return original(pool, function, *args, **kwargs)
+
+    for method in methods:
+        taps.method(kind, method, give, asked_by=Asked.PROGRAM, calls_program=True)
 
 
 def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
@@ -156,8 +182,11 @@ def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
             processes = 1
         original(pool, processes, *args, **kwargs)
 
-    taps.method(module.Pool, "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
-    taps.method(module.ThreadPool, "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
+    # `multiprocessing.Pool(2)` is a method of a context, which makes the pool.
+    through = Asked.PROGRAM_THROUGH_STANDARD
+    taps.method(module.Pool, "__init__", begin, asked_by=through, calls_program=True)
+    taps.method(module.ThreadPool, "__init__", begin, asked_by=through, calls_program=True)
+    _note_tasks(taps, module.Pool, _TAKING_TASKS)
 
 
 def _tap_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
