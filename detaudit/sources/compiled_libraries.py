@@ -6,6 +6,8 @@ way that leaves the choice to the library. Held by asking for what is the same e
 
 from __future__ import annotations
 
+import re
+import sys
 from importlib import import_module
 from types import CodeType
 from typing import Any
@@ -22,7 +24,8 @@ _UNSEEDED = Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED)
 _SEEDED = Fact(Act.DRAWS, Whose.GLOBAL)
 _ORDERS = Fact(Act.ORDERS)
 _RACES = Fact(Act.STARTS)
-DROPOUT, COMPILED = "tokenizers.Tokenizer", "numba.njit"
+DROPOUT, COMPILED, QUERY = "tokenizers.Tokenizer", "numba.njit", "sqlite3.execute"
+_DRAWS_IN_SQL = re.compile(r"\brandom(?:blob)?\s*\(", re.IGNORECASE)
 GROUPING = ("group_by", "unique", "partition_by")
 SAMPLING = ("sample", "shuffle")
 ENCODING = ("encode", "encode_batch", "encode_batch_fast")
@@ -33,6 +36,7 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("tokenizers", lambda module: _tap_tokenizers(taps, module))
     taps.when_imported("polars", lambda module: _tap_polars(taps, module))
     taps.when_imported("numba.core.dispatcher", lambda module: _tap_numba(taps, module))
+    taps.when_imported("sqlite3", lambda module: _tap_sqlite(taps, module))
     for name, kind in VECTORS.items():
         taps.when_imported(f"gensim.models.{name}", _tap_vectors(taps, kind))
 
@@ -98,7 +102,10 @@ def _tap_vectors(taps: Taps, kind: str) -> Any:  # noqa: ANN401 - a callback
             taps.note(NAME, f"gensim.{kind}", None, _RACES)
         original(model, *args, **kwargs)
 
-    return lambda module: taps.method(getattr(module, kind), "__init__", train, asked_by=Asked.PROGRAM)
+    # The sentences that it reads may be made by the program as it goes.
+    return lambda module: taps.method(
+        getattr(module, kind), "__init__", train, asked_by=Asked.PROGRAM, calls_program=True
+    )
 
 
 def _tap_numba(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
@@ -115,6 +122,27 @@ def _tap_numba(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         return original(dispatcher, *args, **kwargs)
 
     taps.method(module.Dispatcher, "compile", compile_, asked_by=Asked.PROGRAM)
+
+
+def _tap_sqlite(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+    def execute(original: Any, owner: Any, query: Any, *args: Any) -> Any:  # noqa: ANN401 - as the method
+        # The recorder writes its trace with SQLite: most queries are no concern of the program.
+        draws = isinstance(query, str) and _DRAWS_IN_SQL.search(query) is not None
+        if draws and taps.lines.asked_by_program(sys._getframe(2)):
+            if taps.holds(NAME, taps.lines.here()):
+                _fix_sqlite(taps, getattr(owner, "connection", owner))
+            taps.note(NAME, QUERY, None, _UNSEEDED)
+        return original(owner, query, *args)
+
+    for kind in (module.Connection, module.Cursor):
+        for name in ("execute", "executemany"):
+            taps.method(kind, name, execute, calls_program=True)
+
+
+def _fix_sqlite(taps: Taps, connection: Any) -> None:  # noqa: ANN401 - a connection
+    """Put functions of a fixed stream in the place of those that SQLite draws with."""
+    connection.create_function("random", 0, lambda: taps.fixed_number(64) - (1 << 63))
+    connection.create_function("randomblob", 1, taps.fixed_bytes)
 
 
 def _names(code: CodeType) -> frozenset[str]:
@@ -144,6 +172,10 @@ _FIXES = {
     COMPILED: (
         "seed it from within compiled code: call a function @numba.njit def seed(n): np.random.seed(n) "
         "before it; np.random.seed(SEED) outside reaches numpy's generator, not numba's"
+    ),
+    QUERY: (
+        "random() of SQLite takes no seed: fetch the rows in a fixed order (ORDER BY their key), and choose "
+        "among them in Python, from a seeded generator"
     ),
     **{f"polars.{name}": f"pass maintain_order=True to {name}(...), or sort the result" for name in GROUPING},
     **{

@@ -240,15 +240,14 @@ def _name(seen: Observation) -> Naming:
     if entry.act is Act.DELIVERS_UNORDERED:
         words = "batches are handed out as workers finish them"
         return seen.name_at(Cause.WORKER_ORDER, entry, words, IN_ORDER_FIX)
-    return seen.name_at(
-        Cause.COMPLETION_ORDER, entry, f"{entry.operation} gives results as they are finished"
-    )
+    return seen.name_at(Cause.COMPLETION_ORDER, entry, f"{entry.operation} {AS_FINISHED}")
 
 
 def _concerns(pair: EntryPair, _situation: Situation) -> bool:
     return pair.differs or pair.entry.act is Act.DELIVERS_UNORDERED
 
 
+AS_FINISHED = "gives results as they are finished"
 QUEUE_FIX = "give each item its number, and put the results in the order of the numbers before they are used"
 IN_ORDER_FIX = "leave in_order=False out: batches then come in the order of the sampler"
 

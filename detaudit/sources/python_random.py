@@ -47,7 +47,8 @@ class _Watch:
             if name not in _NOT_DRAWING:
                 # On the class: libraries draw from the global generator itself, not through the module.
                 owner = next(kind for kind in module.Random.__mro__ if name in vars(kind))
-                taps.method(owner, name, self._drawing(name), asked_by=Asked.PROGRAM)
+                # A generator of another class draws in a way of its own: from the system's entropy, say.
+                taps.method(owner, name, self._drawing(name), asked_by=Asked.PROGRAM, calls_program=True)
             # Bound before the taps were there.
             setattr(module, name, getattr(self._global, name))
 

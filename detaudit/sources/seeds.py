@@ -123,7 +123,8 @@ def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None
         return None
     given = f"{seed.operation} is given another number in each run ({seed.shown})"
     if seen.in_worker(seed):
-        return seen.name_at(Cause.WORKER_SEEDING, seed, f"{given}: it comes from {origin}")
+        naming = seen.name_at(Cause.WORKER_SEEDING, seed, f"{given}: it comes from {origin}")
+        return replace(naming, seed=seed.site)
     read = _read_before(seen, seed)
     if read is None:
         return None

@@ -152,8 +152,11 @@ class Taps:
         replace_method(owner, name, make)
 
     def class_method(self, owner: type, name: str, handler: Handler) -> None:
-        """The same for a class method: the handler is told the subclass too, before the arguments."""
-        replace_class_method(owner, name, lambda original: self.tapped(original, handler))
+        """The same for a class method: the handler is told the subclass too, before the arguments.
+
+        What the original is given may be made by the program as it goes, which other taps see.
+        """
+        replace_class_method(owner, name, lambda original: self.tapped(original, handler, calls_program=True))
 
     def retract(self, source: str, operation: str, fact: Fact) -> None:
         """Take back the calling thread's last note of that kind at this line, if there is one."""
@@ -241,7 +244,7 @@ class Taps:
     def _concerns(self, asked_by: Asked) -> bool:
         # Two frames up is the caller, or what stands in for a builtin.
         frame = sys._getframe(2)
-        caller = frame.f_back if frame.f_code is STAND_CODE else frame
+        caller = _behind_taps(frame.f_back if frame.f_code is STAND_CODE else frame)
         if asked_by is Asked.OWN_CODE:
             return self.lines.is_program(caller)
         through = asked_by is Asked.PROGRAM_THROUGH_STANDARD
@@ -254,6 +257,20 @@ class Taps:
         self._process, self._forks, self._count = f"{self._process}.{self._forks}", 0, 0
         self._local = threading.local()
         self.ledger.forget()
+
+
+_PASSING_CODE = next(
+    one for one in Taps.tapped.__code__.co_consts if isinstance(one, CodeType) and one.co_name == "passing"
+)
+"""What runs between a caller and a handler."""
+
+
+def _behind_taps(frame: FrameType | None) -> FrameType | None:
+    """Give the frame that called a function which is tapped twice, where another tap's handler did that."""
+    while frame is not None and frame.f_back is not None and frame.f_back.f_code is _PASSING_CODE:
+        outer = frame.f_back.f_back
+        frame = outer.f_back if outer is not None and outer.f_code is STAND_CODE else outer
+    return frame
 
 
 def _content(value: Any) -> tuple[bytes, str]:  # noqa: ANN401 - whatever was read or drawn

@@ -7,7 +7,7 @@ from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Phase, Site
 from detaudit.sources.changes import ChangeSeen
-from detaudit.sources.completion import name_queue, queue_line
+from detaudit.sources.completion import AS_FINISHED, name_queue, queue_line
 from detaudit.sources.observation import Naming, Observation, drawn_more
 from detaudit.sources.polls import FLAG, QUEUE, decides
 from detaudit.sources.side_changes import changing_line, collecting_line
@@ -27,6 +27,9 @@ def name(seen: Observation) -> Naming:
     if drawing is not None:
         words = f"several threads draw from one generator ({drawing.operation}), in no fixed order"
         return seen.name_at(Cause.RNG_DRIFT, drawing, words, OWN_GENERATOR_FIX)
+    taken = seen.telling(_results_in_another_order(seen))
+    if taken is not None:
+        return seen.name_at(Cause.COMPLETION_ORDER, taken, f"{taken.operation} {AS_FINISHED}")
     asked = _deciding_poll(seen, QUEUE)
     if asked is not None:
         words = f"{asked.operation} finds something or not, by how far another thread is"
@@ -57,6 +60,12 @@ def _name_access(seen: Observation) -> Naming:
     if queue is not None and in_main:
         return name_queue(seen, queue)
     return _name_race(seen, None if in_main else first)
+
+
+def _results_in_another_order(seen: Observation) -> list[LedgerEntry]:
+    """List where the program took results as they were finished, and not in the same order in both runs."""
+    taken = (pair for pair in seen.all_pairs if pair.entry.act is Act.TAKES_RESULT and pair.differs)
+    return [pair.entry for pair in taken]
 
 
 def _deciding_poll(seen: Observation, about: str) -> LedgerEntry | None:

@@ -165,10 +165,11 @@ def _tap_executor(taps: Taps, name: str, module: ModuleType) -> None:
 
 
 def _note_tasks(taps: Taps, kind: type, methods: Iterable[str]) -> None:
-    """Note the functions that the processes of a pool are to call."""
+    """Note the functions that a pool is to call: one of processes, or of threads with the same methods."""
 
     def give(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
-        _note_function(taps, function, _RUNS_IN_PROCESS)
+        threads = getattr(sys.modules.get("multiprocessing.pool"), "ThreadPool", ())
+        _note_function(taps, function, _RUNS_BESIDE if isinstance(pool, threads) else _RUNS_IN_PROCESS)
         return original(pool, function, *args, **kwargs)
 
     for method in methods:

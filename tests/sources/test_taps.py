@@ -74,6 +74,24 @@ def test_a_source_that_is_not_held_gives_something_else_each_time(tmp_path, sour
     assert run(tmp_path, PROGRAMS[source])["value"] != run(tmp_path, PROGRAMS[source])["value"]
 
 
+DRAWN_BY_WHAT_IS_CALLED = {
+    "os-entropy": "import random\nvalue = random.SystemRandom().sample(range(10**6), 2)",
+    "compiled-libraries": (
+        "import sqlite3\ndatabase = sqlite3.connect(':memory:')\n"
+        "value = database.execute('SELECT RANDOM(), hex(randomblob(4))').fetchall()"
+    ),
+    "python-random": "import random\nvalue = list(dict.fromkeys(random.random() for _ in range(2)))",
+}
+
+
+@pytest.mark.parametrize("source", DRAWN_BY_WHAT_IS_CALLED)
+def test_what_is_drawn_within_a_call_that_is_watched_itself_is_held_and_noted(tmp_path, source):
+    first, second = (run(tmp_path, DRAWN_BY_WHAT_IS_CALLED[source], source) for _ in range(2))
+    assert first["value"] == second["value"]
+    assert source in {entry[0] for entry in first["noted"]}
+    assert run(tmp_path, DRAWN_BY_WHAT_IS_CALLED[source])["value"] != first["value"]
+
+
 def test_seeded_generators_give_what_they_give_without_taps(tmp_path):
     program = """
         import random
@@ -160,3 +178,16 @@ def test_what_python_itself_reads_is_not_noted(tmp_path):
     program = "import tempfile, threading, queue\nthreading.Event().wait(0.01)\nvalue = queue.Queue().qsize()"
     noted = run(tmp_path, program)["noted"]
     assert {entry[1] for entry in noted} <= {"threading.Event.wait", "queue.Queue.qsize"}
+
+
+def test_both_who_watch_one_function_learn_that_the_program_calls_it(tmp_path):
+    program = """
+        from multiprocessing.pool import ThreadPool
+        def work(number):
+            return number
+        with ThreadPool(2) as pool:
+            value = sorted(pool.imap_unordered(work, range(3)))
+    """
+    noted = [(source, operation) for source, operation, *_ in run(tmp_path, program)["noted"]]
+    assert ("completion-order", "multiprocessing.Pool.imap_unordered") in noted
+    assert ("thread-schedule", "work") in noted
