@@ -21,6 +21,8 @@ _PLUGIN = os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "pytest_detau
 _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
+_CALLING_BACK = re.compile(_TORCH.pattern + r"(?:utils[/\\\\]data|nn[/\\\\]modules|optim)[/\\\\]")
+_WORKER = re.compile(r"[/\\\\]utils[/\\\\]data[/\\\\]_utils[/\\\\]worker\.py$")
 _IMPORTING = "<frozen importlib"
 _TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
 """What a user typed has no file either."""
@@ -35,6 +37,8 @@ class Owner(Enum):
     STANDARD = "standard library"
     MACHINERY = "machinery"
     """torch, numpy's core, detaudit and its plugin: what carries out the user's line, never the line."""
+    CALLING_BACK = "calling back"
+    """The parts of torch that call what the program gave them: data sets, modules, optimizers."""
     GENERATED = "generated"
     """Code that has no file: made at run time, by a library or a decorator, and as if it were not there."""
 
@@ -78,14 +82,14 @@ class Sites:
         """The same from a frame of the calling thread upwards."""
         library: FrameType | None = None
         standard: FrameType | None = None
-        owners, machinery = self._owners, Owner.MACHINERY
+        owners, machinery, calling_back = self._owners, Owner.MACHINERY, Owner.CALLING_BACK
         while frame is not None:
             if id(frame) == known and library is None and standard is None:
                 return site
             code = frame.f_code
             # Done for each operator: no call for what is known.
             owner = owners.get(id(code)) or self._owner(code)
-            if owner is machinery:
+            if owner is machinery or owner is calling_back:
                 frame = frame.f_back
                 continue
             if owner is Owner.USER:
@@ -102,8 +106,8 @@ class Sites:
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
         """Whether a frame works for the program: the user's own, or a library's that the user called.
 
-        Not so where Python's own library asks for itself (unless `through_standard`), nor where torch or the
-        import of a module lies between.
+        Not so where Python's own library asks for itself (unless `through_standard`), nor where the import
+        of a module lies between, or torch: but for those parts that call what the program has given them.
         """
         leading, owners = True, self._owners
         for _ in range(_FARTHEST):
@@ -120,6 +124,9 @@ class Sites:
                 continue
             if owner is Owner.STANDARD and leading and not through_standard:
                 return False
+            if owner is Owner.CALLING_BACK and (leading or _WORKER.search(code.co_filename)):
+                # A worker that was spawned has no line of the program's below it.
+                return not leading
             if owner is Owner.MACHINERY and (leading or not code.co_filename.startswith(_PACKAGE)):
                 return False
             leading = leading and owner is not Owner.LIBRARY
@@ -186,7 +193,7 @@ class Sites:
         of_machinery = file.startswith(("<eval_with_key>", "<__array_function__"))
         own = (_PACKAGE, _PLUGIN, *self._machinery)
         if frozen or of_machinery or file.startswith(own) or _TORCH.search(file):
-            return Owner.MACHINERY
+            return Owner.CALLING_BACK if _CALLING_BACK.search(file) else Owner.MACHINERY
         if file.startswith("<"):
             return Owner.USER if _is_typed(file) else Owner.GENERATED
         if "site-packages" in file or "dist-packages" in file:

@@ -191,3 +191,22 @@ def test_both_who_watch_one_function_learn_that_the_program_calls_it(tmp_path):
     noted = [(source, operation) for source, operation, *_ in run(tmp_path, program)["noted"]]
     assert ("completion-order", "multiprocessing.Pool.imap_unordered") in noted
     assert ("thread-schedule", "work") in noted
+
+
+def test_a_data_set_of_a_library_that_a_loader_reads_works_for_the_program(tmp_path):
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "rows.py").write_text(
+        "import random\nclass Rows(list):\n"
+        "    def __getitem__(self, number):\n        return random.Random().random()\n"
+    )
+    program = f"""
+        import sys
+        sys.path.append({str(folder)!r})
+        from rows import Rows
+        from torch.utils.data import DataLoader
+        value = [batch.tolist() for batch in DataLoader(Rows([1, 2]))]
+    """
+    first, second = (run(tmp_path, program, "python-random") for _ in range(2))
+    assert first["value"] == second["value"]
+    assert run(tmp_path, program)["value"] != first["value"]
