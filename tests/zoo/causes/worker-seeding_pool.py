@@ -11,7 +11,7 @@ from torch import nn
 
 def with_noise(row):
     time.sleep(time.perf_counter() % 0.003)
-    return row + 0.1 * np.random.standard_normal(row.shape)
+    return row + 0.1 * np.random.standard_normal(row.shape)  # fault
 
 
 def samples(count=64):
