@@ -53,19 +53,26 @@ def elementwise():
     )
 
 
+CUT_EVERYWHERE = {
+    "aten.mish.default",
+    "aten.mish_backward.default",
+    "aten.native_batch_norm.default",
+    "aten.native_batch_norm_backward.default",
+    "aten.native_layer_norm_backward.default",
+}
+CUT_ON_SOME_PROCESSORS = {
+    "aten.mm.default",
+    "aten.convolution_backward.default",
+    "aten._softmax_backward_data.default",
+}
+"""Where the libraries below torch choose kernels by the model of the processor (seen on Intel, not on AMD)."""
+
+
 def test_thread_count_names_the_kernels_that_it_cuts(exchanged):
-    """One thread against two: exactly the kernels that are known to change with it give other bits."""
+    """One thread against two: no kernels but those that are known to change with it give other bits."""
     answers = exchanged(with_threads(1, rowwise), with_threads(2, rowwise))
-    assert set(answers.changed) == {
-        "aten.mm.default",
-        "aten.mish.default",
-        "aten.mish_backward.default",
-        "aten.native_batch_norm.default",
-        "aten.native_batch_norm_backward.default",
-        "aten.native_layer_norm_backward.default",
-        "aten.convolution_backward.default",
-        "aten._softmax_backward_data.default",
-    }
+    assert set(answers.changed) >= CUT_EVERYWHERE
+    assert set(answers.changed) <= CUT_EVERYWHERE | CUT_ON_SOME_PROCESSORS
     assert answers.changed["aten.mish.default"]["ulp"] == 1.0
     assert answers.changed["aten.mish.default"]["elements"] < 16
     assert not answers.unsaid
