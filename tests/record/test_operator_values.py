@@ -65,7 +65,7 @@ CUT_ON_SOME_PROCESSORS = {
     "aten.convolution_backward.default",
     "aten._softmax_backward_data.default",
 }
-"""Where the libraries below torch choose kernels by the model of the processor (seen on Intel, not on AMD)."""
+"""Where libraries below torch choose kernels by the model of the processor (seen on Intel, not on AMD)."""
 
 
 def test_thread_count_names_the_kernels_that_it_cuts(exchanged):
