@@ -129,20 +129,22 @@ def _tap_sqlite(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         # The recorder writes its trace with SQLite: most queries are no concern of the program.
         draws = isinstance(query, str) and _DRAWS_IN_SQL.search(query) is not None
         if draws and taps.lines.asked_by_program(sys._getframe(2)):
-            if taps.holds(NAME, taps.lines.here()):
-                _fix_sqlite(taps, getattr(owner, "connection", owner))
             taps.note(NAME, QUERY, None, _UNSEEDED)
         return original(owner, query, *args)
+
+    def connect(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+        connection = original(*args, **kwargs)
+        # At once: SQLite refuses to have a function replaced while a query is under way.
+        if taps.holds(NAME):
+            connection.create_function("random", 0, lambda: taps.fixed_number(64) - (1 << 63))
+            connection.create_function("randomblob", 1, taps.fixed_bytes)
+        return connection
 
     for kind in (module.Connection, module.Cursor):
         for name in ("execute", "executemany"):
             taps.method(kind, name, execute, calls_program=True)
-
-
-def _fix_sqlite(taps: Taps, connection: Any) -> None:  # noqa: ANN401 - a connection
-    """Put functions of a fixed stream in the place of those that SQLite draws with."""
-    connection.create_function("random", 0, lambda: taps.fixed_number(64) - (1 << 63))
-    connection.create_function("randomblob", 1, taps.fixed_bytes)
+    for owner in (module, module.dbapi2):
+        taps.function(owner, "connect", connect, asked_by=Asked.PROGRAM, calls_program=True)
 
 
 def _names(code: CodeType) -> frozenset[str]:

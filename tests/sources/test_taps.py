@@ -210,3 +210,16 @@ def test_a_data_set_of_a_library_that_a_loader_reads_works_for_the_program(tmp_p
     first, second = (run(tmp_path, program, "python-random") for _ in range(2))
     assert first["value"] == second["value"]
     assert run(tmp_path, program)["value"] != first["value"]
+
+
+def test_a_second_query_that_draws_runs_while_the_first_is_under_way_with_the_library_held(tmp_path):
+    program = """
+        from sqlite3.dbapi2 import connect
+        database = connect(":memory:")
+        database.executescript("CREATE TABLE t (n); INSERT INTO t VALUES (1), (2), (3);")
+        first = database.execute("SELECT n, random() FROM t")
+        value = [first.fetchone(), database.execute("SELECT random()").fetchone(), first.fetchone()]
+    """
+    first, second = (run(tmp_path, program, "compiled-libraries") for _ in range(2))
+    assert first["value"] == second["value"]
+    assert run(tmp_path, program)["value"] != first["value"]
