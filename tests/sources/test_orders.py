@@ -8,8 +8,8 @@ from detaudit.model.cause import Cause
 from detaudit.sources.order_wording import naming_order
 from tests.sources.test_taps import run
 
-MANY = "import random\nkept = [bytearray(random.SystemRandom().randrange(9000)) for _ in range(300)]\n"
-"""Makes each process's memory another one, so that addresses differ in their order."""
+MANY = "from detaudit.run.heap import scatter\nscatter()\n"
+"""Makes each process's memory another one, as each audited run does, so that addresses differ in order."""
 NODES = (
     MANY
     + "class Node:\n    def __init__(self, n):\n        self.n = n\nnodes = [Node(n) for n in range(30)]\n"

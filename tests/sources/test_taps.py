@@ -16,6 +16,7 @@ import json, sys
 sys.path.insert(0, {folder!r})
 from detaudit.model.plan import Intervention
 from detaudit.record.sites import Sites
+from detaudit.run import heap  # before the taps, as in an audited run: what it draws is nobody's
 from detaudit.sources.catalogue import put_taps
 held = tuple(Intervention(name) for name in {held!r})
 varied = tuple(Intervention(name, amount=amount) for name, amount in {varied!r})
