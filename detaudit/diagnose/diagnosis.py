@@ -11,7 +11,7 @@ from detaudit.diagnose.case import Case
 from detaudit.diagnose.lines import prove_line
 from detaudit.diagnose.search import Fault, Search, name_of
 from detaudit.diagnose.trials import Laboratory
-from detaudit.diagnose.zoom import Closer, value_of
+from detaudit.diagnose.zoom import Closer, values_of
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
@@ -77,19 +77,26 @@ def _pace(pairs: tuple[EntryPair, ...], readers: Mapping[str, TraceReader]) -> P
 
 
 def _rate(closer: Closer, comparison: Comparison, readers: Mapping[str, TraceReader]) -> tuple[int, int]:
-    """How many pairs of all runs so far differ in the place where the first two part."""
+    """Count the pairs of all runs so far that differ: where the first two part, or in the last step."""
     first = comparison.first
     rate = closer.parting.rate
     # Where the runs have other conditions, only pairs across them say anything.
     across = closer.parting.origin.run != ("1", "2")
     if across or first is None or first.kind is not DivergenceKind.VALUE:
         return rate["differs"], rate["pairs"]
-    values = [value_of(reader, first) for reader in readers.values()]
-    values += closer.values
-    seen = [value for value in values if value is not None]
-    pairs = list(combinations(seen, 2))
-    if len(pairs) < rate["pairs"]:
-        return rate["differs"], rate["pairs"]
+    values = [*values_of(readers.values(), first, closer.window), *closer.values]
+    counts = [_differing([one.there for one in values])]
+    if not closer.notices:
+        # A notice says that looking at operators may itself have changed what comes later.
+        counts.append(_differing([one.last for one in values]))
+    # A trial's runs are compared as a whole, so that a pair counts which differs anywhere.
+    differing, pairs = max(counts, key=lambda count: (count[1], count[0]))
+    return (differing, pairs) if pairs >= rate["pairs"] else (rate["differs"], rate["pairs"])
+
+
+def _differing(values: list[bytes | None]) -> tuple[int, int]:
+    """Count the pairs of runs with other values, and all pairs, of the runs that have a value."""
+    pairs = list(combinations([value for value in values if value is not None], 2))
     return sum(one != other for one, other in pairs), len(pairs)
 
 

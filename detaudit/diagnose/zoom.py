@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+
+from xxhash import xxh3_128_digest
 
 from detaudit.compare.compare import compare
 from detaudit.compare.ledgers import pair_ledgers
@@ -14,12 +16,22 @@ from detaudit.diagnose.parting import Parting
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention, RunOutcome
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Notice
-from detaudit.model.trace import Kind, Level, Phase
+from detaudit.model.trace import Kind, Level, Phase, Step
 from detaudit.sources import surroundings
 from detaudit.trace.reader import TraceReader
 
 FURTHER_STEPS = 20
 """How far behind the step in question a second look goes: a race may come out equal there and show later."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunValues:
+    """What one run has where two others part, and in the last step that may be held against it."""
+
+    there: bytes | None
+    """Digest of the first event in that place; None where the run has none."""
+    last: bytes | None
+    """Digest of all values of the last step, but those of operators; None where the run has no such step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +43,10 @@ class Closer:
     comparison: Comparison | None = None
     """Of the two runs with operators; None if they are equal."""
     ledgers: tuple[EntryPair, ...] = ()
-    values: tuple[bytes | None, ...] = ()
-    """What each of the runs with operators has in the place where the first runs part."""
+    window: tuple[int, int] = (0, 0)
+    """The first step whose operators these runs recorded, and the step before which they ended."""
+    values: tuple[RunValues, ...] = ()
+    """What each of the runs with operators has in the place where the first runs part, and at its end."""
 
 
 def look_closer(
@@ -54,7 +68,7 @@ def look_closer(
         outcomes = case.run_again(name, runs=2, level=Level.OP, window=window, held=held, ledger=True)
         if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
             return replace(closer, notices=(_not_named("a run at level `op` did not end well"),))
-        fine, closer = _compare(outcomes, coarse, hooked, closer)
+        fine, closer = _compare(outcomes, coarse, hooked, replace(closer, window=window))
         if coarse.first is not None and (coarse.first.kind is DivergenceKind.VALUE or not fine.equal):
             # These runs end early: a course that is taken later, or not, cannot be seen in them.
             parting = parting.counting(differs=not fine.equal)
@@ -112,22 +126,37 @@ def _compare(
         fine = compare(readers[0], readers[1], coarse.runs)
         agreed = min((one.first.step for one in (coarse, fine) if one.first is not None), default=None)
         notices = () if hooked is None else observer_effect(hooked, readers[0], before=agreed)
-        values = () if coarse.first is None else tuple(value_of(reader, coarse.first) for reader in readers)
+        values = () if coarse.first is None else tuple(values_of(readers, coarse.first, closer.window))
         ledgers = tuple(pair_ledgers(readers[0], readers[1]))
         return fine, replace(closer, notices=tuple(notices), ledgers=ledgers, values=values)
 
 
-def value_of(reader: TraceReader, divergence: Divergence) -> bytes | None:
-    """What a run has in the place of a divergence: the digest of its first event there in that step."""
+def values_of(
+    readers: Iterable[TraceReader], divergence: Divergence, window: tuple[int, int]
+) -> Iterator[RunValues]:
+    """Give what runs have in the place of a divergence, and in the last step of a window."""
+    for reader in readers:
+        there = _step_of(reader, divergence.stream, divergence.step)
+        place = divergence.event.place
+        value = None if there is None else next((e.outputs for e in there.events if e.place == place), None)
+        last = _step_of(reader, divergence.stream, window[1] - 1)
+        yield RunValues(value, None if last is None else _digest(last))
+
+
+def _step_of(reader: TraceReader, label: str, index: int) -> Step | None:
+    """Read a step of a stream; None if the run has no such step."""
     for stream in reader.streams:
-        if stream.label != divergence.stream:
-            continue
-        try:
-            events = reader.step(stream.id, divergence.step).events
-        except KeyError:
-            return None
-        return next((event.outputs for event in events if event.place == divergence.event.place), None)
+        if stream.label == label:
+            try:
+                return reader.step(stream.id, index)
+            except KeyError:
+                return None
     return None
+
+
+def _digest(step: Step) -> bytes:
+    seen = [(str(one.place), one.outputs) for one in step.events if one.place.kind is not Kind.OP]
+    return xxh3_128_digest(repr(seen).encode())
 
 
 def _same_place(coarse: Comparison, closer: Divergence) -> bool:

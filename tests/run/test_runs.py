@@ -77,6 +77,21 @@ def test_settings_made_before_torch_is_imported_hold(run_program):
     assert outcome.stdout.read_text().splitlines() == ["done", "1"]
 
 
+WAITING = (
+    "import os\nprint(*sorted(name for name in os.environ if name.startswith(('GOMP', 'KMP', 'OMP'))))\n"
+)
+
+
+def test_threads_of_runs_side_by_side_do_not_keep_cores_busy_by_waiting(run_program, monkeypatch):
+    """Side by side, OpenMP's waits are short; a run alone, or with the user's own choice, is left as it is."""
+    for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    assert run_program(WAITING).stdout.read_text().split() == []
+    assert run_program(WAITING, jobs=2).stdout.read_text().split() == ["GOMP_SPINCOUNT", "KMP_BLOCKTIME"]
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert run_program(WAITING, jobs=2).stdout.read_text().split() == ["OMP_WAIT_POLICY"]
+
+
 def test_modules_of_the_script_shadow_as_ever(run_program, tmp_path):
     """A file beside the script with the name of a standard module is the script's own, as under python."""
     (tmp_path / "queue.py").write_text("from _queue import *\nOWN = True\nclass Queue: ...\n")
