@@ -83,7 +83,7 @@ WAITING = (
 
 
 def test_threads_of_runs_side_by_side_do_not_keep_cores_busy_by_waiting(run_program, monkeypatch):
-    """Side by side, OpenMP's waits are short; a run alone, or with the user's own choice, is left as it is."""
+    """Side by side, OpenMP's waits are short; a run alone, or with the user's own choice, is left alone."""
     for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
         monkeypatch.delenv(name, raising=False)
     assert run_program(WAITING).stdout.read_text().split() == []
