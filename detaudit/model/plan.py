@@ -55,6 +55,8 @@ class Target:
     """The callable's name within the file or module."""
     command: tuple[str, ...] = ()
     """What a test is run with: the arguments of the Python interpreter."""
+    package: Path | None = None
+    """The folder of an installed package whose code is the program itself, not a library that it uses."""
 
     @property
     def loaded_as(self) -> str:

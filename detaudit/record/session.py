@@ -25,6 +25,9 @@ VARIABLE = "DETAUDIT_SESSION"
 PADDING = "DETAUDIT_INTERNAL_PADDING"
 """Environment variable that says nothing: its length moves what lies behind the environment in memory."""
 
+_SPAWNED = "--multiprocessing-fork"
+"""An argument of processes that `multiprocessing` spawns: they go on with the program of their parent."""
+
 MAIN_TRACE = "main.trace"
 PROBLEM_FILE = "problem.txt"
 
@@ -52,6 +55,8 @@ class Session:
     draws: Exchange | None = None
     on_request: bool = False
     """Whether recording waits until the program itself asks for it."""
+    program: str | None = None
+    """The folder of an installed package whose code is the program, where this process runs the program."""
     forks: int = 0
     """How many forks lie between the process that started this program and this one."""
 
@@ -143,4 +148,5 @@ def load_session(path: str, *, is_main: bool) -> Session:
         values=_exchange(values["values"]),
         draws=_exchange(values["draws"]),
         on_request=values["on_request"],
+        program=values["program"] if is_main or _SPAWNED in sys.orig_argv else None,
     )

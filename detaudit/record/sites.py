@@ -22,6 +22,7 @@ _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
 _CALLING_BACK = re.compile(_TORCH.pattern + r"(?:utils[/\\\\]data|nn[/\\\\]modules|optim)[/\\\\]")
+_INSTALLED = re.compile("(?:site|dist)-packages")
 _WORKER = re.compile(r"[/\\\\]utils[/\\\\]data[/\\\\]_utils[/\\\\]worker\.py$")
 _IMPORTING = "<frozen importlib"
 _TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
@@ -44,10 +45,14 @@ class Owner(Enum):
 
 
 class Sites:
-    """Finds the user's line by walking up the stack; remembers what it found."""
+    """Finds the user's line by walking up the stack; remembers what it found.
 
-    def __init__(self) -> None:
+    `program` is the folder of an installed package whose code counts as the user's own.
+    """
+
+    def __init__(self, program: str | None = None) -> None:
         self._machinery: tuple[str, ...] = ()
+        self._program = () if program is None else (program + os.sep,)
         paths = sysconfig.get_paths()
         self._library = tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
         self._owners: dict[int, Owner] = {}
@@ -196,7 +201,7 @@ class Sites:
             return Owner.CALLING_BACK if _CALLING_BACK.search(file) else Owner.MACHINERY
         if file.startswith("<"):
             return Owner.USER if _is_typed(file) else Owner.GENERATED
-        if "site-packages" in file or "dist-packages" in file:
+        if _INSTALLED.search(file) and not file.startswith(self._program):
             return Owner.LIBRARY
         return Owner.STANDARD if file.startswith(self._library) else Owner.USER
 

@@ -157,7 +157,7 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
 
 def _how(result: AuditResult, compared: Compared) -> str:
     """What was held against what, whether it was the same, and how much of it there is."""
-    steps = count(compared.steps, "step")
+    steps = f"{count(compared.steps, 'step')}{_until(result)}"
     if references.headline(result) is not None:
         # The line about the reference counts what was compared.
         return f"{_sides(result)}: {steps}"
@@ -172,10 +172,15 @@ def _how(result: AuditResult, compared: Compared) -> str:
 
 def _training(result: AuditResult, compared: Compared) -> str:
     """What is known of the training where only evaluations differ."""
-    limit = next((run.conditions.get("steps") for run in result.runs), None)
-    until = "" if not isinstance(limit, int) else f" (--steps ended the runs after {count(limit, 'step')})"
-    steps = f"all {count(compared.steps, 'step')}{until}"
+    steps = f"all {count(compared.steps, 'step')}{_until(result)}"
     return f"the same losses, gradients and weights in {steps}; --scope training asks about that alone"
+
+
+def _until(result: AuditResult) -> str:
+    """Say where the runs were ended before the training was over."""
+    limit = next((run.conditions.get("steps") for run in result.runs), None)
+    ended = isinstance(limit, int) and any(run.steps >= limit for run in result.runs)
+    return " (--steps ended the runs there)" if ended else ""
 
 
 def _sides(result: AuditResult) -> str:

@@ -70,7 +70,7 @@ def _put_taps(path: str, *, is_main: bool) -> Taps:
     from detaudit.sources.catalogue import put_taps
 
     session = load_session(path, is_main=is_main)
-    return put_taps(Sites(), session.held, session.varied)
+    return put_taps(Sites(session.program), session.held, session.varied)
 
 
 def _is_first(session: str) -> bool:
@@ -98,7 +98,7 @@ def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
     from detaudit.record.install import install
     from detaudit.record.sites import Sites
 
-    sites = taps.lines if taps is not None and isinstance(taps.lines, Sites) else Sites()
+    sites = taps.lines if taps is not None and isinstance(taps.lines, Sites) else Sites(session.program)
     install(session, sites, taps)
     scatter()
     keep_scattering()

@@ -164,6 +164,7 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "folder": str(folder.resolve()),
         "level": plan.level.value,
         "target": plan.target.name,
+        "program": None if plan.target.package is None else str(plan.target.package),
         "conditions": conditions(plan),
         "steps": plan.steps,
         "window": plan.window,

@@ -22,13 +22,14 @@ def seed_advice(frames: Iterable[FrameType]) -> str:
     `frames` are those of the library, from the draw up to the line of the user that called it. The outermost
     function that takes a seed is the one that the user can reach.
     """
-    found = inner = ""
+    found = inner = stage = ""
     for frame in frames:
         if str(frame.f_globals.get("__name__")).partition(".")[0] in _MAKERS:
             continue
         found = _by_parameter(frame) or _by_object(frame) or found
         inner = inner or _by_private_parameter(frame)
-    return found or inner
+        stage = stage or _by_stage(frame)
+    return " or ".join(dict.fromkeys(filter(None, (stage, found)))) or inner
 
 
 def _by_parameter(frame: FrameType) -> str:
@@ -47,6 +48,12 @@ def _by_private_parameter(frame: FrameType) -> str:
     return f"pass {name}=SEED to {frame.f_code.co_name.lstrip('_')}(...)" if name else ""
 
 
+def _by_stage(frame: FrameType) -> str:
+    """Look for a generator function that was made without a seed: who iterates over it gives it none."""
+    name = _parameter(frame) if frame.f_code.co_flags & inspect.CO_GENERATOR else ""
+    return _by_private_parameter(frame) if name and frame.f_locals.get(name) is None else ""
+
+
 def _parameter(frame: FrameType) -> str:
     code = frame.f_code
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -62,10 +69,12 @@ def _by_object(frame: FrameType) -> str:
     if owner.__module__.partition(".")[0] in _MAKERS:
         return ""
     name = next((one for one in PARAMETERS if one in _parameters(owner)), None)
-    if name is not None:
-        return f"pass {name}=SEED to {owner.__name__}(...)"
     method = next((one for one in METHODS if callable(getattr(owner, one, None))), None)
-    return "" if method is None else f"call .{method}(SEED) on the {owner.__name__} before it is used"
+    call = "" if method is None else f"call .{method}(SEED) on the {owner.__name__} before it is used"
+    if name is None:
+        return call
+    # Many an object is made by the library itself, and the program cannot pass anything there.
+    return f"pass {name}=SEED to {owner.__name__}(...)" + (f", or {call}" if call else "")
 
 
 def _parameters(owner: type) -> frozenset[str]:

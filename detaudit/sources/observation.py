@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,13 @@ NEW_SEED = "the seed itself is new in each run"
 CONSTANT_SEED = "give a constant seed, or one that is passed in as an argument, and print it"
 OWN_LIBRARIES = ("/numpy/", "/torch/", "/random.py", "/tempfile.py", "/uuid.py", "/secrets.py")
 """Code between the user's line and a generator that belongs to the generator itself."""
+
+
+def on_line(site: Site, beside: Site | None) -> str:
+    """Name a line, with its file where that is not the one of the line that is named already."""
+    if beside is not None and beside.file == site.file:
+        return f"on line {site.line}"
+    return f"on line {site.line} of {os.path.basename(site.file)}"
 
 
 @dataclass(frozen=True, slots=True)

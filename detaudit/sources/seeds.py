@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 from dataclasses import dataclass, replace
 
 from detaudit.model.cause import Cause
@@ -16,6 +17,7 @@ from detaudit.sources.observation import (
     Observation,
     by_library,
     of_worker_start,
+    on_line,
 )
 from detaudit.sources.suspicion import Situation, Suspicion
 
@@ -28,6 +30,8 @@ SEED_FOR_EACH_TASK = (
     "give each task a seed of its own as an argument, and let it make a generator from that: "
     "np.random.default_rng([SEED, number]), random.Random(seed), torch.Generator().manual_seed(seed)"
 )
+_CALLED = re.compile(r"(\w+)\(\.\.\.\)")
+"""A call in advice on seeds."""
 UNSEEDED = frozenset({Cause.UNSEEDED_PYTHON, Cause.UNSEEDED_NUMPY, Cause.UNSEEDED_TORCH})
 
 
@@ -81,11 +85,11 @@ class GeneratorFamily:
         if seed is not None and seed.entry.site is not None:
             if _is_other(seed, seen):
                 words = (
-                    f"{drawn}, which nothing has seeded, and what it gives becomes the seed on line "
-                    f"{seed.entry.site.line}: {NEW_SEED}"
+                    f"{drawn}, which nothing has seeded, and what it gives becomes the seed "
+                    f"{on_line(seed.entry.site, entry.site)}: {NEW_SEED}"
                 )
                 return seen.name_at(self.cause, entry, words, CONSTANT_SEED)
-            words = f"{drawn} before it is seeded, which happens on line {seed.entry.site.line}"
+            words = f"{drawn} before it is seeded, which happens {on_line(seed.entry.site, entry.site)}"
             return seen.name_at(Cause.SEED_ORDER, entry, words)
         if entry.site is not None and not here and not later:
             line = uncalled_seed(entry.site.file, self.seeding, set())
@@ -133,18 +137,19 @@ def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None
         site = _line_of_call(seed)
         naming = seen.name_at(Cause.UNSEEDED_LIBRARY, seed, words, seed.fact.about or None)
         return replace(naming, site=site, symbol=read.operation, seed=seed.site)
-    words = (
-        f"{read.operation} gives the seed: on line {seed.site.line}, {given}; it comes from {origin}, so "
-        f"{NEW_SEED}"
-    )
+    where = on_line(seed.site, read.site)
+    words = f"{read.operation} gives the seed: {where}, {given}; it comes from {origin}, so {NEW_SEED}"
     return replace(seen.name_at(cause, read, words, CONSTANT_SEED), seed=seed.site)
 
 
 def _line_of_call(seed: LedgerEntry) -> Site | None:
     """Where the program calls the function that is to be given a seed, if it does so once."""
-    site, (_, _, function) = seed.site, seed.fact.about.removesuffix("(...)").rpartition(" ")
-    line = None if site is None or not function else only_call(site.file, function)
-    if site is None or line is None:
+    site = seed.site
+    if site is None:
+        return None
+    calls = (only_call(site.file, function) for function in _CALLED.findall(seed.fact.about))
+    line = next((one for one in calls if one is not None), None)
+    if line is None:
         return site
     return Site(site.file, line, site.function, linecache.getline(site.file, line).strip(), site.through)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import importlib.machinery
+import importlib.metadata
 import sys
+import sysconfig
 from pathlib import Path
 
 from detaudit.errors import TargetError
@@ -16,6 +18,8 @@ from detaudit.model.plan import Target, TargetKind, TargetRef
 FORMS = (
     "a target is train.py, model.py (with make_model), model.py:make_model, -m pkg.mod or pkg.mod:callable"
 )
+
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def find_target(ref: TargetRef) -> Target:
@@ -32,7 +36,7 @@ def find_target(ref: TargetRef) -> Target:
     # Many scripts have a make_model of their own; only with make_batches can detaudit drive it.
     if {"make_model", "make_batches"} <= names:
         return _model_file(ref, path, names)
-    return Target(TargetKind.SCRIPT, ref.text, ref.args, path=path)
+    return Target(TargetKind.SCRIPT, ref.text, ref.args, path=path, package=_behind_command(path))
 
 
 def _model_file(ref: TargetRef, path: Path, names: set[str]) -> Target:
@@ -60,24 +64,45 @@ def _callable(ref: TargetRef, place: str, attribute: str) -> Target:
         return Target(TargetKind.CALLABLE, ref.text, ref.args, path=path, attribute=attribute)
     if not all(part.isidentifier() for part in place.split(".")):
         raise TargetError("target-missing", f"no such file: {ref.text}", FORMS)
-    _find_module(place)
-    return Target(TargetKind.CALLABLE, ref.text, ref.args, import_name=place, attribute=attribute)
+    package = _find_module(place)
+    return Target(
+        TargetKind.CALLABLE, ref.text, ref.args, import_name=place, attribute=attribute, package=package
+    )
 
 
 def _module(ref: TargetRef) -> Target:
-    _find_module(ref.text)
-    return Target(TargetKind.MODULE, f"-m {ref.text}", ref.args, import_name=ref.text)
+    package = _find_module(ref.text)
+    return Target(TargetKind.MODULE, f"-m {ref.text}", ref.args, import_name=ref.text, package=package)
 
 
-def _find_module(name: str) -> None:
+def _find_module(name: str) -> Path | None:
+    """Find the package that a module is in, and give its folder if it is an installed one."""
     # Only the top-level package is looked up: finding a submodule would import its parents.
     top = name.partition(".")[0]
     if top in sys.builtin_module_names:
-        return
-    if importlib.machinery.PathFinder.find_spec(top, [str(Path.cwd()), *sys.path]) is None:
+        return None
+    spec = importlib.machinery.PathFinder.find_spec(top, [str(Path.cwd()), *sys.path])
+    if spec is None:
         raise TargetError(
             "module-missing", f"no module named {top!r}", f"it is looked for as `python -m` does; {FORMS}"
         )
+    return _installed(spec)
+
+
+def _installed(spec: importlib.machinery.ModuleSpec) -> Path | None:
+    """Give the folder of a package that lies among the installed ones."""
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    return next((one for one in folders if one.parent.name in _INSTALLED), None)
+
+
+def _behind_command(path: Path) -> Path | None:
+    """Give the folder of the installed package whose command a script is (pip writes such scripts)."""
+    if path.parent.resolve() != Path(sysconfig.get_path("scripts")).resolve():
+        return None
+    for point in importlib.metadata.entry_points(group="console_scripts", name=path.stem):
+        spec = importlib.machinery.PathFinder.find_spec(point.module.partition(".")[0])
+        return None if spec is None else _installed(spec)
+    return None
 
 
 def _names_in(path: Path) -> set[str]:

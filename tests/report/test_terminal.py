@@ -189,9 +189,18 @@ def test_one_fault_in_the_training_and_the_first_line_says_nothing_of_evaluation
 
 def test_steps_that_were_asked_for_are_told_beside_the_training_that_is_the_same():
     result = differing(scope=FaultScope.EVALUATION)
-    limited = [replace(run, conditions={"steps": 12}) for run in result.runs]
-    text = " ".join(shown(replace(result, runs=tuple(limited))).split())
-    assert "in all 12 steps (--steps ended the runs after 12 steps)" in text
+    assert "in all 12 steps (--steps ended the runs there)" in limited_to(12, result)
+
+
+def test_steps_that_were_asked_for_are_told_beside_the_verdict_where_they_ended_the_runs():
+    assert "12 steps (--steps ended the runs there), " in limited_to(12, equal())
+    assert "--steps" not in limited_to(100, equal())
+
+
+def limited_to(steps, result):
+    """Show a result of runs that were to end after so many steps, in one line."""
+    runs = [replace(run, steps=12, conditions={"steps": steps}) for run in result.runs]
+    return " ".join(shown(replace(result, runs=tuple(runs))).split())
 
 
 def test_an_answer_about_the_training_alone_says_so():

@@ -67,3 +67,41 @@ def test_what_cannot_be_found_is_told(ref, slug):
         find_target(ref)
     assert caught.value.slug == slug
     assert caught.value.hint
+
+
+@pytest.fixture
+def installed(folder, monkeypatch):
+    """Install a package with a command, as pip does; give its folder."""
+    place = folder / "site-packages"
+    (place / "trainer").mkdir(parents=True)
+    (place / "trainer" / "__init__.py").touch()
+    (place / "trainer-1.0.dist-info").mkdir()
+    (place / "trainer-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: trainer\nVersion: 1.0\n"
+    )
+    (place / "trainer-1.0.dist-info" / "entry_points.txt").write_text(
+        "[console_scripts]\nfit = trainer.cli:main\n"
+    )
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(folder / "bin"))
+    (folder / "bin").mkdir()
+    for name in ("fit", "other"):
+        (folder / "bin" / name).write_text("import sys\nfrom trainer.cli import main\nsys.exit(main())\n")
+    (folder / "fit").write_text("print()\n")
+    return place / "trainer"
+
+
+@pytest.mark.parametrize(
+    ("ref", "is_program"),
+    [
+        (TargetRef("bin/fit"), True),
+        (TargetRef("trainer.cli", module=True), True),
+        (TargetRef("trainer.cli:train"), True),
+        (TargetRef("bin/other"), False),
+        (TargetRef("fit"), False),
+        (TargetRef("json.tool", module=True), False),
+    ],
+)
+def test_an_installed_package_that_is_started_is_the_program(installed, ref, is_program):
+    """A package's own command, or a module of it, makes its code the program's; nothing else does."""
+    assert find_target(ref).package == (installed if is_program else None)
