@@ -22,6 +22,7 @@ _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
 _CALLING_BACK = re.compile(_TORCH.pattern + r"(?:utils[/\\\\]data|nn[/\\\\]modules|optim)[/\\\\]")
+_GENERATING = "torch._inductor"
 _INSTALLED = re.compile("(?:site|dist)-packages")
 _WORKER = re.compile(r"[/\\\\]utils[/\\\\]data[/\\\\]_utils[/\\\\]worker\.py$")
 _IMPORTING = "<frozen importlib"
@@ -197,7 +198,7 @@ class Sites:
             return Owner.STANDARD
         of_machinery = file.startswith(("<eval_with_key>", "<__array_function__"))
         own = (_PACKAGE, _PLUGIN, *self._machinery)
-        if frozen or of_machinery or file.startswith(own) or _TORCH.search(file):
+        if frozen or of_machinery or file.startswith(own) or _TORCH.search(file) or _is_compiled(file):
             return Owner.CALLING_BACK if _CALLING_BACK.search(file) else Owner.MACHINERY
         if file.startswith("<"):
             return Owner.USER if _is_typed(file) else Owner.GENERATED
@@ -222,6 +223,12 @@ class Sites:
             if self._writer is not None:
                 self._writer.add_site(key, site)
         return key
+
+
+def _is_compiled(file: str) -> bool:
+    """Whether torch.compile generated the code; torch sets the variable where the user has not done so."""
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") if _GENERATING in sys.modules else None
+    return folder is not None and file.startswith(folder + os.sep)
 
 
 def _is_typed(file: str) -> bool:

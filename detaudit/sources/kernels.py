@@ -52,8 +52,13 @@ def _by_place(divergence: Divergence, less: float, in_layers: float) -> float:
 
 def _name(seen: Observation) -> Naming:
     finding = seen.finding
-    words = f"{finding.symbol or 'an operator'} gives other bits for the same inputs"
-    return Naming(Cause.NONDETERMINISTIC_OP, finding.site, finding.symbol, words, finding.other_sites)
+    symbol, receiver = finding.symbol, finding.origin.op is not None and finding.origin.receiver
+    words = f"{symbol or 'an operator'} gives other bits for the same inputs"
+    if receiver:
+        # Code that torch.compile generates, or an extension, calls kernels that are no operators.
+        words = f"a kernel that is no operator of torch gives other bits; {symbol} is the first to get them"
+        symbol = None
+    return Naming(Cause.NONDETERMINISTIC_OP, finding.site, symbol, words, finding.other_sites)
 
 
 SOURCE = Source(
