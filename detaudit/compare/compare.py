@@ -15,8 +15,9 @@ from detaudit.compare.generators import compare_generators
 from detaudit.compare.reach import affected, further_origins
 from detaudit.compare.scope import scope_of
 from detaudit.compare.side_by_side import Thread, Traces
+from detaudit.compare.stream_difference import StreamDifference
 from detaudit.compare.streams import MAIN, SIDES, compare_sides, match_threads
-from detaudit.compare.walk import MOST, StreamDifference, Walk
+from detaudit.compare.walk import MOST, Walk
 from detaudit.errors import TraceError
 from detaudit.model.result import Affected, Comparison, Divergence
 from detaudit.model.trace import Phase

@@ -6,7 +6,6 @@ None of the faults makes a run irreproducible: a run that repeats its augmentati
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import groupby, pairwise
 from math import log
 
@@ -28,11 +27,6 @@ def audit_data(reader: TraceReader) -> DataAudit:
         for _, passes in groupby(read_passes(reader, stream.id), key=lambda one: one.facts.loader):
             loaders.append(_audit_loader(stream.label, list(passes), draws))
     return DataAudit(tuple(loaders))
-
-
-def as_dict(audit: DataAudit) -> dict[str, object]:
-    """The audit as types that JSON has."""
-    return asdict(audit)
 
 
 def _audit_loader(stream: str, passes: list[Pass], draws: WorkerDraws) -> LoaderAudit:
@@ -89,4 +83,4 @@ def _coverage(passes: list[Pass]) -> Iterator[Occurrence]:
             yield Occurrence(DataFault.SAMPLES_MISSING, facts.iteration)
 
 
-__all__ = ["as_dict", "audit_data", "notices"]
+__all__ = ["audit_data", "notices"]

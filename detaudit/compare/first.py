@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from detaudit.compare.align import Pair
 from detaudit.compare.significance import SHIFTING
+from detaudit.compare.stream_difference import StreamDifference
 from detaudit.model.result import Divergence, DivergenceKind
 from detaudit.model.trace import Kind, Phase, Place
-
-if TYPE_CHECKING:
-    from detaudit.compare.walk import StreamDifference
 
 
 def divergence(pair: Pair, stream: str, step: int) -> Divergence:

@@ -26,9 +26,6 @@ LOOKED_AT = 200
 SPARSE = 1000
 """Numbers that are spread wider than this many times their count are no positions in a data set."""
 
-ENTRY = 1 << 128
-"""Sums are taken modulo this; one sum stands for a collection of batches, in whatever order."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -66,27 +63,22 @@ class _Gathered:
     numbered: bool = True
     samples: Counter[int] = field(default_factory=Counter)
     order: xxhash.xxh3_128 = field(default_factory=xxhash.xxh3_128)
-    content: xxhash.xxh3_128 = field(default_factory=xxhash.xxh3_128)
-    unordered: int = 0
     by_worker: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     first_step: int | None = None
     last_step: int | None = None
 
     def add(self, batch: Batch) -> None:
         """Take in the next batch."""
-        content = batch.content or NO_DIGEST
         self.batches += 1
         self.numbered = self.numbered and batch.samples is not None
         self.samples.update(batch.samples or ())
         self.order.update(json.dumps(batch.samples).encode())
-        self.content.update(content)
-        self.unordered = (self.unordered + xxhash.xxh3_128_intdigest(content)) % ENTRY
         self.first_step = batch.step if self.first_step is None else self.first_step
         self.last_step = batch.step
         if batch.worker is not None:
             given = self.by_worker[batch.worker]
             if len(given) < LOOKED_AT:
-                given.append(content)
+                given.append(batch.content or NO_DIGEST)
 
 
 def _finish(reader: TraceReader, stream: int, facts: LoaderIteration, given: _Gathered) -> Pass:
@@ -112,8 +104,6 @@ def _epoch(facts: LoaderIteration, given: _Gathered) -> Epoch:
         trains=given.first_step != given.last_step,
         workers=tuple(sorted(given.by_worker)),
         order=given.order.hexdigest() if numbered else None,
-        content=given.content.hexdigest(),
-        content_unordered=f"{given.unordered:032x}",
         twice=tuple(sorted(twice)[:SHOWN]),
         twice_count=len(twice),
         missing=tuple(missing[:SHOWN]),

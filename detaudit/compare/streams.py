@@ -13,7 +13,8 @@ import xxhash
 
 from detaudit.compare.side_by_side import Thread, Traces
 from detaudit.compare.significance import is_numeric
-from detaudit.compare.walk import StreamDifference, Walk
+from detaudit.compare.stream_difference import StreamDifference
+from detaudit.compare.walk import Walk
 from detaudit.model.trace import Event, Phase, Place, Stream, StreamRole
 from detaudit.trace.layout import NO_DIGEST
 from detaudit.trace.reader import TraceReader

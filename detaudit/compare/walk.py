@@ -15,6 +15,7 @@ from detaudit.compare.first import choose, choose_in_lone_step, divergence
 from detaudit.compare.scope import Reach
 from detaudit.compare.side_by_side import Heads, Thread, Traces, index_of, is_complete
 from detaudit.compare.significance import CORE, SHIFTING, decides, is_numeric
+from detaudit.compare.stream_difference import StreamDifference
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Event, Kind, Phase, Place
 from detaudit.trace.heads import StepHead
@@ -24,46 +25,6 @@ MOST = 20
 
 STEP_ITSELF = Event(Place(Phase.OPTIMIZER, Kind.OPTIMIZER_STATE, "", None, ""), None, 0, None, None)
 """Stands for a completed step in which nothing was recorded."""
-
-
-@dataclass(slots=True)
-class StreamDifference:
-    """What one thread's comparison gave."""
-
-    thread: Thread
-    steps: int = 0
-    """Steps that both runs completed."""
-    last_step: int | None = None
-    """The last of them."""
-    events: int = 0
-    """Events that both runs have."""
-    core: bool = False
-    """True if the training itself differs."""
-    updated: set[Place] = field(default_factory=set)
-    """Weights that the thread left behind after a step that differs."""
-    weight: Divergence | None = None
-    """The first of them that differs."""
-    trains: bool = False
-    """True if the thread was seen to train, in a step that differs."""
-    earliest: Divergence | None = None
-    """The first divergence that could reach a number, whether it did or not."""
-    fault: Divergence | None = None
-    """The first divergence that is a fault even where the training agrees."""
-    texts: dict[Place, Divergence] = field(default_factory=dict)
-    """Differences in strings."""
-    doubtful: dict[Place, Divergence] = field(default_factory=dict)
-    """Differences that are a fault only if the training differs too."""
-    reach: Reach | None = None
-    """What the differences reach; None for a thread that was not walked through."""
-
-    @property
-    def process(self) -> str:
-        """The process that the thread belongs to."""
-        return self.thread.process
-
-    def candidate(self, *, core: bool) -> Divergence | None:
-        """Where this thread's runs part, given whether the training differs anywhere."""
-        return self.earliest if core else self.fault
 
 
 @dataclass(slots=True)
@@ -211,10 +172,6 @@ class Walk:
     def _list(self, listed: dict[Place, Divergence], pair: Pair, index: int) -> None:
         if len(listed) < MOST:
             listed.setdefault(pair.event.place, divergence(pair, self.thread.label, index))
-
-
-def _is_operator_value(pair: Pair) -> bool:
-    return pair.event.place.kind is Kind.OP and not pair.missing
 
 
 def _same(ours: StepHead, theirs: StepHead) -> bool:

@@ -94,10 +94,6 @@ class Epoch:
     """Those whose batches arrived; empty where the main process made them."""
     order: str | None
     """Digest of the numbers of the samples, batch by batch."""
-    content: str
-    """Digest of the batches in order."""
-    content_unordered: str
-    """Digest of the same batches whatever their order."""
     twice: tuple[int, ...]
     """Samples that came more than once; the first of them."""
     twice_count: int
@@ -126,44 +122,3 @@ class DataAudit:
     """All loaders of one run."""
 
     loaders: tuple[LoaderAudit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EpochPair:
-    """The same pass over the same loader in two runs."""
-
-    stream: str
-    loader: int
-    iteration: int
-    dataset: str
-    workers: tuple[int | None, int | None]
-    """Worker counts; None for a run that has no such pass."""
-    batches: tuple[int, int]
-    same_order: bool | None
-    """None where the samples have no numbers."""
-    same_content: bool
-    same_unordered: bool
-    """Whether the same batches came, whatever their order."""
-    first_order_difference: int | None
-    """Number of the first batch made of other samples."""
-    first_content_difference: int | None
-    """Number of the first batch with other content."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkersComparison:
-    """Two runs with different worker counts, pass by pass."""
-
-    pairs: tuple[EpochPair, ...]
-
-    @property
-    def first_difference(self) -> EpochPair | None:
-        """The first pass in which order or content depends on the workers; None if nothing does."""
-        return next(
-            (one for one in self.pairs if not (one.same_content and one.same_order is not False)), None
-        )
-
-    @property
-    def independent(self) -> bool:
-        """True if there is something to compare and all of it is the same."""
-        return bool(self.pairs) and self.first_difference is None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -11,21 +11,20 @@ from detaudit.digest.later import Digest
 from detaudit.digest.tensor import UndigestableError, deferred_digest, deferred_digests
 from detaudit.digest.value import call_value, deferred_value_digest
 
-if TYPE_CHECKING:
-    from detaudit.record.recorder import Recorder
-
 
 class Digests:
-    """Makes digests for a recorder: None where there is none, which is noted as a problem."""
+    """Makes digests: None where there is none, which is noted as a problem."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._sketching = recorder.session.sketches
+    def __init__(
+        self, problem: Callable[[str], object], sketch: Callable[[Digest, object], object] | None
+    ) -> None:
+        """Take what notes a problem, and what notes the sketch of a value if sketches are asked for."""
+        self._problem, self._sketch = problem, sketch
 
     def values(self, values: Sequence[object]) -> list[Digest | None]:
         """Digest many values at once: tensors, as a rule."""
         tensors = [value for value in values if isinstance(value, torch.Tensor)]
-        if self._sketching or not any(tensor.is_cuda for tensor in tensors):
+        if self._sketch is not None or not any(tensor.is_cuda for tensor in tensors):
             return [self.value(value) for value in values]
         try:
             made = iter(deferred_digests(tensors))
@@ -41,8 +40,8 @@ class Digests:
         except UndigestableError as error:
             self._note(error)
             return None
-        if self._sketching:
-            self._recorder.sketch(made, value)
+        if self._sketch is not None:
+            self._sketch(made, value)
         return made
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Digest | None:
@@ -50,4 +49,4 @@ class Digests:
         return self.value(call_value(args, kwargs or {}))
 
     def _note(self, error: UndigestableError) -> None:
-        self._recorder.problem(f"not compared: {error}")
+        self._problem(f"not compared: {error}")

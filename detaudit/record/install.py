@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from detaudit.model.trace import Level
 from detaudit.record.attribution import phase_of
 from detaudit.record.backward import Backward
+from detaudit.record.current import current, set_current
 from detaudit.record.ending import end_when_stopped, watch_over_end
 from detaudit.record.gradients import Gradients
 from detaudit.record.isolation import IsolatedDraws
@@ -33,14 +34,6 @@ from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws
 from detaudit.sources.taps import Taps
-
-_current: list[Recorder] = []
-"""The process's recorder: empty or one entry."""
-
-
-def current() -> Recorder | None:
-    """The recorder of this process, if it is recorded."""
-    return _current[0] if _current else None
 
 
 def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorder:
@@ -63,7 +56,7 @@ def recording(session: Session) -> Iterator[Recorder]:
 
     Raises RuntimeError in a process that is recorded already.
     """
-    if _current:
+    if current() is not None:
         raise RuntimeError("this process is recorded already")
     scope = Scope(lasting=False)
     recorder = _observe(session, Sites(), None, scope)
@@ -73,14 +66,14 @@ def recording(session: Session) -> Iterator[Recorder]:
         scope.end()
         recorder.close()
         recorder.active = False
-        _current.clear()
+        set_current(None)
 
 
 def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) -> Recorder:
     """Put every observer in place."""
     sites.add_machinery(os.path.dirname(torch.__file__) + os.sep)
     recorder = Recorder(session, sites, None if taps is None else taps.ledger, scope)
-    _current.append(recorder)
+    set_current(recorder)
     names = Names(sites)
     gradients = Gradients(recorder, names)
     weights = Weights(recorder, names, gradients)

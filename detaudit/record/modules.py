@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -14,13 +13,12 @@ from torch._C import _functorch
 from torch.autograd.graph import Node
 from torch.nn.modules import module as torch_module
 
-from detaudit.digest.later import Digest
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.record.gradients import GradientOfOutput, Gradients
-from detaudit.record.names import ModuleName, Names, uncompiled
+from detaudit.record.names import Names, uncompiled
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
-from detaudit.record.stream import StreamState
+from detaudit.record.stream import Call, StreamState
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 
@@ -33,21 +31,6 @@ _GLOBAL_HOOKS = (
 
 
 _is_tracing = torch._C._get_tracing_state
-
-
-@dataclass(slots=True)
-class Call:
-    """A module call under way."""
-
-    module: nn.Module
-    name: ModuleName
-    phase: Phase
-    inputs: Digest | None
-    site: bytes
-    frame: int
-    """The `id` of torch's frame that makes the call: on the stack as long as the call is under way."""
-    passed_on: bool = False
-    """Whether a compiled module had the one that it is made of do the work: then there is one call of it."""
 
 
 class Modules:

@@ -37,7 +37,7 @@ class Recorder:
         self.ledger = ledger
         self.level = session.level
         self.sites = sites
-        self.digests = Digests(self)
+        self.digests = Digests(self.problem, self.sketch if session.sketches else None)
         self.generators = Generators()
         self.active = True
         self.stopped = False

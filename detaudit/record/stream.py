@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from detaudit.digest.later import Digest, joined, now
+from detaudit.model.trace import Phase
 from detaudit.trace.layout import NO_SITE
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from detaudit.record.modules import Call
+    from detaudit.record.names import ModuleName
 
 Owner: TypeAlias = tuple[str, str | None, bytes]
 """Who runs an operator: root label, module path, site."""
@@ -19,6 +21,21 @@ NOBODY: Owner = ("", None, NO_SITE)
 
 PART_EVENTS = 20_000
 """A step with more events than this is written in parts, so that memory stays bounded."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A module call under way."""
+
+    module: nn.Module
+    name: ModuleName
+    phase: Phase
+    inputs: Digest | None
+    site: bytes
+    frame: int
+    """The `id` of torch's frame that makes the call: on the stack as long as the call is under way."""
+    passed_on: bool = False
+    """Whether a compiled module had the one that it is made of do the work: then there is one call of it."""
 
 
 class StreamState:

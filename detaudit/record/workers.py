@@ -13,6 +13,7 @@ from torch.utils.data._utils import worker as torch_worker
 
 from detaudit.digest.value import split_digest
 from detaudit.model.trace import Kind, Phase, StreamRole
+from detaudit.record.current import current
 from detaudit.record.held import WorkerGenerators
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
@@ -105,8 +106,6 @@ class _Watching:
 
 def worker_loop(*args: Any) -> None:  # noqa: ANN401 - torch's own arguments, passed on
     """Run torch's worker loop, watched. Importable, because spawned workers find it by name."""
-    from detaudit.record.install import current
-
     recorder = current()
     if recorder is None or not recorder.active:
         return _torch_worker_loop(*args)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from detaudit import __version__
 from detaudit.errors import TraceError
 from detaudit.model.codec import result_from_json, result_to_dict, result_to_json
-from detaudit.report.output import write
 
 if TYPE_CHECKING:
     from detaudit.model.result import AuditResult
@@ -54,8 +53,3 @@ def read_session(content: bytes, source: str) -> list[AuditResult]:
 def render_one(result: AuditResult) -> str:
     """One answer, to the contract."""
     return result_to_json(result, __version__)
-
-
-def write_json(result: AuditResult, destination: str) -> None:
-    """Write the answer to a file, or to standard output for `-`."""
-    write(render_one(result), destination)

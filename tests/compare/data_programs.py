@@ -285,34 +285,3 @@ SPAWNED = """
             (batch * weight).sum().backward()
             weight.data -= 1e-6 * weight.grad
 """
-
-WORKER_COUNTS = """
-    import sys
-    import torch
-    from torch.utils.data import DataLoader, Dataset, IterableDataset
-
-    class Plain(Dataset):
-        def __len__(self):
-            return 32
-
-        def __getitem__(self, index):
-            return torch.full((4,), float(index))
-
-    class Noisy(Plain):
-        def __getitem__(self, index):
-            return torch.rand(4)
-
-    class Stream(IterableDataset):
-        def __iter__(self):
-            return (torch.full((4,), float(index)) for index in range(32))
-
-    torch.manual_seed(0)
-    weight = torch.ones(4, requires_grad=True)
-    for dataset in (Plain(), Noisy(), Stream()):
-        order = None if dataset.__class__ is Stream else torch.Generator().manual_seed(1)
-        shuffle = order is not None or None
-        loader = DataLoader(dataset, 8, shuffle=shuffle, generator=order, num_workers=int(sys.argv[1]))
-        for batch in loader:
-            (batch * weight).sum().backward()
-            weight.data -= 1e-6 * weight.grad
-"""

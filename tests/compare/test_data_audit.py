@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import asdict
 
 import pytest
 
-from detaudit.compare.data_audit import as_dict, audit_data, notices
+from detaudit.compare.data_audit import audit_data, notices
 from detaudit.compare.draws import draws_of
 from detaudit.model.data import DataFault, Fetch, LoaderIteration
 from detaudit.model.trace import GeneratorState, StreamRole
@@ -223,9 +224,7 @@ def test_facts_of_each_pass(built):
     assert (first.batches, first.samples, first.complete, first.trains) == (4, 12, True, True)
     assert (second.trains, third.complete, third.missing_count) == (False, False, 0)
     assert len({first.order, second.order, third.order}) == 3
-    assert first.content != second.content
-    assert first.content_unordered == second.content_unordered != third.content_unordered
-    assert json.loads(json.dumps(as_dict(audit)))["loaders"][0]["epochs"][0]["samples"] == 12
+    assert json.loads(json.dumps(asdict(audit)))["loaders"][0]["epochs"][0]["samples"] == 12
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from detaudit.errors import OutputError, UsageError
-from detaudit.report.json_ import write_json
+from detaudit.report.json_ import render_one
 from detaudit.report.output import check_destinations, write
 from tests.results import equal
 
 
 def test_a_result_is_written_as_json(tmp_path):
-    write_json(equal(), str(tmp_path / "r.json"))
+    write(render_one(equal()), str(tmp_path / "r.json"))
     assert json.loads((tmp_path / "r.json").read_text())["verdict"] == "reproducible"
 
 
 def test_dash_is_standard_output(capsys):
-    write_json(equal(), "-")
+    write(render_one(equal()), "-")
     assert json.loads(capsys.readouterr().out)["schema"] == "detaudit.result/1"
 
 

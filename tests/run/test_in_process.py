@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, _utils, datal
 
 from detaudit.model.plan import RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
-from detaudit.record.install import current
+from detaudit.record.current import current
 from detaudit.run.in_process import call_recorded
 from detaudit.trace.reader import TraceReader
 
