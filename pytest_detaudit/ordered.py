@@ -91,13 +91,15 @@ class OrderedTests:
             return nullcontext()
         from detaudit.record.install import recording
         from detaudit.run.heap import scatter
+        from detaudit.run.listeners import listeners_of
 
         folder = Path(session.folder) / f"test{number}"
         folder.mkdir()
         stack = ExitStack()
         failures = len(self._failures)
         stack.callback(lambda: self._note_failures(folder, self._failures[failures:]))
-        stack.enter_context(recording(replace(session, folder=str(folder))))
+        own = replace(session, folder=str(folder))
+        stack.enter_context(recording(own, listeners_of(own)))
         scatter()
         return stack
 

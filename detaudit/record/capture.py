@@ -13,6 +13,7 @@ from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch
 
 from detaudit.model.plan import Capture
 from detaudit.model.trace import StreamRole
+from detaudit.record.listeners import Seen
 from detaudit.record.plain import Spans, encode, is_strided, resolved, storage_key, tensors_in
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
@@ -24,10 +25,9 @@ MOST_BYTES = 2 * 1024**3
 """Arguments that take more memory than this are not saved."""
 
 
-def capture_for(recorder: Recorder) -> CallCapture | None:
-    """Return what looks out for the call that the session asks for; None if it asks for none."""
-    wanted = recorder.session.capture
-    return None if wanted is None else CallCapture(recorder, wanted)
+def save_one_call(recorder: Recorder, wanted: Capture) -> None:
+    """Have the arguments of one operator call saved."""
+    recorder.listeners.on_operator.append(CallCapture(recorder, wanted))
 
 
 class CallCapture:
@@ -38,7 +38,7 @@ class CallCapture:
         self._wanted = wanted
         self._before = 0
 
-    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - a call of any operator
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, _seen: Seen) -> None:  # noqa: ANN401 - a call of any operator
         """Save the arguments of the call that is about to be made, if it is the one."""
         if self._before != self._wanted.occurrence or not self._counts(plan):
             return
@@ -47,7 +47,7 @@ class CallCapture:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             self._recorder.problem(f"the arguments of {plan.name} could not be saved: {error}")
 
-    def recorded(self, plan: OperatorPlan) -> None:
+    def after(self, plan: OperatorPlan, _result: object) -> None:
         """Count a call that was recorded: one that failed is not in the trace either."""
         if self._counts(plan):
             self._before += 1

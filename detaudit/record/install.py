@@ -6,8 +6,8 @@ import atexit
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn, TypeAlias
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -35,14 +35,20 @@ from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws
 from detaudit.sources.taps import Taps
 
+Attach: TypeAlias = Callable[[Recorder, Names], object]
+"""Adds a listener to a recorder, and puts hooks of its own in place."""
 
-def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorder:
+
+def install(
+    session: Session, sites: Sites, taps: Taps | None = None, attached: Sequence[Attach] = ()
+) -> Recorder:
     """Start recording this process. Call once, after torch is imported and before the program uses it.
 
-    `taps`: what was put in place before torch was there, whose ledger the recorder writes.
+    `taps`: what was put in place before torch was there, whose ledger the recorder writes. `attached`: what
+    adds the listeners of the run.
     """
     scope = Scope()
-    recorder = _observe(session, sites, taps, scope)
+    recorder = _observe(session, sites, taps, scope, attached)
     end_when_stopped(recorder, scope)
     recorder.on_stop = functools.partial(watch_over_end, recorder)
     # Registered early, so run late: what the program does at exit is still seen.
@@ -51,7 +57,7 @@ def install(session: Session, sites: Sites, taps: Taps | None = None) -> Recorde
 
 
 @contextlib.contextmanager
-def recording(session: Session) -> Iterator[Recorder]:
+def recording(session: Session, attached: Sequence[Attach] = ()) -> Iterator[Recorder]:
     """Record this process for the time of the block; all that is put in place is taken back.
 
     Raises RuntimeError in a process that is recorded already.
@@ -59,7 +65,7 @@ def recording(session: Session) -> Iterator[Recorder]:
     if current() is not None:
         raise RuntimeError("this process is recorded already")
     scope = Scope(lasting=False)
-    recorder = _observe(session, Sites(), None, scope)
+    recorder = _observe(session, Sites(), None, scope, attached)
     try:
         yield recorder
     finally:
@@ -69,7 +75,9 @@ def recording(session: Session) -> Iterator[Recorder]:
         set_current(None)
 
 
-def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) -> Recorder:
+def _observe(
+    session: Session, sites: Sites, taps: Taps | None, scope: Scope, attached: Sequence[Attach]
+) -> Recorder:
     """Put every observer in place."""
     sites.add_machinery(os.path.dirname(torch.__file__) + os.sep)
     recorder = Recorder(session, sites, None if taps is None else taps.ledger, scope)
@@ -80,11 +88,6 @@ def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) ->
     updates = Updates(recorder, names, weights)
     Modules(recorder, names, weights, gradients, updates)
     Backward(recorder, weights, updates)
-    if session.values is not None and session.level is Level.LAYER:
-        # Imported late, as below: few runs keep or take values.
-        from detaudit.record.values.layer_values import LayerValues
-
-        LayerValues(recorder, names, session.values)
     Loaders(recorder)
     watch_workers(scope)
     _watch_forks()
@@ -96,21 +99,24 @@ def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) ->
             watch_threads(isolated, scope)
             if taps.holds(line_draws.NAME):
                 _enter(isolated, scope)
-    # Below the operators' mode, which is to see the numbers that were taken.
-    draws = None
-    if session.draws is not None:
-        from detaudit.record.exchange.draw_exchange import exchange_draws
-
-        draws = exchange_draws(recorder, session.draws)
+    for attach in attached:
+        attach(recorder, names)
+    modes = list(recorder.listeners.modes)
     if session.level is Level.OP:
-        operators = Operators(recorder, taps)
-        watch_threads(operators, scope)
-        step_aside_for_tracing(operators, scope)
-        _enter(operators, scope)
-    if draws is not None:
-        # The last to be put around a thread is the first to be entered in it.
-        watch_threads(draws, scope)
+        # Above the others: it is to see what they give.
+        modes.append(Operators(recorder, taps))
+    _run_under(modes, scope)
     return recorder
+
+
+def _run_under(modes: list[TorchDispatchMode], scope: Scope) -> None:
+    """Run the calling thread, and those that it starts, under modes, the first of them innermost."""
+    for mode in modes:
+        step_aside_for_tracing(mode, scope)
+        _enter(mode, scope)
+    # The last to be put around a thread is the first to be entered in it.
+    for mode in reversed(modes):
+        watch_threads(mode, scope)
 
 
 def _enter(mode: TorchDispatchMode, scope: Scope) -> None:

@@ -21,13 +21,11 @@ from detaudit.digest.tensor import UndigestableError
 from detaudit.model.trace import Kind
 from detaudit.record.arguments import inputs_digest, outputs_digest
 from detaudit.record.attribution import attribute
-from detaudit.record.capture import capture_for
 from detaudit.record.draws import Draws
+from detaudit.record.listeners import Seen
 from detaudit.record.onlooking import OnlookingMode
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
-from detaudit.record.values.operator_calls import Seen
-from detaudit.record.values.operator_values import values_for
 from detaudit.sources.taps import Taps
 
 _EVERY_STEP = (0, sys.maxsize)
@@ -42,8 +40,7 @@ class Operators(OnlookingMode):
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._recorder = recorder
         self._draws = None if taps is None else Draws(taps)
-        self._capture = capture_for(recorder)
-        self._values = values_for(recorder)
+        self._listener = recorder.listeners.to_operators()
         self._window = recorder.session.window or _EVERY_STEP
         self._plans: dict[int, OperatorPlan] = {}
         """By the `id` of the operator."""
@@ -131,11 +128,9 @@ class Operators(OnlookingMode):
             if plan.skip:
                 return None
             inputs = inputs_digest(plan, args, kwargs)
-            if self._capture is not None:
-                self._capture.before(plan, func, args, kwargs)
             seen = stream, owner, phase, inputs
-            if self._values is not None:
-                self._values.before(plan, func, args, kwargs, seen)
+            if self._listener is not None:
+                self._listener.before(plan, func, args, kwargs, seen)
         except UndigestableError as error:
             recorder.problem(f"not compared: {error}")
             return None
@@ -152,10 +147,8 @@ class Operators(OnlookingMode):
             outputs = outputs_digest(plan, args, kwargs, result)
             key = recorder.key(phase, Kind.OP, root, module, plan.name)
             recorder.add(stream, key, outputs, inputs, site)
-            if self._capture is not None:
-                self._capture.recorded(plan)
-            if self._values is not None:
-                self._values.after(result)
+            if self._listener is not None:
+                self._listener.after(plan, result)
         except UndigestableError as error:
             recorder.problem(f"not compared: {error}")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program

@@ -12,6 +12,7 @@ from detaudit.digest.sketch import sketch
 from detaudit.model.trace import Kind, Phase, Place, StreamRole
 from detaudit.record.digests import Digests
 from detaudit.record.generators import Generators
+from detaudit.record.listeners import Listeners
 from detaudit.record.scope import Scope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
@@ -39,6 +40,7 @@ class Recorder:
         self.sites = sites
         self.digests = Digests(self.problem, self.sketch if session.sketches else None)
         self.generators = Generators()
+        self.listeners = Listeners()
         self.active = True
         self.stopped = False
         """True once the program was told to end, after the steps that were asked for."""
@@ -116,6 +118,8 @@ class Recorder:
 
     def end_step(self, stream: StreamState) -> None:
         """Write down the step that ended and begin the next."""
+        for listener in self.listeners.on_step_end:
+            listener(stream)
         if not self._described:
             self._describe()
         self._write(stream, complete=True)
@@ -191,6 +195,8 @@ class Recorder:
 
     def close(self) -> None:
         """Write what is left and close the trace. Safe to call twice, and after a failure."""
+        for listener in self.listeners.on_close:
+            listener()
         with self.lock:
             self._rest_of_ledger()
             if self._writer is None:
@@ -231,9 +237,9 @@ class Recorder:
             thread = threading.current_thread()
             is_main = thread is threading.main_thread() and self.role is not StreamRole.THREAD
             label = "main" if is_main else self._free_label(thread.name)
-            stream = self._streams[label] = StreamState(len(self._streams) + 1, is_side=label != "main")
+            stream = self._streams[label] = StreamState(len(self._streams) + 1, label)
             role = StreamRole.THREAD if self.role is StreamRole.MAIN and label != "main" else self.role
-            writer.add_stream(stream.number, role, self._process(), label)
+            writer.add_stream(stream.number, role, self.process_name(), label)
             return stream
 
     def _free_label(self, name: str) -> str:
@@ -243,7 +249,8 @@ class Recorder:
                 return label
         raise AssertionError
 
-    def _process(self) -> str:
+    def process_name(self) -> str:
+        """Return what this process is called, the same in every run."""
         if self._process_name is None:
             self._process_name = self.session.process_name()
         return self._process_name

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from detaudit.model.trace import Level
     from detaudit.trace.writer import TraceWriter
 
-VARIABLE = "DETAUDIT_SESSION"
-"""Environment variable with the path of the session's JSON file; inherited by child processes."""
-
-PADDING = "DETAUDIT_INTERNAL_PADDING"
-"""Environment variable that says nothing: its length moves what lies behind the environment in memory."""
-
 _SPAWNED = "--multiprocessing-fork"
 """An argument of processes that `multiprocessing` spawns: they go on with the program of their parent."""
 
@@ -43,7 +37,6 @@ class Session:
     steps: int | None
     window: tuple[int, int] | None
     is_main: bool
-    ledger: bool = False
     held: tuple[Intervention, ...] = ()
     varied: tuple[Intervention, ...] = ()
     capture: Capture | None = None
@@ -139,7 +132,6 @@ def load_session(path: str, *, is_main: bool) -> Session:
         steps=values["steps"],
         window=None if window is None else (window[0], window[1]),
         is_main=is_main,
-        ledger=values["ledger"],
         held=tuple(_intervention(one) for one in values["held"]),
         varied=tuple(_intervention(one) for one in values["varied"]),
         capture=None if capture is None else Capture(**capture),

@@ -75,6 +75,10 @@ class Sites:
             for key, site in self._sites.items():
                 writer.add_site(key, site)
 
+    def known(self, key: bytes) -> Site | None:
+        """Return the line that a key stands for; None where no line is known."""
+        return self._sites.get(key)
+
     def here(self, known: int = 0, site: bytes = NO_SITE) -> bytes:
         """Return the key of the innermost user line on the stack of the calling thread.
 

@@ -50,6 +50,7 @@ class StreamState:
         "in_optimizer",
         "inner",
         "is_side",
+        "label",
         "number",
         "owners",
         "part",
@@ -60,9 +61,11 @@ class StreamState:
         "step_site",
     )
 
-    def __init__(self, number: int, *, is_side: bool) -> None:
+    def __init__(self, number: int, label: str) -> None:
         self.number = number
-        self.is_side = is_side
+        self.label = label
+        """The thread's name, the same in every run; `main` for the main thread of its process."""
+        self.is_side = label != "main"
         """Whether this is not the main thread of its process."""
         self.step = 0
         self.part = 0

@@ -12,6 +12,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from detaudit.run import variables
 from detaudit.run.heap import keep_scattering, scatter
 from detaudit.sources.imports import ImportWatch
 
@@ -26,15 +27,14 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def prepare() -> None:
     """Arrange for recording to start when the program imports torch; put taps in place at once."""
-    path = os.environ["DETAUDIT_SESSION"]
+    path = os.environ[variables.SESSION]
     is_main = _is_first(path)
     scatter()
     _awaited.append(path)
     # Registered early, so run late: what the program imports at exit counts too.
     atexit.register(leave_word_if_not_begun)
-    with open(path, encoding="utf-8") as file:
-        # Without it, nothing more than this is imported before the program.
-        taps = _put_taps(path, is_main=is_main) if '"ledger": true' in file.read() else None
+    # Without a ledger, nothing more than this is imported before the program.
+    taps = _put_taps(path, is_main=is_main) if variables.LEDGER in os.environ else None
     if taps is not None and not is_main:
         atexit.register(_write_ledger_if_not_begun, path, taps)
     watch = ImportWatch() if taps is None else taps.imports
@@ -97,9 +97,10 @@ def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
         return
     from detaudit.record.install import install
     from detaudit.record.sites import Sites
+    from detaudit.run.listeners import listeners_of
 
     sites = taps.lines if taps is not None and isinstance(taps.lines, Sites) else Sites(session.program)
-    install(session, sites, taps)
+    install(session, sites, taps, listeners_of(session))
     scatter()
     keep_scattering()
     show = sys.excepthook

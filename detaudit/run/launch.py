@@ -15,8 +15,8 @@ from pathlib import Path
 from detaudit import nested
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
-from detaudit.record.session import MAIN_TRACE, PADDING, VARIABLE, load_session, problems_in
-from detaudit.run import axes
+from detaudit.record.session import MAIN_TRACE, load_session, problems_in
+from detaudit.run import axes, variables
 from detaudit.run.command import command_for
 from detaudit.run.guard import Guarded, start
 from detaudit.sources import surroundings
@@ -168,7 +168,6 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "conditions": conditions(plan),
         "steps": plan.steps,
         "window": plan.window,
-        "ledger": plan.ledger,
         "held": [asdict(one) for one in plan.held],
         "varied": [asdict(one) for one in plan.varied],
         "sketches": plan.sketches,
@@ -243,11 +242,14 @@ def _variables(plan: RunPlan) -> dict[str, str]:
 
 def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
     environment = nested.within(_variables(plan), folder)
-    environment[VARIABLE] = str((folder / "session.json").resolve())
+    environment[variables.SESSION] = str((folder / "session.json").resolve())
+    environment.pop(variables.LEDGER, None)
+    if plan.ledger:
+        environment[variables.LEDGER] = "1"
     if plan.jobs > 1 and _WAITING not in environment:
         environment = _WAIT_BRIEFLY | environment
     # Another length in each run: what lies behind it lies elsewhere, also where the system moves nothing.
-    environment[PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
+    environment[variables.PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
     paths = [str(_SITE), *map(str, plan.import_first)]
     if plan.import_from is not None:
         paths.append(str(plan.import_from))

@@ -13,6 +13,7 @@ from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
 from detaudit.record.values.operator_lines import ANSWERS, KEPT, Lines, read_lines
+from detaudit.run.listeners import listeners_of
 from tests.record.operator_runs import Answers
 
 
@@ -33,7 +34,7 @@ def exchanged(tmp_path):
             str(folder), Level.OP, "a test", {}, step + 1, window, is_main=True, values=exchange
         )
         torch.manual_seed(0)
-        with recording(session) as recorder, contextlib.suppress(StopAfterSteps):
+        with recording(session, listeners_of(session)) as recorder, contextlib.suppress(StopAfterSteps):
             function()
         return list(recorder.problems)
 

@@ -15,6 +15,7 @@ from detaudit.record.exchange.common_draws import draws_apart, kept_draws, taken
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import MAIN_TRACE, Session
+from detaudit.run.listeners import listeners_of
 from detaudit.trace.reader import TraceReader
 
 
@@ -24,7 +25,7 @@ def record(folder, part, program, steps=None):
     own.mkdir()
     exchange = Exchange(folder / "draws", part)
     session = Session(str(own), Level.STEP, "test", {}, steps, None, is_main=True, draws=exchange)
-    with recording(session), contextlib.suppress(StopAfterSteps):
+    with recording(session, listeners_of(session)), contextlib.suppress(StopAfterSteps):
         return program()
 
 

@@ -18,6 +18,7 @@ from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
 from detaudit.record.values.proportion import MEASURED
+from detaudit.run.listeners import listeners_of
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.left_out import left_out
 
@@ -34,7 +35,7 @@ def measure(tmp_path):
                 str(folder), Level.LAYER, "a test", {}, 1, None, is_main=True, values=Exchange(tmp_path, part)
             )
             torch.manual_seed(0)
-            with recording(session) as recorder, contextlib.suppress(StopAfterSteps):
+            with recording(session, listeners_of(session)) as recorder, contextlib.suppress(StopAfterSteps):
                 function()
             assert not recorder.problems
         return json.loads((tmp_path / Part.TAKES.value / MEASURED).read_text())
@@ -131,7 +132,7 @@ def test_replaying_changes_nothing_for_the_program(tmp_path):
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), Noisy(), nn.Dropout(0.5))
         model[0].register_forward_hook(lambda *_: seen.append("called"))
         optimizer = torch.optim.AdamW(model.parameters())
-        with recording(session):
+        with recording(session, listeners_of(session)):
             for _ in range(3):
                 optimizer.zero_grad()
                 model(torch.rand(5, 3)).sum().backward()

@@ -19,6 +19,7 @@ from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
 from detaudit.record.values.layer_rows import Row
 from detaudit.record.values.proportion import FACTOR, MEASURED, Error, another_function, out_of_proportion
+from detaudit.run.listeners import listeners_of
 from detaudit.run.progress import Silence
 from detaudit.target.drive import default_loss
 from detaudit.target.find import find_target
@@ -51,7 +52,7 @@ def run(name, folder, part, dtype):
     session = Session(str(own), Level.LAYER, "a test", {}, 1, None, is_main=True, values=values)
     torch.manual_seed(0)
     file = load(name)
-    with recording(session) as recorder, suppress(StopAfterSteps):
+    with recording(session, listeners_of(session)) as recorder, suppress(StopAfterSteps):
         model = file.make_model().to(dtype)
         optimizer = file.make_optimizer(model)
         batch = [part.to(dtype) if part.is_floating_point() else part for part in file.make_batches()[0]]

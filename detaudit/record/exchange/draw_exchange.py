@@ -18,26 +18,15 @@ from detaudit.record.exchange.draw_forms import MismatchError
 from detaudit.record.exchange.unfused_dropout import use_unfused_dropout
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
-from detaudit.record.tracing import step_aside_for_tracing
 
 
-def exchange_draws(recorder: Recorder, exchange: Exchange) -> CommonDraws:
-    """Exchange what this thread draws from now on; the mode is to be entered in the others too."""
+def exchange_draws(recorder: Recorder, exchange: Exchange) -> None:
+    """Have the random numbers of every thread exchanged, by a mode that the recorder enters."""
     sides = _Sides(recorder, exchange)
     use_unfused_dropout(recorder)
-    close = recorder.close
-
-    def closing() -> None:
-        sides.finish()
-        close()
-
-    recorder.scope.replace(recorder, "close", closing)
+    recorder.listeners.on_close.append(sides.finish)
     recorder.scope.on_end(sides.finish)
-    mode = CommonDraws(sides.here)
-    step_aside_for_tracing(mode, recorder.scope)
-    mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    recorder.scope.on_end(lambda: mode.__exit__(None, None, None))  # type: ignore[no-untyped-call]  # see above
-    return mode
+    recorder.listeners.modes.append(CommonDraws(sides.here))
 
 
 class _Sides:
@@ -93,13 +82,11 @@ class _Sides:
 
     def _name(self, stream: StreamState) -> str:
         """The thread's name, which is the same in both runs, as part of a file's name."""
-        recorder = self._recorder
-        label = next(label for label, one in recorder._streams.items() if one is stream)
-        return xxh3_64_hexdigest(f"{recorder._process()}\0{label}".encode())
+        return xxh3_64_hexdigest(f"{self._recorder.process_name()}\0{stream.label}".encode())
 
     def _line(self) -> str:
         sites = self._recorder.sites
-        site = sites._sites.get(sites.here())
+        site = sites.known(sites.here())
         return "an unknown line" if site is None else f"{site.file}:{site.line}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from typing import Any
@@ -31,22 +30,13 @@ class LayerValues:
         self._steps = OptimizerSteps(recorder, names, self._calls)
         self._folder = LayerFolder(exchange.folder)
         self._done = False
-        end_step, close = recorder.end_step, recorder.close
-
-        @functools.wraps(end_step)
-        def ending(stream: StreamState) -> None:
-            if self._calls.in_step(stream):
-                self._finish()
-            end_step(stream)
-
-        @functools.wraps(close)
-        def closing() -> None:
-            self._at_end()
-            close()
-
-        recorder.scope.replace(recorder, "end_step", ending)
-        recorder.scope.replace(recorder, "close", closing)
+        recorder.listeners.on_step_end.append(self._step_ends)
+        recorder.listeners.on_close.append(self._at_end)
         recorder.scope.on_end(self._at_end)
+
+    def _step_ends(self, stream: StreamState) -> None:
+        if self._calls.in_step(stream):
+            self._finish()
 
     def _at_end(self) -> None:
         """Updates by hand are done at the latest when the program ends."""

@@ -7,28 +7,26 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch
 
-from detaudit.digest.later import Digest, now
+from detaudit.digest.later import now
 from detaudit.digest.tensor import is_fake, tensor_digest
 from detaudit.model.plan import Exchange
-from detaudit.model.trace import Phase, StreamRole
+from detaudit.model.trace import StreamRole
+from detaudit.record.listeners import Seen
 from detaudit.record.plain import tensors_in
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
-from detaudit.record.stream import Owner, StreamState
+from detaudit.record.stream import StreamState
 from detaudit.record.values.operator_lines import IDENTITY, Lines
 
 _COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
 """What operators are called that exchange values between processes."""
 
 _WIDEST = {float: torch.float64, complex: torch.complex128}
-
-Seen: TypeAlias = tuple[StreamState, Owner, Phase, Digest]
-"""What is known of a call before it is made: its thread, whose it is, the phase, the digest of its inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class StepCalls(ABC):
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             self.trouble(plan, error)
 
-    def after(self, result: object) -> None:
+    def after(self, _plan: OperatorPlan, result: object) -> None:
         """Look at what the call gave."""
         call, self._seen = self._seen, None
         if call is None:

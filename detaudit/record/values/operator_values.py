@@ -21,17 +21,13 @@ MOST_BYTES = 8 * 1024**3
 """Values beyond this much are not kept: of their calls, digests alone can be compared."""
 
 
-def values_for(recorder: Recorder) -> StepCalls | None:
-    """Return what keeps the values of operators, or takes kept ones; None if the session asks for neither."""
-    exchange = recorder.session.values
-    if exchange is None:
-        return None
+def exchange_values(recorder: Recorder, exchange: Exchange) -> None:
+    """Have the values of operators kept, or kept ones taken; what stands against that is noted."""
     kind = KeptCalls if exchange.part is Part.KEEPS else RepeatedCalls
     try:
-        return kind(recorder, exchange)
+        recorder.listeners.on_operator.append(kind(recorder, exchange))
     except (OSError, ValueError, KeyError) as error:
         recorder.problem(f"operators cannot be compared: {error}")
-        return None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,62 @@
+"""Who is told of what the recorder sees, beside the trace; `run/listeners.py` decides, once for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from detaudit.digest.later import Digest
+from detaudit.model.trace import Phase
+from detaudit.record.schema import OperatorPlan
+from detaudit.record.stream import Owner, StreamState
+
+Seen: TypeAlias = tuple[StreamState, Owner, Phase, Digest]
+"""What is known of a call before it is made: its thread, whose it is, the phase, the digest of its inputs."""
+
+
+class OperatorListener(Protocol):
+    """Is told of each operator call that is recorded. Nothing that goes wrong in it reaches the program."""
+
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:  # noqa: ANN401 - a call of any operator
+        """Look at a call that is about to be made."""
+
+    def after(self, plan: OperatorPlan, result: object) -> None:
+        """Look at what the call gave. A call that ended in an error has no such end."""
+
+
+@dataclass(slots=True)
+class Listeners:
+    """All that is told of one process."""
+
+    on_step_end: list[Callable[[StreamState], object]] = field(default_factory=list)
+    """Called in the thread whose step ends, before the step is written down."""
+    on_close: list[Callable[[], object]] = field(default_factory=list)
+    """Called before the trace is closed, each time that somebody asks for that."""
+    on_operator: list[OperatorListener] = field(default_factory=list)
+    """Told of operators in the steps of the window, at the level that records them."""
+    modes: list[TorchDispatchMode] = field(default_factory=list)
+    """Modes under which every thread runs; they see what the recorder's own mode passes on."""
+
+    def to_operators(self) -> OperatorListener | None:
+        """Return whom to tell of an operator: None, the only listener, or all of them in turn."""
+        if len(self.on_operator) > 1:
+            return _InTurn(self.on_operator)
+        return self.on_operator[0] if self.on_operator else None
+
+
+class _InTurn:
+    """Passes calls on to several listeners."""
+
+    def __init__(self, listeners: Sequence[OperatorListener]) -> None:
+        self._listeners = tuple(listeners)
+
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:  # noqa: ANN401 - as above
+        for listener in self._listeners:
+            listener.before(plan, operator, args, kwargs, seen)
+
+    def after(self, plan: OperatorPlan, result: object) -> None:
+        for listener in self._listeners:
+            listener.after(plan, result)

@@ -1,0 +1,36 @@
+"""Which listeners a run has: decided here alone, by what its session asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from detaudit.model.trace import Level
+
+if TYPE_CHECKING:
+    from detaudit.record.install import Attach
+    from detaudit.record.session import Session
+
+
+def listeners_of(session: Session) -> list[Attach]:
+    """Return what attaches each listener. Few runs have any, so what they need is imported here."""
+    draws, values, capture = session.draws, session.values, session.capture
+    found: list[Attach] = []
+    if draws is not None:
+        from detaudit.record.exchange.draw_exchange import exchange_draws
+
+        found.append(lambda recorder, _: exchange_draws(recorder, draws))
+    if capture is not None and session.level is Level.OP:
+        from detaudit.record.capture import CallCapture
+
+        found.append(
+            lambda recorder, _: recorder.listeners.on_operator.append(CallCapture(recorder, capture))
+        )
+    if values is not None and session.level is Level.OP:
+        from detaudit.record.values.operator_values import exchange_values
+
+        found.append(lambda recorder, _: exchange_values(recorder, values))
+    if values is not None and session.level is Level.LAYER:
+        from detaudit.record.values.layer_values import LayerValues
+
+        found.append(lambda recorder, names: LayerValues(recorder, names, values))
+    return found
