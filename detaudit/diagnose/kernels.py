@@ -28,7 +28,7 @@ from detaudit.record.session import MAIN_TRACE
 from detaudit.trace.reader import TraceReader
 
 CAPTURED = "operator.pt"
-"""The file that a capturing run leaves in its folder (`detaudit.record.capture`, which needs torch)."""
+"""The file that a capturing run leaves in its folder (`replay.operators.capture`, which needs torch)."""
 
 SWITCH = "torch.use_deterministic_algorithms(True)"
 

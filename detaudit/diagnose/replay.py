@@ -21,7 +21,10 @@ SECONDS = 15.0
 _GRACE_SECONDS = 60.0
 """How long a process may take beyond that: some kernels never return."""
 
-_START = "import sys; sys.path.append(sys.argv[1]); from detaudit.run.replay import main; main(*sys.argv[2:])"
+_START = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from detaudit.replay.operators.many_times import main; main(*sys.argv[2:])"
+)
 _PACKAGE_PARENT = Path(__file__).parent.parent.parent
 
 
@@ -82,7 +85,7 @@ class Answers:
 
     call: SavedCall | None = None
     replays: dict[str, Replay] = field(default_factory=dict)
-    """By setting (see `detaudit.run.replay`)."""
+    """By setting (see `detaudit.replay.operators.many_times`)."""
     errors: dict[str, str] = field(default_factory=dict)
     """By setting, why it could not be tried; by the empty text, why the process ended early."""
 

@@ -16,21 +16,21 @@ def listeners_of(session: Session) -> list[Attach]:
     draws, values, capture = session.draws, session.values, session.capture
     found: list[Attach] = []
     if draws is not None:
-        from detaudit.record.exchange.draw_exchange import exchange_draws
+        from detaudit.replay.draws.exchange import exchange_draws
 
         found.append(lambda recorder, _: exchange_draws(recorder, draws))
     if capture is not None and session.level is Level.OP:
-        from detaudit.record.capture import CallCapture
+        from detaudit.replay.operators.capture import CallCapture
 
         found.append(
             lambda recorder, _: recorder.listeners.on_operator.append(CallCapture(recorder, capture))
         )
     if values is not None and session.level is Level.OP:
-        from detaudit.record.values.operator_values import exchange_values
+        from detaudit.replay.operators.keep import exchange_values
 
         found.append(lambda recorder, _: exchange_values(recorder, values))
     if values is not None and session.level is Level.LAYER:
-        from detaudit.record.values.layer_values import LayerValues
+        from detaudit.replay.modules.values import LayerValues
 
         found.append(lambda recorder, names: LayerValues(recorder, names, values))
     return found

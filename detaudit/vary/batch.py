@@ -24,7 +24,7 @@ from detaudit.vary.batch_mixing import Mixing, holds_one, mixing_in, numbers_of,
 EVALUATION, TRAINING = "evaluation", "training"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from detaudit.target.batches.ask import main; main(sys.argv[2])"
+    "from detaudit.replay.batches.ask import main; main(sys.argv[2])"
 )
 _PACKAGE_PARENT = Path(__file__).parent.parent.parent
 

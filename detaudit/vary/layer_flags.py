@@ -9,7 +9,7 @@ from typing import Any
 
 from detaudit.model.trace import Site
 from detaudit.model.variation import Apart, LayerNumbers
-from detaudit.record.values.proportion import Error, another_function, lost, out_of_proportion
+from detaudit.replay.arithmetic.proportion import Error, another_function, lost, out_of_proportion
 
 Call = tuple[str, str, str, int]
 """Root, path, phase, and how many calls of that module the step has before it."""

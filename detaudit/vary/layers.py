@@ -10,7 +10,7 @@ from typing import Any
 
 from detaudit.model.plan import Exchange, Part
 from detaudit.model.variation import LayerNumbers
-from detaudit.record.values.proportion import MEASURED
+from detaudit.replay.arithmetic.proportion import MEASURED
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.layer_lines import LayerLines, lines_of

@@ -11,7 +11,7 @@ from typing import Any
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
 from detaudit.model.trace import Level, Phase, Site
 from detaudit.model.variation import Apart, OperatorNumbers
-from detaudit.record.values.operator_lines import AGAIN, ANSWERS, KEPT, Lines, read_lines
+from detaudit.replay.operators.lines import AGAIN, ANSWERS, KEPT, Lines, read_lines
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.pair import Pair, ended_well
 

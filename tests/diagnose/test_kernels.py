@@ -19,10 +19,10 @@ from detaudit.digest.tensor import tensor_digest
 from detaudit.errors import RunError
 from detaudit.model.plan import Capture, RunPlan, TargetRef
 from detaudit.model.trace import Kind, Level
-from detaudit.record.capture import CAPTURED, save_call
 from detaudit.record.schema import make_plan
+from detaudit.replay.operators.capture import CAPTURED, save_call
+from detaudit.replay.operators.many_times import load, measure
 from detaudit.run.progress import Silence
-from detaudit.run.replay import load, measure
 from detaudit.run.runner import execute
 from detaudit.target.find import find_target
 from detaudit.trace.reader import TraceReader

@@ -12,9 +12,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from detaudit.model.trace import Level
-from detaudit.record.exchange.common_draws import kept_draws, taken_draws
 from detaudit.record.install import recording
 from detaudit.record.session import MAIN_TRACE, Session
+from detaudit.replay.draws.common import kept_draws, taken_draws
 from detaudit.target.devices import missing
 from detaudit.target.drive import EXIT_TARGET, train
 from detaudit.target.driven import Driven, UnfitError

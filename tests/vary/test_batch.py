@@ -9,9 +9,9 @@ import pytest
 from detaudit.errors import UsageError
 from detaudit.model.plan import Target, TargetKind
 from detaudit.options import Settings
+from detaudit.replay.batches.ask import examine
+from detaudit.replay.batches.samples import CannotTellError
 from detaudit.run.progress import Silence
-from detaudit.target.batches.ask import examine
-from detaudit.target.batches.samples import CannotTellError
 from detaudit.vary.batch import audit_batch, report_of
 
 MODELS = Path(__file__).parent / "batch"

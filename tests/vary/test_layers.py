@@ -17,8 +17,8 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
-from detaudit.record.values.layer_rows import Row
-from detaudit.record.values.proportion import FACTOR, MEASURED, Error, another_function, out_of_proportion
+from detaudit.replay.arithmetic.proportion import FACTOR, MEASURED, Error, another_function, out_of_proportion
+from detaudit.replay.modules.rows import Row
 from detaudit.run.listeners import listeners_of
 from detaudit.run.progress import Silence
 from detaudit.target.drive import default_loss

@@ -1,0 +1,207 @@
+"""Run in a process of its own: try a model file's samples alone, in batches, in other company.
+
+`main` is given a line of JSON: `path`, `seed`, `sizes`, and `answer`, the file that the answer goes to.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
+
+from detaudit.replay.batches.measure import Layouts, Record, layouts_of
+from detaudit.replay.batches.question import Question, same_outputs, short
+from detaudit.replay.batches.samples import CannotTellError, Samples, gather
+from detaudit.replay.batches.variants import alone
+from detaudit.target import drive
+
+EVALUATION, TRAINING = "evaluation", "training"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is asked about."""
+
+    model: nn.Module
+    loss_fn: Callable[[Any, Any], Any]
+    samples: Samples
+    sizes: list[int]
+    seed: int
+
+    def question(self, layouts: Layouts, *, training: bool, dtype: torch.dtype | None = None) -> Question:
+        """A question about a copy of the model, so that none leaves a mark on another."""
+        model, samples = copy.deepcopy(self.model), self.samples
+        if not training:
+            model.eval()
+        if dtype is not None:
+            model.to(dtype)
+            samples = samples.in_dtype(dtype)
+        return Question(model, self.loss_fn, samples, self.sizes, self.seed, layouts, dtype)
+
+    @property
+    def asked(self) -> list[int]:
+        """The samples that are tried: the first, and one from the middle of the data."""
+        return sorted({0, self.samples.count // 2})
+
+
+def main(text: str) -> None:
+    """Answer the question on the command line."""
+    how = json.loads(text)
+    # As when it is trained: the model file's folder comes first.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(how["path"])))
+    sys.argv[:] = [how["path"]]
+    try:
+        answer = examine(how)
+    except CannotTellError as error:
+        answer = {"cannot_tell": str(error)}
+    with open(how["answer"], "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
+def examine(how: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the parent process judges by. Raises CannotTellError."""
+    subject = _subject(how)
+    layouts: Layouts = {}
+    modes = {EVALUATION: _in_mode(subject, layouts, training=False)}
+    trains = any(module.training for module in subject.model.modules())
+    if trains and (found := _in_mode(subject, layouts, training=True)) is not None:
+        modes[TRAINING] = found
+    return {
+        "data": subject.samples.count,
+        "asked": len(subject.asked),
+        "root": type(subject.model).__name__,
+        "modes": modes,
+        "trains": trains,
+        "modules": {path: _described(module) for path, module in subject.model.named_modules()},
+    }
+
+
+def _subject(how: dict[str, Any]) -> Subject:
+    drive._seed(how["seed"])
+    model_file = drive._load(how["path"])
+    model = model_file.make_model()
+    sizes = how["sizes"]
+    samples = gather(model_file.make_batches(), 2 * sizes[-1] - 1)
+    if samples.count < sizes[-1]:
+        raise CannotTellError(
+            f"there are only {samples.count} samples of one shape: a batch of {sizes[-1]} cannot be made, "
+            f"one of at most {samples.count} can"
+        )
+    loss_fn = getattr(model_file, "loss_fn", drive.default_loss)
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        # What is made in the first call is made before anything is compared.
+        with torch.no_grad():
+            loss_fn(model, samples.select(range(sizes[-1])))
+    return Subject(model, loss_fn, samples, sizes, how["seed"])
+
+
+def _in_mode(subject: Subject, layouts: Layouts, *, training: bool) -> dict[str, Any] | None:
+    """What was measured in one mode; None in training if the model computes the same then."""
+    question = subject.question(layouts, training=training)
+    records = _learn_layouts(question, layouts, training=training)
+    if training and records and not question.draws and _same_in_evaluation(subject, layouts, records):
+        return None
+    problem, other = "", None
+    try:
+        other = _other_question(subject, question, layouts, training=training)
+    except Exception as error:  # noqa: BLE001 - the user's own code, in a dtype it may not be made for
+        problem = short(error)
+    if other is not None and question.own_dtype is not torch.float64:
+        question.suspects = {
+            row.module for row in other.table.rows.values() if row.swapped and row.swapped.apart.elements
+        }
+    for index in subject.asked:
+        question.ask(index)
+    return {
+        "trials": [asdict(trial) for trial in question.trials.values()],
+        "rows": _plain(question),
+        "problems": question.problems,
+        "draws": sorted(question.draws),
+        "dtype": str(question.own_dtype).removeprefix("torch."),
+        "other_rows": None if other is None else _plain(other),
+        "other_problem": problem,
+    }
+
+
+def _other_question(subject: Subject, question: Question, layouts: Layouts, *, training: bool) -> Question:
+    """The same question in another dtype: rounding shrinks with it, what comes from neighbours does not."""
+    dtype = torch.float32 if question.own_dtype is torch.float64 else torch.float64
+    other = subject.question(layouts, training=training, dtype=dtype)
+    other.draws, other.knows_draws = set(question.draws), True
+    for index in subject.asked:
+        other.ask(index)
+    return other
+
+
+def _same_in_evaluation(subject: Subject, layouts: Layouts, records: list[Record]) -> bool:
+    """Whether the model gives the same bits in evaluation mode as in these runs in training mode."""
+    question = subject.question(layouts, training=False)
+    variants = [alone(0, subject.samples.count, record.seat.size) for record in records]
+    return all(
+        same_outputs(record, question.forward(variant)[0])
+        for record, variant in zip(records, variants, strict=True)
+    )
+
+
+def _learn_layouts(question: Question, layouts: Layouts, *, training: bool) -> list[Record]:
+    """Find out how samples lie in each value of the model. Raises CannotTellError.
+
+    Returns the runs that tell; none where the model cannot be run alone in training mode.
+    """
+    sizes, count = question.sizes, question.samples.count
+    records = []
+    for size in (sizes[0], sizes[-1]):
+        try:
+            records.append(question.forward(alone(0, count, size))[0])
+        except Exception as error:
+            if training:
+                return []
+            hint = "; does a batch of 2 do?" if size == 1 else ""
+            message = f"the model cannot be run with a batch of {size}: {short(error)}{hint}"
+            raise CannotTellError(message) from error
+    question.knows_draws = True
+    for place, layout in layouts_of(*records).items():
+        layouts.setdefault(place, layout)
+    if not question.ends(records[0]):
+        shapes = [
+            [
+                list(tensor.shape)
+                for call in record.calls.values()
+                if call.outermost
+                for tensor in call.outputs
+            ]
+            for record in records
+        ]
+        question.say(
+            f"the model gives no value for each sample: its outputs have the shapes {shapes[0]} for a batch "
+            f"of {sizes[0]}, {shapes[1]} for one of {sizes[-1]}"
+        )
+    return records
+
+
+def _plain(question: Question) -> list[dict[str, Any]]:
+    """What was measured, as JSON's own types."""
+    table = question.table
+    for row in table.rows.values():
+        if row.module in table.unsettled:
+            row.propagated = row.isolated = row.swapped = row.padded = None
+    return [asdict(row) for row in table.rows.values()]
+
+
+def _described(module: nn.Module) -> dict[str, Any]:
+    """What is known of a module by its type."""
+    return {
+        "kind": type(module).__name__,
+        "batch_norm": isinstance(module, _BatchNorm),
+        "batch_second": getattr(module, "batch_first", None) is False,
+        "training": module.training,
+    }

@@ -1,0 +1,158 @@
+"""Each module by itself: fed a sample alone and in its batch, and with other neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from detaudit.replay.batches.calls import Call, Evaluated, Gradients, Key, Watch
+from detaudit.replay.batches.measure import (
+    BACKWARD,
+    FORWARD,
+    INPUT,
+    OUTPUT,
+    SENT_BACK,
+    Distance,
+    Record,
+    Row,
+    Seat,
+    Table,
+    distance,
+    worse,
+)
+from detaudit.replay.batches.rows import UncuttableError, changed, numbers_of
+
+_NOT_ALIKE = "its batches have other shapes or settings with other neighbours"
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """Calls the modules of a model again, with what they were given in a run or a part of it."""
+
+    watch: Watch
+    table: Table
+    settings: Callable[[], AbstractContextManager[None]]
+    """What a module is called under."""
+
+    def isolate(self, count: int, record: Record, keys: list[Key]) -> None:
+        """Feed modules the batch of a run, and then the sample with so many in all, and compare."""
+        for key in keys:
+            call, seat = record.calls[key], record.seat
+            small = Seat(0, min(count, seat.size))
+            try:
+                _check(call)
+                args, kwargs = self._cut(key, call, seat, count)
+                whole = self._evaluate(call, call.args, call.kwargs, self._cotangents(key, call, seat))
+                own = self._cotangents_alone(key, call, seat, count)
+                alone = self._evaluate(call, args, kwargs, own)
+                for row, found in self._distances(key, alone, whole, (small, seat), spoilt=record.spoilt):
+                    row.alone(seat, found)
+            except UncuttableError as error:
+                self.table.fail(key, error)
+
+    def swap(self, first: Record, second: Record, modules: set[str] | None) -> None:
+        """Feed modules of a run the neighbours of another run, and see whether the sample notices.
+
+        `modules` are those that are tried; None: all.
+        """
+        for key, call in first.calls.items():
+            if modules is not None and key[0] not in modules:
+                continue
+            try:
+                args, kwargs = self._mixed(key, call, second.calls.get(key), first.seat)
+                gradients = self._cotangents(key, call, first.seat)
+                ours = self._evaluate(call, call.args, call.kwargs, gradients)
+                mixed = self._evaluate(call, args, kwargs, gradients)
+                seats, spoilt = (first.seat, first.seat), first.spoilt or second.spoilt
+                for row, found in self._distances(key, ours, mixed, seats, spoilt=spoilt):
+                    row.swapped = worse(row.swapped, found)
+            except UncuttableError as error:
+                self.table.fail(key, error)
+
+    def _evaluate(self, call: Call, args: Any, kwargs: Any, cotangents: Gradients) -> Evaluated:  # noqa: ANN401 - of any module
+        with self.settings():
+            return self.watch.evaluate(call, args, kwargs, cotangents)
+
+    def _cut(self, key: Key, call: Call, seat: Seat, count: int) -> Any:  # noqa: ANN401 - arguments of any module
+        """A call's arguments for the sample, and others so that there are `count`."""
+        places = {id(tensor): place for place, tensor in enumerate(call.inputs)}
+
+        def cut(tensor: torch.Tensor) -> torch.Tensor:
+            layout = self.table.layout(key, INPUT, places[id(tensor)])
+            if not layout.fits(tensor, seat.size):
+                raise UncuttableError(_NOT_ALIKE)
+            return seat.crop(layout.take(tensor, seat.with_others(count), seat.size))
+
+        return changed((call.args, call.kwargs), cut, {})
+
+    def _mixed(self, key: Key, call: Call, theirs: Call | None, seat: Seat) -> Any:  # noqa: ANN401 - see above
+        """A call's arguments, with the neighbours of another call."""
+        _check(call)
+        if theirs is None or theirs.problem or _settings(call) != _settings(theirs):
+            raise UncuttableError(_NOT_ALIKE)
+        places, others = {id(tensor): place for place, tensor in enumerate(call.inputs)}, theirs.inputs
+
+        def mix(tensor: torch.Tensor) -> torch.Tensor:
+            place = places[id(tensor)]
+            if len(others) != len(places) or others[place].shape != tensor.shape:
+                raise UncuttableError(_NOT_ALIKE)
+            layout = self.table.layout(key, INPUT, place)
+            if not layout.fits(tensor, seat.size):
+                raise UncuttableError(_NOT_ALIKE)
+            own = layout.take(tensor, [seat.position], seat.size)
+            return layout.put(others[place], own, [seat.position], seat.size)
+
+        return changed((call.args, call.kwargs), mix, {})
+
+    def _cotangents(self, key: Key, call: Call, seat: Seat) -> Gradients:
+        """The gradients of a call's outputs, as far as they are the sample's and not its padding's."""
+        found: Gradients = {}
+        for place, gradient in call.output_gradients.items():
+            layout = self.table.layout(key, OUTPUT, place)
+            if not layout.shared:
+                all_of_it = layout.take(gradient, [seat.position], seat.size)
+                own = torch.zeros_like(all_of_it)
+                seat.crop(own).copy_(seat.crop(all_of_it))
+                found[place] = layout.put(torch.zeros_like(gradient), own, [seat.position], seat.size)
+        return found
+
+    def _cotangents_alone(self, key: Key, call: Call, seat: Seat, count: int) -> Gradients:
+        """The same for a batch of `count`, in which the sample comes first."""
+        found: Gradients = {}
+        for place, gradient in call.output_gradients.items():
+            layout = self.table.layout(key, OUTPUT, place)
+            if not layout.shared:
+                own = seat.crop(layout.take(gradient, [seat.position], seat.size))
+                some = seat.crop(layout.take(gradient, seat.with_others(count), seat.size))
+                found[place] = layout.put(torch.zeros_like(some), own, [0], min(count, seat.size))
+        return found
+
+    def _distances(
+        self, key: Key, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat], *, spoilt: bool
+    ) -> Iterator[tuple[Row, Distance]]:
+        """How far the sample's values of two evaluations are apart, each with its row."""
+        ours, theirs = dict(enumerate(one.outputs)), dict(enumerate(other.outputs))
+        for pair in self.table.pairs(key, OUTPUT, ours, theirs, seats):
+            yield self.table.row(key[0], FORWARD, OUTPUT), distance(*pair)
+        for pair in self.table.pairs(key, INPUT, one.input_gradients, other.input_gradients, seats):
+            yield self.table.row(key[0], BACKWARD, SENT_BACK), distance(*pair)
+        for name in one.weight_gradients:
+            if spoilt or name not in other.weight_gradients:
+                continue
+            # Adding the zeros of the other samples turns -0.0 into 0.0.
+            pair = (one.weight_gradients[name] + 0.0, other.weight_gradients[name] + 0.0)
+            yield self.table.row(key[0], BACKWARD, f"gradient of {name}"), distance(*pair)
+
+
+def _check(call: Call) -> None:
+    """Raise UncuttableError where a call cannot be made again."""
+    if call.problem:
+        raise UncuttableError(call.problem)
+
+
+def _settings(call: Call) -> list[object]:
+    return numbers_of((call.args, call.kwargs))

@@ -1,0 +1,279 @@
+"""How far a sample's values are apart between two batches, module by module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from detaudit.model.variation import Apart
+from detaudit.replay.batches.calls import Call, Key
+from detaudit.replay.batches.rows import Layout, UncuttableError, find_layout
+from detaudit.replay.distance import apart
+
+FORWARD, BACKWARD = "forward", "backward"
+INPUT, OUTPUT = "input", "output"
+SENT_BACK = "gradient of input"
+Layouts = dict[tuple[Key, str, int], Layout | None]
+"""How samples lie in each input and output of each call; None: the shapes do not tell."""
+Place = tuple[str, str]
+"""A module, and a phase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a sample is: its position, the size of its batch, and for how many tokens it is padded."""
+
+    position: int
+    size: int
+    tokens: tuple[int, int] | None = None
+    """The number of tokens with padding and without; None: it is not padded."""
+
+    def with_others(self, count: int) -> list[int]:
+        """Its position, and those of others so that there are `count` in all."""
+        others = [position for position in range(self.size) if position != self.position]
+        return [self.position, *others[: count - 1]]
+
+    def crop(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor without what belongs to the padding."""
+        if self.tokens is None:
+            return tensor
+        padded, kept = self.tokens
+        return tensor[tuple(slice(kept) if size == padded else slice(None) for size in tensor.shape)]
+
+
+@dataclass(slots=True)
+class Record:
+    """What one run left: the calls of all modules, and the gradients of the weights."""
+
+    seat: Seat
+    calls: dict[Key, Call]
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    spoilt: bool = False
+    """Whether neighbours are not finite: their zeros times NaN are in the gradients of the weights."""
+
+    def spoilt_since(self, base: Record) -> bool:
+        """Whether modules give infinities or NaN here that give none in another run."""
+        return any(
+            not _finite(call) and _finite(base.calls[key])
+            for key, call in self.calls.items()
+            if key in base.calls
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far two values are apart."""
+
+    apart: Apart
+    norm: float
+    """Euclidean norm of the difference; NaN where only one of them is finite somewhere."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One value of one module, all calls and all batches together: the largest distances."""
+
+    module: str
+    phase: str
+    value: str
+    propagated: Distance | None = None
+    isolated: Distance | None = None
+    """The module by itself, fed the sample alone and in the batch."""
+    swapped: Distance | None = None
+    """The module by itself, fed the sample in two batches of one size, with other neighbours."""
+    padded: Distance | None = None
+    """The module by itself, fed the sample with tokens of padding and without."""
+    why: str = ""
+    """Why the module could not be tried by itself, if so."""
+
+    def alone(self, seat: Seat, found: Distance) -> None:
+        """Enter what came of feeding the module a sample by itself, in the place of a batch or of padding."""
+        if seat.tokens is None:
+            self.isolated = worse(self.isolated, found)
+        else:
+            self.padded = worse(self.padded, found)
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows, in the order in which they were first seen; and how samples lie in each value."""
+
+    layouts: Layouts
+    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    first: dict[Place, None] = field(default_factory=dict)
+    """Where the two runs that were compared last differ, in the order of the forward pass."""
+    same: bool | None = None
+    """Whether the model gave the sample the same output and gradients in them; None: that was not seen."""
+    unsettled: set[str] = field(default_factory=set)
+    """Modules that are given more or less, depending on what is in the batch: a router's experts."""
+
+    def row(self, module: str, phase: str, value: str) -> Row:
+        """The row of a value."""
+        return self.rows.setdefault((module, phase, value), Row(module, phase, value))
+
+    def fail(self, key: Key, error: UncuttableError) -> None:
+        """Note why a call of a module could not be compared, or the module not be tried by itself."""
+        self.row(key[0], FORWARD, OUTPUT).why = str(error)
+
+    def layout(self, key: Key, side: str, place: int) -> Layout:
+        """How samples lie in a value. Raises UncuttableError if it is not known."""
+        layout = self.layouts.get((key, side, place))
+        if layout is None:
+            raise UncuttableError(f"which part of its {side} belongs to a sample cannot be told")
+        return layout
+
+    def pairs(
+        self, key: Key, side: str, one: dict[int, torch.Tensor], other: dict[int, torch.Tensor], seats: Seats
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The sample's part of each of a module's values, in two runs. Raises UncuttableError."""
+        for place in sorted(one.keys() & other.keys()):
+            layout = self.layout(key, side, place)
+            if layout.shared:
+                continue
+            if not all(
+                layout.fits(tensor, seat.size)
+                for seat, tensor in zip(seats, (one[place], other[place]), strict=True)
+            ):
+                self.unsettled.add(key[0])
+                raise UncuttableError(f"the size of its {side} depends on what is in the batch")
+            first, second = (
+                seat.crop(layout.take(tensor, [seat.position], seat.size))
+                for seat, tensor in zip(seats, (one[place], other[place]), strict=True)
+            )
+            if first.shape != second.shape:
+                shapes = f"{list(first.shape)} in one batch and {list(second.shape)} in another"
+                raise UncuttableError(f"a sample's part of its {side} has the shape {shapes}")
+            yield first, second
+
+    def compare(self, base: Record, other: Record) -> list[Key]:
+        """Compare two runs; `first` and `same` say what came of it.
+
+        Returns the calls in whose inputs, outputs or gradients there is a difference: what they make
+        themselves remains to be seen.
+        """
+        self.first, self.same, unclear = {}, None, []
+        for key, call in other.calls.items():
+            try:
+                if self._compare_call(base, other, key, call):
+                    unclear.append(key)
+            except UncuttableError as error:
+                self.fail(key, error)
+        for key in [key for key in base.calls if key not in other.calls]:
+            self.fail(key, UncuttableError("it is called more often alone than in a batch"))
+        self._compare_weights(base, other)
+        return unclear
+
+    def origin(self) -> Place:
+        """Where the first value of the sample differs between the two runs that were compared last."""
+        found = [one for one in self.first if one[0] not in self.unsettled]
+        forward = [one for one in found if one[1] == FORWARD]
+        # The backward pass comes to the last module first.
+        return forward[0] if forward else found[-1] if found else ("", "")
+
+    def _compare_call(self, base: Record, other: Record, key: Key, call: Call) -> bool:
+        ours, seats = base.calls.get(key), (base.seat, other.seat)
+        if ours is None:
+            raise UncuttableError("it is called more often in a batch than alone")
+        if len(ours.outputs) != len(call.outputs):
+            raise UncuttableError("it gives another number of values alone than in a batch")
+        outputs = list(
+            self.pairs(key, OUTPUT, dict(enumerate(ours.outputs)), dict(enumerate(call.outputs)), seats)
+        )
+        back = list(self.pairs(key, INPUT, ours.input_gradients, call.input_gradients, seats))
+        differs = self._add(key[0], FORWARD, OUTPUT, outputs)
+        if call.outermost and outputs:
+            self.same = self.same is not False and not differs
+        differs = self._add(key[0], BACKWARD, SENT_BACK, back) or differs
+        differs = self._weights_differ(base, other, key[0], call) or differs
+        if not differs and self._same_inputs(key, ours, call, seats):
+            nothing = Distance(Apart(0.0, 0.0, 0, 0), 0.0)
+            for row in self.rows.values():
+                if row.module == key[0]:
+                    row.alone(other.seat, nothing)
+            return False
+        return True
+
+    def _add(self, path: str, phase: str, value: str, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
+        """Enter distances between two runs; True if there are any."""
+        differs = False
+        for one, other in pairs:
+            row, found = self.row(path, phase, value), distance(one, other)
+            row.propagated = worse(row.propagated, found)
+            if found.apart.elements:
+                self.first.setdefault((path, phase))
+                differs = True
+        return differs
+
+    def _weights_differ(self, base: Record, other: Record, path: str, call: Call) -> bool:
+        own = [f"{path}.{name}" if path else name for name, _ in call.module.named_parameters(recurse=False)]
+        both = [name for name in own if name in base.weights and name in other.weights]
+        return not other.spoilt and any(
+            bool((base.weights[name] != other.weights[name]).any()) for name in both
+        )
+
+    def _same_inputs(self, key: Key, ours: Call, theirs: Call, seats: Seats) -> bool:
+        if ours.problem or theirs.problem or len(ours.inputs) != len(theirs.inputs):
+            return False
+        one, other = dict(enumerate(ours.inputs)), dict(enumerate(theirs.inputs))
+        return not any(apart(*pair).elements for pair in self.pairs(key, INPUT, one, other, seats))
+
+    def _compare_weights(self, base: Record, other: Record) -> None:
+        before, self.first = self.first, {}
+        for name in base.weights:
+            if other.spoilt or name not in other.weights:
+                continue
+            path, _, own = name.rpartition(".")
+            # Adding the zeros of the other samples turns -0.0 into 0.0.
+            pair = (base.weights[name] + 0.0, other.weights[name] + 0.0)
+            if self._add(path, BACKWARD, f"gradient of {own}", [pair]) and self.same:
+                self.same = False
+        # A module's own weights matter less for where it began than what it sends back.
+        self.first = {**self.first, **before}
+
+
+Seats = tuple[Seat, Seat]
+
+
+def layouts_of(small: Record, large: Record) -> Layouts:
+    """How samples lie in all inputs and outputs, from runs with batches of two sizes."""
+    found: Layouts = {}
+    sizes = (small.seat.size, large.seat.size)
+    for key, ours in small.calls.items():
+        theirs = large.calls.get(key)
+        if theirs is None:
+            continue
+        for side, one, other in ((INPUT, ours.inputs, theirs.inputs), (OUTPUT, ours.outputs, theirs.outputs)):
+            if len(one) == len(other):
+                for place, pair in enumerate(zip(one, other, strict=True)):
+                    found[key, side, place] = find_layout(*pair, sizes)
+    return found
+
+
+def _finite(call: Call) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in call.outputs)
+
+
+def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:
+    """How far two values of one shape are apart."""
+    found = apart(one, other)
+    if not found.elements:
+        return Distance(found, 0.0)
+    both = torch.stack([one.detach(), other.detach()])
+    both = (torch.view_as_real(both) if both.is_complex() else both).double()
+    same = (both[0] == both[1]) | (both[0].isnan() & both[1].isnan())
+    gap = (both[0] - both[1]).masked_fill(same, 0.0)
+    return Distance(found, float(torch.linalg.vector_norm(gap)))
+
+
+def worse(one: Distance | None, other: Distance) -> Distance:
+    """The larger of two distances; one that is no number is the largest."""
+    if one is None or math.isnan(other.apart.relative):
+        return other
+    return one if math.isnan(one.apart.relative) or _size(one) >= _size(other) else other
+
+
+def _size(one: Distance) -> tuple[float, float, int]:
+    return one.apart.relative, one.apart.ulp, one.apart.elements

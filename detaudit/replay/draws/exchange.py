@@ -1,0 +1,119 @@
+"""Random numbers exchanged through a folder: a file for each thread of each process."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+
+from torch._C import DisableTorchFunction
+from xxhash import xxh3_64_hexdigest
+
+from detaudit.model.plan import Exchange, Part
+from detaudit.model.trace import StreamRole
+from detaudit.record.recorder import Recorder
+from detaudit.record.stream import StreamState
+from detaudit.replay.draws.common import CommonDraws, Keeping, Side, Taking, is_apart
+from detaudit.replay.draws.files import DrawFile, Drawn, read_draws
+from detaudit.replay.draws.forms import MismatchError
+from detaudit.replay.draws.unfused_dropout import use_unfused_dropout
+
+
+def exchange_draws(recorder: Recorder, exchange: Exchange) -> None:
+    """Have the random numbers of every thread exchanged, by a mode that the recorder enters."""
+    sides = _Sides(recorder, exchange)
+    use_unfused_dropout(recorder)
+    recorder.listeners.on_close.append(sides.finish)
+    recorder.scope.on_end(sides.finish)
+    recorder.listeners.modes.append(CommonDraws(sides.here))
+
+
+class _Sides:
+    """The threads of this process and what each of them keeps or takes."""
+
+    def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
+        self._recorder = recorder
+        self._exchange = exchange
+        self._sides: dict[StreamState, Side] = {}
+
+    def here(self) -> Side | None:
+        """What the calling thread does; None if it is not to do anything now."""
+        if not self._recorder.active or is_apart():
+            return None
+        try:
+            with DisableTorchFunction():
+                return self._side()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            self._recorder.problem(f"random numbers could not be exchanged: {type(error).__name__}: {error}")
+            return None
+
+    def _side(self) -> Side:
+        recorder = self._recorder
+        stream = recorder.known_stream() or recorder.stream()
+        side = self._sides.get(stream)
+        if side is None:
+            side = self._sides[stream] = self._open(stream)
+        return side
+
+    def finish(self) -> None:
+        """Say so if the main thread drew less than that of the other run."""
+        # Of other threads and processes nobody knows how far they were to get.
+        for stream, side in self._sides.items():
+            if isinstance(side, Taking) and self._recorder.session.is_main and not stream.is_side:
+                # The other run may have been given more steps.
+                side.finish(self._recorder.session.steps)
+
+    def _open(self, stream: StreamState) -> Side:
+        def where() -> tuple[int, str]:
+            return stream.step, self._line()
+
+        name = self._name(stream)
+        folder = str(self._exchange.folder)
+        if self._exchange.part is Part.KEEPS:
+            with contextlib.suppress(FileExistsError):
+                os.makedirs(folder)
+            file = _first_free(folder, name)
+            return Keeping(file.append, where, self._recorder.problem)
+        kept = _kept(folder, name, self._recorder.session.folder)
+        # How far a loader's workers run ahead depends on timing; a batch that is used is compared itself.
+        ahead = self._recorder.role is StreamRole.LOADER_WORKER
+        return Taking(kept, where, self._recorder.problem, may_run_ahead=ahead)
+
+    def _name(self, stream: StreamState) -> str:
+        """The thread's name, which is the same in both runs, as part of a file's name."""
+        return xxh3_64_hexdigest(f"{self._recorder.process_name()}\0{stream.label}".encode())
+
+    def _line(self) -> str:
+        sites = self._recorder.sites
+        site = sites.known(sites.here())
+        return "an unknown line" if site is None else f"{site.file}:{site.line}"
+
+
+def _first_free(folder: str, name: str) -> DrawFile:
+    """A new file; further processes of the same name get further ones, in the order of their starting."""
+    for number in itertools.count(1):
+        with contextlib.suppress(FileExistsError):
+            return DrawFile(_path(folder, name, number))
+    raise AssertionError
+
+
+def _kept(folder: str, name: str, own: str) -> Iterator[Drawn]:
+    """The draws of the first file of that name that no other process of this run took.
+
+    Raises MismatchError if there is none.
+    """
+    for number in itertools.count(1):
+        path = _path(folder, name, number)
+        if not os.path.exists(path):
+            raise MismatchError("the other run drew nothing in a thread of this name")
+        try:
+            os.close(os.open(os.path.join(own, f"{name}-{number}.taken"), os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            continue
+        yield from read_draws(path)
+        return
+
+
+def _path(folder: str, name: str, number: int) -> str:
+    return os.path.join(folder, f"{name}-{number}.draws")

@@ -1,0 +1,114 @@
+"""What a piece of the program has as whole runs have it: the two that are compared, and one in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detaudit.replay.calls.keep import Identity, LayerCall
+from detaudit.replay.calls.replay import (
+    BACKWARD,
+    FORWARD,
+    GRADIENT_OF,
+    INPUT,
+    OF_INPUT,
+    OF_OUTPUT,
+    OUTPUT,
+    Key,
+    numbered,
+)
+from detaudit.replay.distance import apart
+from detaudit.replay.modules.files import KeptCall, LayerFolder
+from detaudit.replay.optimizer import StepKey
+
+Tensors = Mapping[Any, torch.Tensor]
+"""Values by their keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class InRuns:
+    """The values of one piece of the program."""
+
+    first: Tensors
+    second: Tensors
+    float64: Tensors = field(default_factory=dict)
+    """Of a run on the CPU that begins with the same numbers; empty where there is none."""
+
+    @property
+    def keys(self) -> tuple[Any, ...]:
+        """Those that any of the two runs has."""
+        return tuple(dict.fromkeys((*self.first, *self.second)))
+
+    def off(self, side: Tensors, key: Any) -> float | None:  # noqa: ANN401 - keys are those of the piece
+        """Relative distance of a run's value from that in float64; None where there is no such."""
+        value, exact = side.get(key), self.float64.get(key)
+        if value is None or exact is None or value.shape != exact.shape:
+            return None
+        return apart(value, exact).relative
+
+
+def values_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+    """What a module call gave in its run, and the gradients that came of it."""
+    of_inputs = {(BACKWARD, numbered(OF_INPUT, at)): one for at, one in call.of_inputs.items()}
+    of_parameters = {(BACKWARD, GRADIENT_OF + name): one for name, one in call.of_parameters.items()}
+    return outputs_in_run(call) | of_inputs | of_parameters
+
+
+def outputs_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+    """What a module call gave in its run."""
+    return {
+        (FORWARD, numbered(OUTPUT, at)): one
+        for at, one in enumerate(call.outputs)
+        if isinstance(one, torch.Tensor)
+    }
+
+
+def around_call(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+    """What a module call was given from outside: its arguments, and the gradients that arrived."""
+    arguments = {
+        (FORWARD, numbered(INPUT, at)): one
+        for at, one in enumerate(call.leaves)
+        if isinstance(one, torch.Tensor)
+    }
+    return arguments | {(BACKWARD, numbered(OF_OUTPUT, at)): one for at, one in call.gradients.items()}
+
+
+def left_by_step(plain: Mapping[str, Any]) -> dict[StepKey, torch.Tensor]:
+    """What an optimizer's step left in the run that kept it."""
+    return {step_key(key): value for key, value in plain["left"]}
+
+
+def step_key(key: Any) -> StepKey:  # noqa: ANN401 - plain data
+    """The key of a weight, or of an entry of an optimizer's state, from plain data."""
+    (root, module, name), entry = key
+    return (root, module, name), entry
+
+
+class WholeRun:
+    """What a run left of which only its values are wanted; nothing where there was no such run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = LayerFolder(folder)
+        self._numbers: dict[Identity, int] = {}
+        self._weights: list[torch.Tensor] = []
+        if self._folder.is_whole():
+            calls = self._folder.contents()["calls"]
+            self._numbers = {tuple(one["identity"]): number for number, one in enumerate(calls)}
+            self._weights = self._folder.weights()
+
+    def of_call(self, identity: Identity) -> Tensors:
+        """The values of a module call, and those that it was given."""
+        number = self._numbers.get(identity)
+        if number is None:
+            return {}
+        call = self._folder.load_call(number, self._weights)
+        return values_in_run(call) | around_call(call)
+
+    def of_step(self) -> Tensors:
+        """What the optimizer's step left."""
+        loaded = self._folder.load_step() if self._numbers else None
+        return {} if loaded is None else left_by_step(loaded[0])

@@ -1,0 +1,176 @@
+"""What a piece of the program gives in float64, and what rounding in its own dtype may make of that."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+
+from detaudit.replay.arithmetic.float64 import Float64, RoundedByChance, Rounding, widened
+from detaudit.replay.arithmetic.proportion import Error
+from detaudit.replay.calls.keep import LayerCall
+from detaudit.replay.draws.common import Draws, draws_apart, kept_draws, taken_draws
+
+_TRIALS = 3
+_MORE_TRIALS = 12
+"""Where an error seems out of proportion: a choice between near-equal numbers may fall either way."""
+
+_CONVOLUTIONS = torch.nn.modules.conv._ConvNd, torch.nn.RNNBase
+_TF32_UNIT = 2.0**-10
+
+_Key = TypeVar("_Key")
+_Result = TypeVar("_Result")
+Compute = Callable[[Float64 | None], dict[_Key, torch.Tensor]]
+"""Computes values by their keys, in an arithmetic; None: the program's own."""
+
+
+class RandomNumbersError(Exception):
+    """Two runs of one piece of the program draw other random numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One value in float64."""
+
+    value: torch.Tensor
+    noise: float
+    """Norm of the largest difference that rounding by chance made."""
+    rounding: Rounding
+    """Of the dtype that was rounded to."""
+    unsettled: bool
+    """Whether rounding by chance changes a whole number or a choice, or reaches beyond all numbers."""
+
+    def error_of(self, value: torch.Tensor, unit: float) -> Error | None:
+        """The error of a value that was computed in a dtype of that unit; None where there is no telling."""
+        if value.shape != self.value.shape or not _has_size(value):
+            return None
+        both, distance = _sizes(self.value, value)
+        if not both:
+            return Error(0.0, 0.0, unit, 0.0)
+        noise = math.inf if self.unsettled else self.noise
+        return Error(distance / both, noise * unit / self.rounding.unit / both, unit, distance)
+
+    def apart(self, other: Reference) -> float | None:
+        """Relative distance of two references of one value."""
+        if other.value.shape != self.value.shape or not _has_size(self.value):
+            return None
+        both, distance = _sizes(self.value, other.value)
+        return distance / both if both else 0.0
+
+    def relative_noise(self) -> float:
+        """The noise relative to the value."""
+        if not _has_size(self.value):
+            return 0.0
+        if self.unsettled:
+            return math.inf
+        size = float(torch.linalg.vector_norm(_finite(self.value)))
+        return self.noise / size if size else 0.0
+
+
+def drawing(compute: Callable[[], _Result]) -> tuple[_Result, Draws]:
+    """Compute something, and keep the random numbers that it draws."""
+    with draws_apart(), kept_draws() as draws:
+        result = compute()
+    return result, draws
+
+
+def redrawing(draws: Draws, compute: Callable[[], _Result]) -> _Result:
+    """Compute it with those random numbers. Raises RandomNumbersError if it draws otherwise."""
+    with taken_draws(draws) as problems:
+        result = compute()
+    if problems:
+        raise RandomNumbersError(problems[0])
+    return result
+
+
+def references(compute: Compute[_Key], draws: Draws, rounding: Rounding) -> dict[_Key, Reference]:
+    """Every value in float64. Whatever the computation raises is raised."""
+    values = redrawing(draws, lambda: compute(Float64()))
+    bare = {key: Reference(value, 0.0, rounding, unsettled=False) for key, value in values.items()}
+    return tried(compute, draws, bare, range(_TRIALS))
+
+
+def tried_more(compute: Compute[_Key], draws: Draws, known: dict[_Key, Reference]) -> dict[_Key, Reference]:
+    """The same references, after more trials of rounding by chance."""
+    return tried(compute, draws, known, range(_TRIALS, _TRIALS + _MORE_TRIALS))
+
+
+def tried(
+    compute: Compute[_Key], draws: Draws, known: Mapping[_Key, Reference], seeds: Iterable[int]
+) -> dict[_Key, Reference]:
+    """The same references, after trials of rounding by chance with those seeds."""
+    found = dict(known)
+    roundings = {one.rounding for one in found.values()}
+    for rounding, seed in itertools.product(roundings, seeds):
+        trial = functools.partial(compute, RoundedByChance(rounding, seed))
+        for key, value in redrawing(draws, trial).items():
+            if key in found:
+                found[key] = _after(found[key], value)
+    return found
+
+
+def rounding_of(tensors: Iterable[torch.Tensor], narrower: Iterable[torch.dtype] = ()) -> Rounding:
+    """The rounding of the coarsest dtype among them; float64's if there are none."""
+    dtypes = {tensor.dtype for tensor in tensors} | set(narrower)
+    infos = [torch.finfo(dtype) for dtype in dtypes] or [torch.finfo(torch.float64)]
+    return Rounding(max(one.eps for one in infos), max(one.tiny * one.eps for one in infos))
+
+
+def rounding_of_call(call: LayerCall) -> Rounding:
+    """The rounding of the arithmetic in which a module call is made."""
+    rounding = rounding_of(call.tensors, (dtype for _, dtype in call.state.autocast))
+    return replace(rounding, unit=max(rounding.unit, _unit_of_products(call)))
+
+
+def _unit_of_products(call: LayerCall) -> float:
+    """Products of float32 numbers are rounded before they are added, if that is allowed."""
+    try:
+        precision = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        # The program set precisions by another interface, which torch does not let anyone mix with this one.
+        precision = "high"
+    if precision != "highest":
+        return torch.finfo(torch.bfloat16).eps if precision == "medium" else _TF32_UNIT
+    on_gpu = any(one.is_cuda for one in call.tensors) and torch.backends.cudnn.allow_tf32
+    return (
+        _TF32_UNIT if on_gpu and any(isinstance(one, _CONVOLUTIONS) for one in call.module.modules()) else 0.0
+    )
+
+
+def _after(known: Reference, value: torch.Tensor) -> Reference:
+    """A reference after one trial."""
+    if value.shape != known.value.shape:
+        return replace(known, unsettled=True)
+    if not _has_size(value):
+        return replace(known, unsettled=known.unsettled or not torch.equal(value, known.value))
+    if not torch.equal(value.isfinite(), known.value.isfinite()):
+        return replace(known, unsettled=True)
+    _, distance = _sizes(known.value, value)
+    return replace(known, noise=max(known.noise, distance))
+
+
+def _has_size(value: torch.Tensor) -> bool:
+    return value.is_floating_point() or value.is_complex()
+
+
+def _finite(value: torch.Tensor) -> torch.Tensor:
+    return value.masked_fill(~value.isfinite(), 0)
+
+
+def _sizes(first: torch.Tensor, second: torch.Tensor) -> tuple[float, float]:
+    """The larger norm of two values and the norm of their difference, where both are finite."""
+    first, second = (widened(_dense(one)) for one in (first, second))
+    known = first.isfinite() & second.isfinite()
+    first, second = first[known], second[known]
+    norms = [float(torch.linalg.vector_norm(one)) for one in (first, second, first - second)]
+    return max(norms[:2]), norms[2]
+
+
+def _dense(value: Any) -> torch.Tensor:  # noqa: ANN401 - a tensor of any layout
+    dense: torch.Tensor = value if value.layout is torch.strided else value.to_dense()
+    return dense

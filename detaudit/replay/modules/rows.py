@@ -1,0 +1,157 @@
+"""How one value stands in two runs, in numbers: as they have it, and where both are fed the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from detaudit.replay.arithmetic.float64 import Rounding
+from detaudit.replay.arithmetic.proportion import Error, another_function, out_of_proportion
+from detaudit.replay.distance import apart
+from detaudit.replay.draws.common import Draws
+from detaudit.replay.modules.files import Replayed
+from detaudit.replay.modules.in_runs import InRuns
+from detaudit.replay.modules.references import Compute, Reference, tried_more
+from detaudit.replay.modules.replays import replay_other, with_references
+
+ONLY_FIRST, ONLY_SECOND = "first", "second"
+
+
+@dataclass(slots=True)
+class Row:
+    """One value in numbers."""
+
+    propagated: dict[str, float] | None = None
+    isolated: dict[str, float] | None = None
+    first: dict[str, float] | None = None
+    second: dict[str, float] | None = None
+    """Errors of both sides, where they are fed the same."""
+    first_from_float64: float | None = None
+    """Relative distance of what the first run has from what a whole run in float64 has."""
+    second_from_float64: float | None = None
+    apart64: float | None = None
+    """Relative difference of what both runs' code gives in float64."""
+    noise: float = 0.0
+    """What rounding by chance, to `unit`, makes of it."""
+    unit: float = 0.0
+    wrong: str = ""
+    """What is wrong whatever the arithmetic."""
+    why: str = ""
+    """Why it could not be isolated, if it could not."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """The row as it is written down."""
+        return asdict(self)
+
+
+def rows_of(
+    first: Replayed, compute: Compute[Any], rounding: Rounding, in_runs: InRuns
+) -> Iterator[tuple[Any, Row]]:
+    """Run a piece of the first run's program in this run, fed the same, and measure every value."""
+    if first.why:
+        yield from ((key, _in_runs(Row(why=first.why), in_runs, key)) for key in in_runs.keys)
+        return
+    second = _Second(first, compute, rounding)
+    for key in dict.fromkeys((*first.values, *second.values, *in_runs.keys)):
+        yield key, _in_runs(second.row(key), in_runs, key)
+
+
+def _in_runs(row: Row, in_runs: InRuns, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+    """The row, with how the value stands in the runs."""
+    row.propagated = _distance(in_runs.first.get(key), in_runs.second.get(key))
+    return beside_float64(row, in_runs, key)
+
+
+def beside_float64(row: Row, in_runs: InRuns, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+    """The row, with how far both runs are from one that is all in float64."""
+    row.first_from_float64 = in_runs.off(in_runs.first, key)
+    row.second_from_float64 = in_runs.off(in_runs.second, key)
+    return row
+
+
+class _Second:
+    """The second run's side of one piece of the program."""
+
+    def __init__(self, first: Replayed, compute: Compute[Any], rounding: Rounding) -> None:
+        self._first, self._compute, self._unit = first, compute, rounding.unit
+        self.values, self._why = replay_other(compute, first.draws)
+        self._own: dict[Any, Reference] = {}
+        if first.references:
+            self._own, _ = with_references(compute, first.draws, rounding)
+        self._tried = False
+
+    def row(self, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+        """The numbers of one value."""
+        if self._why:
+            return Row(why=self._why)
+        one, other = self._first.values.get(key), self.values.get(key)
+        if one is None or other is None:
+            return Row(wrong=_missing(key, one)) if one is not None or other is not None else Row()
+        if one.shape != other.shape:
+            return Row(wrong=f"shape {tuple(one.shape)} in the first run, {tuple(other.shape)} in the second")
+        row = Row(isolated=_distance(one, other), why=self._first.without_reference)
+        row.wrong = self._exactly_wrong(key, one, other)
+        self._errors(row, key, one, other)
+        if self._is_suspicious(row) and not self._tried:
+            self._try_more()
+            self._errors(row, key, one, other)
+        return row
+
+    def _errors(self, row: Row, key: Any, one: torch.Tensor, other: torch.Tensor) -> None:  # noqa: ANN401 - as above
+        reference = self._first.references.get(key)
+        if reference is None:
+            return
+        first, second = (
+            reference.error_of(one, self._first.rounding.unit),
+            reference.error_of(other, self._unit),
+        )
+        own = self._own.get(key)
+        if second is not None and own is not None:
+            # A coarser dtype answers in its own way: where the unit is another, so are the trials.
+            noise = max(second.noise, own.relative_noise() * self._unit / own.rounding.unit)
+            second = replace(second, noise=noise)
+        row.first = None if first is None else asdict(first)
+        row.second = None if second is None else asdict(second)
+        row.noise, row.unit = reference.relative_noise(), reference.rounding.unit
+        row.apart64 = None if own is None else reference.apart(own)
+
+    def _is_suspicious(self, row: Row) -> bool:
+        """Whether an error seems out of proportion that more trials may yet explain."""
+        if row.first is None or row.second is None:
+            return False
+        if row.apart64 is not None and another_function(row.apart64, row.noise, row.unit):
+            return False
+        first, second = Error(**row.first), Error(**row.second)
+        return out_of_proportion(first, second) or out_of_proportion(second, first)
+
+    def _try_more(self) -> None:
+        self._tried = True
+        draws: Draws = self._first.draws
+        self._own = tried_more(self._compute, draws, self._own)
+
+    def _exactly_wrong(self, key: Any, one: torch.Tensor, other: torch.Tensor) -> str:  # noqa: ANN401 - as above
+        """What no rounding explains."""
+        references = (self._first.references.get(key), self._own.get(key))
+        if not (one.is_floating_point() or one.is_complex()):
+            unsettled = any(reference is not None and reference.unsettled for reference in references)
+            return "" if unsettled or torch.equal(one.cpu(), other.cpu()) else "other whole numbers"
+        finite = bool(one.isfinite().all()), bool(other.isfinite().all())
+        if all(finite) or torch.equal(one.isfinite().cpu(), other.isfinite().cpu()):
+            return ""
+        if not any(finite):
+            return "NaN or infinity in other places"
+        return f"NaN or infinity in the {'first' if finite[1] else 'second'} run only"
+
+
+def _missing(key: Any, one: torch.Tensor | None) -> str:  # noqa: ANN401 - as above
+    where = "second" if one is not None else "first"
+    return f"no gradient in the {where} run" if "gradient" in str(key) else f"not made in the {where} run"
+
+
+def _distance(one: torch.Tensor | None, other: torch.Tensor | None) -> dict[str, float] | None:
+    if one is None or other is None or one.shape != other.shape:
+        return None
+    return asdict(apart(one, other))

@@ -1,0 +1,102 @@
+"""The values of one step, layer by layer: kept by one run, and held by another against its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from detaudit.model.plan import Exchange, Part
+from detaudit.record.names import Names
+from detaudit.record.recorder import Recorder
+from detaudit.record.stream import StreamState
+from detaudit.replay.arithmetic.proportion import MEASURED
+from detaudit.replay.calls.keep import LayerCalls
+from detaudit.replay.calls.state import unobserved
+from detaudit.replay.modules.comparison import LayerComparison
+from detaudit.replay.modules.definitions import definitions
+from detaudit.replay.modules.files import FLOAT64, LayerFolder, plain_leaf
+from detaudit.replay.modules.in_runs import WholeRun
+from detaudit.replay.modules.replays import NOT_REPLAYED, replay_own, replay_step
+from detaudit.replay.optimizer import OptimizerStep, OptimizerSteps
+
+
+class LayerValues:
+    """Watches the step; when it is over, replays all that was kept, alone."""
+
+    def __init__(self, recorder: Recorder, names: Names, exchange: Exchange) -> None:
+        self._recorder, self._exchange = recorder, exchange
+        self._calls = LayerCalls(recorder, exchange.step)
+        self._steps = OptimizerSteps(recorder, names, self._calls)
+        self._folder = LayerFolder(exchange.folder)
+        self._done = False
+        recorder.listeners.on_step_end.append(self._step_ends)
+        recorder.listeners.on_close.append(self._at_end)
+        recorder.scope.on_end(self._at_end)
+
+    def _step_ends(self, stream: StreamState) -> None:
+        if self._calls.in_step(stream):
+            self._finish()
+
+    def _at_end(self) -> None:
+        """Updates by hand are done at the latest when the program ends."""
+        if self._calls.calls:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Replay what was kept; a failure is said, and never reaches the program."""
+        if self._done or not self._recorder.active:
+            return
+        self._done = True
+        try:
+            self._calls.keep_parameter_gradients()
+            with unobserved(self._recorder):
+                self._keep() if self._exchange.part is Part.KEEPS else self._compare()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            self._recorder.problem(f"the layers could not be measured: {type(error).__name__}: {error}")
+
+    def _keep(self) -> None:
+        calls = self._calls.whole()
+        alone = self._exchange.replays
+        self._folder.save_calls(calls, [replay_own(call) if alone else NOT_REPLAYED for call in calls])
+        step = self._steps.step
+        if step is not None:
+            self._folder.save_step(_plain_step(step), replay_step(step) if alone else NOT_REPLAYED)
+        every = self._calls.calls
+        parents = [None if one.parent is None else every[one.parent].identity for one in calls]
+        self._folder.save_contents(
+            {
+                "calls": [
+                    {"identity": one.identity, "kind": one.kind, "parent": parent}
+                    for one, parent in zip(calls, parents, strict=True)
+                ],
+                "unkept": list(self._calls.unkept.items()),
+                "compiled": is_compiled(),
+            }
+        )
+
+    def _compare(self) -> None:
+        float64 = WholeRun(self._exchange.folder / FLOAT64)
+        comparison = LayerComparison(self._folder, self._calls, self._steps.step, float64)
+        measured: dict[str, Any] = comparison.measure()
+        measured["compiled"] = measured["compiled"] or is_compiled()
+        measured["definitions"] = definitions(self._calls.calls, self._recorder.sites)
+        with open(f"{self._recorder.session.folder}/{MEASURED}", "w", encoding="utf-8") as file:
+            json.dump(measured, file)
+
+
+def is_compiled() -> bool:
+    """Whether any module of the program was compiled: nothing is seen within."""
+    utils = sys.modules.get("torch._dynamo.utils")
+    return utils is not None and bool(utils.counters["frames"])
+
+
+def _plain_step(step: OptimizerStep) -> dict[str, Any]:
+    return {
+        "kind": type(step.optimizer).__name__,
+        "places": [list(place) for place in step.places],
+        "weights": step.weights,
+        "gradients": step.gradients,
+        "states": [{name: plain_leaf(value) for name, value in state.items()} for state in step.states],
+        "left": list(step.left.items()),
+    }

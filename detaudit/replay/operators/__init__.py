@@ -1,0 +1,1 @@
+"""Operator calls: kept, saved, and made again, once or many times."""

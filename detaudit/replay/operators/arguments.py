@@ -1,0 +1,89 @@
+"""Arguments and results of operators that another run kept, as they were or in the form they have here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detaudit.replay.operators.plain import is_strided
+
+
+class KeptArguments:
+    """Reads what belongs to one call; tensors that shared memory share it again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._storages: dict[int, torch.Tensor] = {}
+
+    def decode(self, value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
+        """An argument as it was."""
+        if isinstance(value, list):
+            return [self.decode(item) for item in value]
+        return self._special(value) if isinstance(value, dict) else value
+
+    def like(self, value: Any, own: Any) -> Any:  # noqa: ANN401 - arguments of any operator
+        """An argument in the form that it has here: the device, the dtype, the order in memory."""
+        if isinstance(own, torch.Tensor):
+            kept = self.decode(value)
+            if not isinstance(kept, torch.Tensor):
+                return kept
+            formed = _in_form_of(own, kept)
+            # Some kernels give more where a gradient will be asked for.
+            differentiable = own.requires_grad and (formed.is_floating_point() or formed.is_complex())
+            return formed.requires_grad_(differentiable and not formed.is_inference())
+        if isinstance(own, torch.device | torch.dtype | torch.layout | torch.memory_format):
+            return own
+        if isinstance(own, list | tuple) and isinstance(value, list) and len(own) == len(value):
+            return [self.like(item, other) for item, other in zip(value, own, strict=True)]
+        if isinstance(own, dict) and isinstance(value, dict) and own.keys() == value.keys():
+            return {name: self.like(item, own[name]) for name, item in value.items()}
+        return self.decode(value)
+
+    def _special(self, value: dict[str, Any]) -> Any:  # noqa: ANN401 - what JSON has no word for
+        decoded: Any
+        match value:
+            case {"memory": str(digest)}:
+                decoded = self._tensor(value, digest)
+            case {"whole": str(digest), "device": str(device)}:
+                decoded = self._load(digest).to(device)
+            case {"torch": str(name)}:
+                decoded = getattr(torch, name)
+            case {"device": str(name)}:
+                decoded = torch.device(name)
+            case {"complex": [real, imaginary]}:
+                decoded = complex(real, imaginary)
+            case _:
+                decoded = {name: self.decode(item) for name, item in value.items()}
+        return decoded
+
+    def _tensor(self, form: dict[str, Any], digest: str) -> torch.Tensor:
+        number = form["storage"]
+        if number not in self._storages:
+            self._storages[number] = self._load(digest).to(form["device"])
+        memory = self._storages[number].untyped_storage()
+        empty = torch.empty(0, dtype=getattr(torch, form["dtype"]), device=form["device"])
+        tensor = empty.set_(memory, form["offset"], form["shape"], form["stride"])
+        # As lazily as it was: kernels conjugate while they compute.
+        is_conjugate, is_negative = form["flags"]
+        tensor = tensor.conj() if is_conjugate else tensor
+        return torch._neg_view(tensor) if is_negative else tensor
+
+    def _load(self, digest: str) -> torch.Tensor:
+        tensor: torch.Tensor = torch.load(self._folder / f"{digest}.pt", weights_only=True)
+        return tensor
+
+
+def _in_form_of(own: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """The kept values in the form of a tensor of this run."""
+    same_kind = own.is_floating_point() == kept.is_floating_point() and own.is_complex() == kept.is_complex()
+    dtype = own.dtype if same_kind and own.dtype is not torch.bool is not kept.dtype else kept.dtype
+    if not (is_strided(own) and is_strided(kept)) or own.shape != kept.shape:
+        return kept.to(own.device, dtype)
+    if (own.device, dtype, own.stride()) == (kept.device, kept.dtype, kept.stride()):
+        return kept
+    if torch._debug_has_internal_overlap(own):
+        # Several elements in one place: only a tensor that no operator may write to is like that.
+        return kept.to(own.device, dtype)
+    return torch.empty_strided(own.shape, own.stride(), dtype=dtype, device=own.device).copy_(kept)

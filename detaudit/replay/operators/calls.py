@@ -1,0 +1,170 @@
+"""The operator calls of one step: which are compared, what tells them apart, what they give."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch
+
+from detaudit.digest.later import now
+from detaudit.digest.tensor import is_fake, tensor_digest
+from detaudit.model.plan import Exchange
+from detaudit.model.trace import StreamRole
+from detaudit.record.listeners import Seen
+from detaudit.record.recorder import Recorder
+from detaudit.record.schema import OperatorPlan
+from detaudit.record.stream import StreamState
+from detaudit.replay.operators.lines import IDENTITY, Lines
+from detaudit.replay.operators.plain import tensors_in
+
+_COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
+"""What operators are called that exchange values between processes."""
+
+_WIDEST = {float: torch.float64, complex: torch.complex128}
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCall:
+    """A call that is about to be made, or was made."""
+
+    identity: tuple[Any, ...]
+    site: str
+    inputs: str
+    """Digest of what it reads, in hexadecimal."""
+    plan: OperatorPlan
+    operator: Any
+    args: Any
+    kwargs: Any
+
+    def described(self) -> dict[str, Any]:
+        """Its identity and line."""
+        return dict(zip(IDENTITY, self.identity, strict=True)) | {"site": self.site}
+
+
+class StepCalls(ABC):
+    """Sees the operators of one step; what becomes of a call is for subclasses to say.
+
+    Nothing that goes wrong here reaches the program: it is written down instead.
+    """
+
+    def __init__(self, recorder: Recorder, exchange: Exchange, file: Path) -> None:
+        self._recorder = recorder
+        self._step = exchange.step
+        self._counts: Counter[tuple[Any, ...]] = Counter()
+        self._seen: OperatorCall | None = None
+        """The call that is under way, if what it gives is to be looked at."""
+        self.lines = Lines(file)
+
+    @abstractmethod
+    def looks_at(self, call: OperatorCall) -> bool:
+        """Do what is to be done before a call; whether what it gives matters."""
+
+    @abstractmethod
+    def finish(self, call: OperatorCall, outputs: list[torch.Tensor]) -> None:
+        """Do what is to be done with what a call gave."""
+
+    @abstractmethod
+    def failed(self, call: OperatorCall) -> None:
+        """Do what is to be done about a call that gave nothing."""
+
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:  # noqa: ANN401 - a call of any operator
+        """Look at a call that is about to be made."""
+        try:
+            if self._seen is not None:
+                self.failed(self._seen)
+                self._seen = None
+            stream, (root, module, site), phase, inputs = seen
+            if self._judges(plan, stream, args, kwargs):
+                place = (phase.value, root, module, plan.name)
+                identity = (*place, self._counts[place])
+                self._counts[place] += 1
+                call = OperatorCall(identity, site.hex(), now(inputs).hex(), plan, operator, args, kwargs)
+                # Nobody else is to see what is done here, as in computing a digest.
+                with _AutoDispatchBelowAutograd(), _DisableTorchDispatch():
+                    self._seen = call if self.looks_at(call) else None
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            self.trouble(plan, error)
+
+    def after(self, _plan: OperatorPlan, result: object) -> None:
+        """Look at what the call gave."""
+        call, self._seen = self._seen, None
+        if call is None:
+            return
+        try:
+            with _AutoDispatchBelowAutograd(), _DisableTorchDispatch():
+                outputs = outputs_of(call.plan, call.operator, call.args, call.kwargs, result)
+                if not any(map(is_unreal, outputs)):
+                    self.finish(call, outputs)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
+            self.trouble(call.plan, error)
+
+    def trouble(self, plan: OperatorPlan, error: Exception) -> None:
+        """Leave word of a call that could not be looked at."""
+        text = f"{plan.name} could not be compared: {type(error).__name__}: {error}".partition("\n")[0]
+        try:
+            self.lines.note(text)
+        except OSError:
+            # The disk is full, most likely: what cannot be compared must be said all the same.
+            self._recorder.problem(text)
+
+    def _judges(self, plan: OperatorPlan, stream: StreamState, args: Any, kwargs: Any) -> bool:  # noqa: ANN401 - arguments of any operator
+        if stream.step != self._step or not (plan.results or plan.written):
+            return False
+        if any(map(is_unreal, tensors_in([args, kwargs]))):
+            return False
+        if self._recorder.role is not StreamRole.MAIN:
+            self.lines.note("operators in processes that the program starts are not compared")
+        elif stream.is_side:
+            self.lines.note("operators in threads that the program starts are not compared")
+        elif plan.name.startswith(_COLLECTIVES):
+            self.lines.note(f"{plan.name} takes in values of other processes: it is not compared")
+        else:
+            return True
+        return False
+
+
+def is_unreal(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has no values: while a program is compiled or exported, or on the meta device."""
+    return is_fake(tensor) or tensor.is_meta
+
+
+def outputs_of(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - a call of any operator
+    """All that a call gave and wrote: each tensor once, numbers as tensors."""
+    results = result if isinstance(result, tuple | list) else (result,)
+    given = [item for position, item in enumerate(results) if plan.results and position not in plan.left_out]
+    written = [
+        args[position] if position < len(args) else kwargs.get(argument.name)
+        for position, argument in enumerate(operator._schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    ]
+    found = list(_with_numbers([given, written]))
+    return [one for number, one in enumerate(found) if not any(one is other for other in found[:number])]
+
+
+def digests_of(tensors: list[torch.Tensor]) -> list[str]:
+    """The digest of each tensor, in hexadecimal."""
+    return [tensor_digest(tensor).hex() for tensor in tensors]
+
+
+def generator_states(args: Any, kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401 - arguments of any operator
+    """The states of all generators that a call may draw from."""
+    given = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Generator)]
+    devices = sorted({str(tensor.device) for tensor in tensors_in([args, kwargs]) if tensor.is_cuda})
+    states = [torch.get_rng_state(), *(one.get_state() for one in given)]
+    return [*states, *map(torch.cuda.get_rng_state, devices)]
+
+
+def _with_numbers(value: object) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, bool | int | float | complex):
+        yield torch.tensor(value, dtype=_WIDEST.get(type(value)))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _with_numbers(item)

@@ -1,0 +1,324 @@
+"""Run in a process of its own: an operator call that was saved, alone, many times, under several settings.
+
+`main` is given FILE TIMES SECONDS SETTING..., and prints a line of JSON about the call and then one for each
+setting, each as soon as it is known. A setting is one of
+
+- `captured`: the conditions of the run; `threads=N`: the same with another number of threads;
+- `stress=N`: with more threads than in the run, only if the setting before gave equal results;
+- `single`: with one thread, if the run had more;
+- `deterministic`: with deterministic algorithms, but without filling fresh memory, which hides a kernel that
+  reads it; `filled`: with both, only if `deterministic` gave different results.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import math
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from detaudit.digest.tensor import tensor_digest
+from detaudit.replay.distance import apart, furthest
+
+_NO_DETERMINISTIC = "does not have a deterministic implementation"
+_MOST_ARGUMENTS = 8
+_WIDEST = {float: torch.float64, complex: torch.complex128}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far two results of one call are apart at most."""
+
+    elements: int = 0
+    """How many elements differ in their bits."""
+    absolute: float = 0.0
+    relative: float = 0.0
+    """Norm of the difference over the larger norm, as everywhere in detaudit."""
+    ulp: float | None = None
+    """In units in the last place, as everywhere in detaudit; None for integers and truth values."""
+    not_a_number: int = 0
+    """Elements of which one is NaN and the other is not; they are in none of the distances."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A saved call, ready to be made."""
+
+    operator: Any
+    saved: dict[str, Any]
+
+    @property
+    def schema(self) -> Any:  # noqa: ANN401 - torch._C.FunctionSchema
+        """What the operator declares about its arguments and results."""
+        return self.operator._schema
+
+    @property
+    def device(self) -> str:
+        """The device that the operator ran on."""
+        kinds = [tensor.device.type for tensor in tensors_in(self.saved["args"], self.saved["kwargs"])]
+        return next((kind for kind in kinds if kind != "cpu"), "cpu")
+
+    def outputs(self) -> list[torch.Tensor]:
+        """Make the call with fresh copies of its arguments; return what it gives and what it writes."""
+        memory: dict[int, Any] = {}
+        args = [fresh(value, memory) for value in self.saved["args"]]
+        kwargs = {name: fresh(value, memory) for name, value in self.saved["kwargs"].items()}
+        for device, state in self.saved["generators"].items():
+            torch.set_rng_state(state) if device == "cpu" else torch.cuda.set_rng_state(state, device)
+        result = self.operator(*args, **kwargs)
+        results = result if isinstance(result, tuple | list) else (result,)
+        given = [item for number, item in enumerate(results) if number not in self.saved["left_out"]]
+        written = [
+            args[number] if number < len(args) else kwargs.get(argument.name)
+            for number, argument in enumerate(self.schema.arguments)
+            if _is_written(argument)
+        ]
+        found = list(tensors_in(given, written))
+        return [one for number, one in enumerate(found) if not any(one is other for other in found[:number])]
+
+
+def load(path: str) -> Call:
+    """Read a file that `detaudit.replay.operators.capture` wrote."""
+    saved = torch.load(path, weights_only=True)
+    namespace, _, name = saved["operator"].partition("::")
+    return Call(getattr(getattr(getattr(torch.ops, namespace), name), saved["overload"]), saved)
+
+
+def fresh(value: Any, memory: dict[int, Any]) -> Any:  # noqa: ANN401 - an argument of any operator
+    """An argument as it was, copied; `memory` keeps what shares memory together."""
+    match value:
+        case torch.Tensor():
+            return copy.deepcopy(value, memory) if value.layout is torch.strided else value.clone()
+        case list():
+            return [fresh(item, memory) for item in value]
+        case {"torch": name}:
+            return getattr(torch, name)
+        case {"device": name}:
+            return torch.device(name)
+        case {"generator": state, "on": device}:
+            return torch.Generator(device).set_state(state)
+    return value
+
+
+def tensors_in(*values: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - arguments and results
+    """Every tensor, and every number as a tensor, that is in some arguments or results."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, bool | int | float | complex):
+            yield torch.tensor(value, dtype=_WIDEST.get(type(value)))
+        elif isinstance(value, list | tuple | dict):
+            yield from tensors_in(*(value.values() if isinstance(value, dict) else value))
+
+
+def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
+    """Make the call again and again, for so many seconds at most, and count what it gives."""
+    first = call.outputs()
+    expected = _digest(first)
+    seen = Counter([expected])
+    worst, where = Difference(), 0
+    end = time.monotonic() + seconds
+    while seen.total() < times and time.monotonic() < end:
+        now = call.outputs()
+        digest = _digest(now)
+        seen[digest] += 1
+        if seen[digest] == 1:
+            found = [_difference(ours, theirs) for ours, theirs in zip(first, now, strict=True)]
+            if not worst.elements:
+                # A sparse result may differ in how it is laid out, and in no value.
+                where = next((number for number, one in enumerate(found) if one.elements), where)
+            worst = functools.reduce(_worse, found, worst)
+    output = first[where] if first else torch.empty(0)
+    return {
+        "device": call.device,
+        "threads": torch.get_num_threads(),
+        "times": seen.total(),
+        "distinct": len(seen),
+        "differs": seen.total() - seen[expected],
+        **asdict(worst),
+        "output": where,
+        "shape": list(output.shape),
+        "dtype": str(output.dtype).removeprefix("torch."),
+        "first": expected,
+    }
+
+
+def _difference(first: torch.Tensor, second: torch.Tensor) -> Difference:
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return Difference(max(first.numel(), second.numel()), float("inf"), float("inf"))
+    ours, theirs = _numbers(first), _numbers(second)
+    one_sided = _wide(ours).isnan() ^ _wide(theirs).isnan()
+    elements = apart(ours, theirs).elements
+    # Of the others, the distance is wanted, however far NaN is from everything.
+    ours, theirs = _zeroed(ours, one_sided), _zeroed(theirs, one_sided)
+    distance = apart(ours, theirs)
+    with_places = first.is_floating_point() or first.is_complex()
+    relative = float("inf") if math.isnan(distance.relative) else distance.relative
+    ulp = distance.ulp if with_places else None
+    return Difference(elements, furthest(ours, theirs), relative, ulp, int(one_sided.sum()))
+
+
+def _numbers(tensor: torch.Tensor) -> torch.Tensor:
+    """The values of a tensor as a dense row on the CPU; of a quantized one, the integers."""
+    tensor = tensor.detach().cpu()
+    dense = (tensor.int_repr() if tensor.is_quantized else tensor).to_dense()
+    return dense.resolve_conj().resolve_neg().reshape(-1).contiguous()
+
+
+def _wide(row: torch.Tensor) -> torch.Tensor:
+    # The narrowest formats have next to no operators of their own.
+    return row if row.is_complex() else row.double()
+
+
+def _zeroed(row: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """Copy a row with zeros in some places; by its bytes, since not every format can be filled."""
+    copied = row.clone()
+    copied.view(torch.uint8).reshape(len(row), row.itemsize)[where] = 0
+    return copied
+
+
+def _worse(one: Difference, other: Difference) -> Difference:
+    steps = [difference.ulp for difference in (one, other) if difference.ulp is not None]
+    return Difference(
+        max(one.elements, other.elements),
+        max(one.absolute, other.absolute),
+        max(one.relative, other.relative),
+        max(steps, default=None),
+        max(one.not_a_number, other.not_a_number),
+    )
+
+
+def _digest(outputs: list[torch.Tensor]) -> str:
+    return b"".join(tensor_digest(output) for output in outputs).hex()
+
+
+def apply(call: Call, setting: str) -> None:
+    """Bring about the conditions of the captured run, and then those of a setting."""
+    saved = call.saved
+    name, _, number = setting.partition("=")
+    strict = name in {"deterministic", "filled"}
+    torch.use_deterministic_algorithms(strict or saved["deterministic"], warn_only=not strict)
+    if strict:
+        # Filling fresh memory would hide an operator that reads it.
+        torch.utils.deterministic.fill_uninitialized_memory = name == "filled"  # type: ignore[attr-defined]  # a property of the module
+    torch.set_num_threads(int(number) if number else 1 if name == "single" else saved["threads"])
+    if saved["precision"] is not None:
+        torch.set_float32_matmul_precision(saved["precision"])
+    for flag, value in saved["cudnn"].items():
+        setattr(torch.backends.cudnn, flag, value)
+
+
+def describe(call: Call) -> dict[str, object]:
+    """What the call is, for a reader."""
+    saved = call.saved
+    names = [argument.name for argument in call.schema.arguments]
+    values = dict(zip(names, saved["args"], strict=False)) | saved["kwargs"]
+    settings = [f"torch.backends.cudnn.{flag} = True" for flag, value in saved["cudnn"].items() if value]
+    if saved["precision"] not in {None, "highest"}:
+        settings.append(f'torch.set_float32_matmul_precision("{saved["precision"]}")')
+    if saved["deterministic"]:
+        settings.append("torch.use_deterministic_algorithms(True, warn_only=True)")
+    return {
+        "operator": f"{saved['operator'].replace('::', '.')}.{saved['overload']}",
+        "device": call.device,
+        "threads": saved["threads"],
+        "backward": saved["backward"],
+        "accumulate": bool(values.get("accumulate")),
+        "arguments": {name: _text(value) for name, value in values.items()},
+        "outputs": list(_expressions(call)),
+        "settings": settings,
+        "prepare": [_generator_statement(device) for device in saved["generators"]],
+    }
+
+
+def _expressions(call: Call) -> Iterator[str]:
+    """Python for everything that the call gives and writes, as `outputs` collects it."""
+    returns = call.schema.returns
+    for number, one in enumerate(returns):
+        if number not in call.saved["left_out"] and not _is_written(one):
+            star = "*" if str(one.type).startswith("List") else ""
+            yield f"{star}result[{number}]" if len(returns) > 1 else f"{star}result"
+    for number, argument in enumerate(call.operator._schema.arguments):
+        if _is_written(argument):
+            star = "*" if str(argument.type).startswith("List") else ""
+            known = number < len(call.saved["args"])
+            yield f"{star}args[{number}]" if known else f'{star}kwargs["{argument.name}"]'
+
+
+def _is_written(argument: Any) -> bool:  # noqa: ANN401 - torch._C.Argument
+    return argument.alias_info is not None and argument.alias_info.is_write
+
+
+def _generator_statement(device: str) -> str:
+    state = f'saved["generators"]["{device}"]'
+    return (
+        f"torch.set_rng_state({state})"
+        if device == "cpu"
+        else f'torch.cuda.set_rng_state({state}, "{device}")'
+    )
+
+
+def _text(value: object) -> str:
+    match value:
+        case torch.Tensor():
+            return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+        case list():
+            more = ", ..." if len(value) > _MOST_ARGUMENTS else ""
+            return f"[{', '.join(_text(item) for item in value[:_MOST_ARGUMENTS])}{more}]"
+        case {"torch": str(name)} | {"device": str(name)}:
+            return name
+        case {"generator": _}:
+            return "a generator"
+    return repr(value)
+
+
+def answers(path: str, times: int, seconds: float, settings: list[str]) -> Iterator[dict[str, object]]:
+    """Describe a saved call, then say what each setting gives."""
+    call = load(path)
+    yield describe(call)
+    last: dict[str, object] = {}
+    with torch.no_grad():
+        for setting in settings:
+            if _needed(setting, call, last):
+                apply(call, setting)
+                last = {"setting": setting, **_outcome(call, times, seconds)}
+                yield last
+
+
+def _needed(setting: str, call: Call, last: dict[str, object]) -> bool:
+    """Whether a setting tells more than those before it: some are for what these leave open."""
+    name, _, threads = setting.partition("=")
+    if name == "filled":
+        return bool(last.get("differs"))
+    if name == "single":
+        return call.device == "cpu" and call.saved["threads"] > 1
+    if name == "stress":
+        return call.device == "cpu" and call.saved["threads"] < int(threads) and last.get("differs") == 0
+    return True
+
+
+def _outcome(call: Call, times: int, seconds: float) -> dict[str, object]:
+    try:
+        return measure(call, times, seconds)
+    except RuntimeError as error:
+        text = str(error).partition("\n")[0]
+        return {"error": "it has no deterministic implementation" if _NO_DETERMINISTIC in text else text}
+
+
+def main(path: str, times: str, seconds: str, *settings: str) -> None:
+    """Print what is asked for."""
+    if {"deterministic", "filled"} & set(settings):
+        # Where cuBLAS is to be deterministic it asks for this; what the user has set stays.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    for line in answers(path, int(times), float(seconds), list(settings)):
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,132 @@
+"""Call every operator of one step on what it was given in another run, and compare what it gives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detaudit.model.plan import Exchange
+from detaudit.record.recorder import Recorder
+from detaudit.replay.distance import apart
+from detaudit.replay.operators.arguments import KeptArguments
+from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, outputs_of
+from detaudit.replay.operators.lines import AGAIN, ANSWERS, KEPT, identity_of, read_lines
+from detaudit.replay.operators.plain import tensors_in
+
+_ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")
+"""Operators that do nothing beside computing; those of others may have effects that last."""
+
+_TIMES = 8
+_SECONDS = 20.0
+"""How long calls are repeated in all, to see whether they give the same bits each time."""
+
+
+class RepeatedCalls(StepCalls):
+    """Holds each call of one step against the same call of the run whose values were kept."""
+
+    def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
+        super().__init__(recorder, exchange, Path(recorder.session.folder) / ANSWERS)
+        self._folder = exchange.folder
+        lines = [line for line in read_lines(exchange.folder / KEPT) if "number" in line]
+        self._kept = {identity_of(line): line for line in lines}
+        self._again = {line["number"] for line in read_lines(exchange.folder / AGAIN)}
+        self._seconds = _SECONDS
+
+    def looks_at(self, call: OperatorCall) -> bool:
+        """Call an operator alone on the kept arguments, unless the program is about to do just that."""
+        kept = self._kept.get(call.identity)
+        if kept is None or (not kept.get("drawn") and kept["inputs"] == call.inputs):
+            return True
+        if not kept.get("drawn"):
+            self._compare(kept, call, lambda: self._repeat(kept, call))
+        return False
+
+    def finish(self, call: OperatorCall, outputs: list[torch.Tensor]) -> None:
+        """Compare what the program's own call gave; leave word of a call that the other run does not have."""
+        kept = self._kept.get(call.identity)
+        if kept is None:
+            self.lines.add({"alone": True, **call.described()})
+        else:
+            self._compare(kept, call, lambda: outputs)
+
+    def failed(self, call: OperatorCall) -> None:
+        """Leave word of a call that ended in an error, on the same arguments."""
+        kept = self._kept.get(call.identity)
+        if kept is not None:
+            why = "the program's own call gave nothing that could be compared"
+            self.lines.add({"number": kept["number"], "why": why})
+
+    def _compare(
+        self, kept: dict[str, Any], call: OperatorCall, make: Callable[[], list[torch.Tensor]]
+    ) -> None:
+        """Write down whether a call gives other bits, how far apart, and whether it repeats itself."""
+        number = kept["number"]
+        try:
+            outputs = make()
+            equal = digests_of(outputs) == kept["outputs"]
+            answer = {} if equal else self._difference(kept, outputs)
+            if answer.get("changed") or number in self._again:
+                answer["unsteady"] = self._is_unsteady(kept, call)
+        except Exception as error:  # noqa: BLE001 - any operator may fail in any way
+            answer = {"why": _reason(error)}
+        self.lines.add({"number": number, **answer})
+
+    def _difference(self, kept: dict[str, Any], outputs: list[torch.Tensor]) -> dict[str, Any]:
+        if kept["given"] is None:
+            return {"changed": True, "why": f"how far is not known: {kept['why']}"}
+        expected = KeptArguments(self._folder).decode(kept["given"])
+        shapes = [[tuple(one.shape) for one in side] for side in (expected, outputs)]
+        if shapes[0] != shapes[1]:
+            return {"changed": True, "why": f"results of other shapes: {shapes[0]} and {shapes[1]}"}
+        found = list(map(apart, expected, outputs))
+        # Of sparse results, other bits may be other zeros, or the same elements in another order.
+        changed = any(one.elements for one in found)
+        return {"changed": True, "apart": asdict(max(found, key=lambda one: one.ulp))} if changed else {}
+
+    def _repeat(self, kept: dict[str, Any], call: OperatorCall) -> list[torch.Tensor]:
+        """Call the operator alone, on copies of what it was given in the other run."""
+        obstacle = _obstacle(kept, call)
+        if obstacle:
+            raise _NotRepeatedError(obstacle)
+        arguments = KeptArguments(self._folder)
+        args = arguments.like(kept["arguments"]["args"], call.args)
+        own = {name: call.kwargs.get(name) for name in kept["arguments"]["kwargs"]}
+        kwargs = arguments.like(kept["arguments"]["kwargs"], own)
+        devices = sorted({one.get_device() for one in tensors_in([args, kwargs]) if one.is_cuda})
+        with torch.random.fork_rng(devices, enabled=call.plan.draws):
+            return outputs_of(call.plan, call.operator, args, kwargs, call.operator(*args, **kwargs))
+
+    def _is_unsteady(self, kept: dict[str, Any], call: OperatorCall) -> bool:
+        """Whether repeated calls with the same arguments give more than one result."""
+        seen = set()
+        for _ in range(0 if _obstacle(kept, call) else _TIMES):
+            if self._seconds > 0:
+                start = time.monotonic()
+                seen.add(tuple(digests_of(self._repeat(kept, call))))
+                self._seconds -= time.monotonic() - start
+        return len(seen) > 1
+
+
+def _obstacle(kept: dict[str, Any], call: OperatorCall) -> str:
+    """Why a call cannot be made again alone, if so."""
+    if not call.plan.name.startswith(_ALONE):
+        return "not torch's own, so that calling it again might have effects"
+    return "" if kept["arguments"] is not None else str(kept["why"])
+
+
+class _NotRepeatedError(Exception):
+    """A call cannot be made again alone."""
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).partition("\n")[0]
+    if isinstance(error, _NotRepeatedError):
+        return text
+    if isinstance(error, NotImplementedError):
+        return f"there is no implementation: {text}"
+    return f"it failed: {type(error).__name__}: {text}"
