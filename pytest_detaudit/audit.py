@@ -56,7 +56,7 @@ def audit_model_file(
     item: pytest.Item, path: str | PathLike[str], settings: Settings, vary: Vary
 ) -> AuditResult:
     """Run a model file under other conditions; `path` is relative to the folder of the test's file."""
-    from detaudit.target.find import find_target
+    from detaudit.targets.find import find_target
     from detaudit.vary.audit import audit_varied
 
     found = find_target(TargetRef(str(Path(item.path).parent / path)))

@@ -140,7 +140,7 @@ if __name__ == "__main__":
     import detaudit.record.install
     import detaudit.run.inside
     import detaudit.sources.catalogue
-    import detaudit.target.driven  # noqa: F401
+    import detaudit.targets.driven  # noqa: F401
 
     order = serve()
     if order is not None:

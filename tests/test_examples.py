@@ -12,7 +12,7 @@ import torch
 import detaudit.examples
 from detaudit.cli.main import main
 from detaudit.model.result import Verdict
-from detaudit.target.drive import train
+from detaudit.targets.drive import train
 from tests.benchmarks.running import detaudit_command, run_command
 from tests.programs import Program
 

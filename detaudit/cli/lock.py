@@ -104,7 +104,7 @@ def _lock(
     """Lock all targets; the last ones find what the first ones left."""
     from detaudit.reference.blocks import with_block
     from detaudit.reference.locking import make_lock
-    from detaudit.target.find import find_target
+    from detaudit.targets.find import find_target
 
     for ref in refs:
         # A name that is wrong is told before anything runs.

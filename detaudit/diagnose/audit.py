@@ -43,7 +43,7 @@ from detaudit.model.trace import Level
 from detaudit.options import AUTO, BY_NAME, Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 

@@ -20,7 +20,7 @@ from detaudit.reference.transplant import at_commit, code_of_ours, plan_of
 from detaudit.reference.worktree import checked_out, links_of
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 
 HERE = "work tree"
 """What the user's side is called."""

@@ -26,7 +26,7 @@ from detaudit.reference.lock_file import NAME, read_lock
 from detaudit.reference.wording import shown
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 

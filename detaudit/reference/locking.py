@@ -24,7 +24,7 @@ from detaudit.reference.environments import held_for, noted_of
 from detaudit.reference.hold import Held, hold
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 STEPS = 3

@@ -18,7 +18,7 @@ from detaudit.options import Settings
 from detaudit.reference.git import SHORT, asked
 from detaudit.reference.worktree import Checkout
 from detaudit.run import guard
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 _PROBE = """

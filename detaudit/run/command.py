@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detaudit.model.plan import RunPlan, TargetKind
 
-_DRIVER = Path(__file__).parent.parent / "target" / "drive.py"
+_DRIVER = Path(__file__).parent.parent / "targets" / "drive.py"
 
 
 def command_for(plan: RunPlan) -> list[str]:

@@ -89,7 +89,7 @@ def _workers(value: str) -> None:
 
 def _device(value: str) -> None:
     """Hide all other devices, so that a program that takes what it finds takes this one."""
-    from detaudit.target.devices import missing
+    from detaudit.targets.devices import missing
 
     kind = value.partition(":")[0]
     # A script is shown the one device that is asked for: there, it is the first one.

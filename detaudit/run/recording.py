@@ -14,7 +14,7 @@ from detaudit.run.launch import collect, launched
 from detaudit.run.progress import Progress
 from detaudit.run.runner import watch
 from detaudit.run.workspace import workspace
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 
 
 def record(ref: TargetRef, settings: Settings, output: Path, progress: Progress) -> RunOutcome:

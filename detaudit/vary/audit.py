@@ -25,7 +25,7 @@ from detaudit.model.variation import Variation
 from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.asked import Asked, asked_in, check_axes, check_target, combinations, differing

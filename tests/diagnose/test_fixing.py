@@ -17,7 +17,7 @@ from detaudit.model.plan import RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.trace import Level, Site
 from detaudit.options import Settings
 from detaudit.run.progress import Silence
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from tests.results import finding
 
 # No optimizer: importing what torch.optim needs would double the time of each process.

@@ -24,7 +24,7 @@ from detaudit.replay.operators.capture import CAPTURED, save_call
 from detaudit.replay.operators.many_times import load, measure
 from detaudit.run.progress import Silence
 from detaudit.run.runner import execute
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 from tests.forked import STARTS_RUNS
 

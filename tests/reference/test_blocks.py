@@ -19,7 +19,7 @@ from detaudit.reference.blocks import (
     with_block,
     without,
 )
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from tests.locks import HELD, block, entry
 
 TRAIN = LockedTarget("train.py")

@@ -9,7 +9,7 @@ import pytest
 from detaudit.model.plan import Exchange, Part, RunPlan, TargetRef
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.pair import Pair, up_to

@@ -21,8 +21,8 @@ from detaudit.replay.arithmetic.proportion import FACTOR, MEASURED, Error, anoth
 from detaudit.replay.modules.rows import Row
 from detaudit.run.listeners import listeners_of
 from detaudit.run.progress import Silence
-from detaudit.target.drive import default_loss
-from detaudit.target.find import find_target
+from detaudit.targets.drive import default_loss
+from detaudit.targets.find import find_target
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.pair import Pair

@@ -9,7 +9,7 @@ import pytest
 from detaudit.model.plan import RunPlan, TargetRef
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 from detaudit.vary.operators import measure_operators
 from detaudit.vary.pair import Pair
 

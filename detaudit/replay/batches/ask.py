@@ -22,7 +22,7 @@ from detaudit.replay.batches.measure import Layouts, Record, layouts_of
 from detaudit.replay.batches.question import Question, same_outputs, short
 from detaudit.replay.batches.samples import CannotTellError, Samples, gather
 from detaudit.replay.batches.variants import alone
-from detaudit.target import drive
+from detaudit.targets import drive
 
 EVALUATION, TRAINING = "evaluation", "training"
 

@@ -18,7 +18,7 @@ from detaudit.replay.batches.rows import UncuttableError
 from detaudit.replay.batches.samples import Samples
 from detaudit.replay.batches.variants import SWAPPED, Variant, alone, variants
 from detaudit.replay.distance import apart
-from detaudit.target import drive
+from detaudit.targets import drive
 
 _LEAST_PADDING = 3
 SPOILT = "infinities or NaN in the rest of the batch: gradients of weights are not compared"

@@ -50,7 +50,7 @@ class Driven:
         self._rearranged = False
         """Whether any tensor is in another order in memory than it would be otherwise."""
         if self._device is not None:
-            from detaudit.target.devices import missing
+            from detaudit.targets.devices import missing
 
             why = missing(self._device)
             if why is not None:

@@ -6,7 +6,7 @@ import pytest
 
 from detaudit.errors import TargetError
 from detaudit.model.plan import TargetKind, TargetRef
-from detaudit.target.find import find_target
+from detaudit.targets.find import find_target
 
 MODEL = "def make_model(): ...\ndef make_batches(): ...\n"
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from detaudit import nested
 
 if TYPE_CHECKING:
-    from detaudit.target.driven import Driven
+    from detaudit.targets.driven import Driven
 
 EXIT_TARGET = 3
 _DEFAULT_LEARNING_RATE = 0.01
@@ -63,7 +63,7 @@ def _given(call: str | None) -> list[tuple[str, str, list[str]]]:
 def train(model_file: ModuleType, steps: int | None, axes: dict[str, str]) -> None:
     """Train a model file's model over its batches once: forward, backward, optimizer step for each."""
     # Imports torch, which a callable may want to do itself, after its own settings.
-    from detaudit.target.driven import Driven, UnfitError
+    from detaudit.targets.driven import Driven, UnfitError
 
     try:
         _train(model_file, steps, Driven(axes))
