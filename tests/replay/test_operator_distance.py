@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from detaudit.replay.distance import apart
-from detaudit.replay.operators.many_times import _difference
+from detaudit.replay.operators.difference import difference
 
 NAN, INF = math.nan, math.inf
 
@@ -26,7 +26,7 @@ NAN, INF = math.nan, math.inf
 )
 def test_a_replay_measures_as_layers_and_axes_are_measured(first, second):
     ones, others = torch.tensor(first), torch.tensor(second)
-    found, expected = _difference(ones, others), apart(ones, others)
+    found, expected = difference(ones, others), apart(ones, others)
     assert (found.relative, found.ulp, found.elements) == (
         expected.relative,
         expected.ulp,
@@ -51,24 +51,24 @@ def test_units_in_the_last_place_are_spacings_of_the_format_and_none_for_whole_n
     dtype, first, second, ulp
 ):
     one, other = (torch.tensor([value], dtype=torch.float64).to(dtype) for value in (first, second))
-    assert _difference(one, other).ulp == ulp
-    assert _difference(one, one).ulp in {0, None}
+    assert difference(one, other).ulp == ulp
+    assert difference(one, one).ulp in {0, None}
 
 
 def test_tensors_of_other_shapes_are_infinitely_far_apart():
-    assert _difference(torch.ones(2), torch.ones(3)).absolute == INF
+    assert difference(torch.ones(2), torch.ones(3)).absolute == INF
 
 
 def test_half_a_spacing_below_a_power_of_two_is_half_a_unit():
-    assert _difference(torch.tensor([1.0]), torch.tensor([0.99999994])).ulp == 0.5
+    assert difference(torch.tensor([1.0]), torch.tensor([0.99999994])).ulp == 0.5
 
 
 def test_what_is_nan_on_one_side_is_counted_and_spoils_no_distance():
-    found = _difference(torch.tensor([NAN, 1.0]), torch.tensor([2.0, 1.5]))
+    found = difference(torch.tensor([NAN, 1.0]), torch.tensor([2.0, 1.5]))
     assert (found.not_a_number, found.elements, found.absolute) == (1, 2, 0.5)
     assert math.isfinite(found.relative)
 
 
 def test_infinity_is_infinitely_far_from_a_number_and_at_no_distance_from_itself():
-    assert _difference(torch.tensor([INF]), torch.tensor([1.0])).relative == INF
-    assert _difference(torch.tensor([INF]), torch.tensor([INF])).relative == 0
+    assert difference(torch.tensor([INF]), torch.tensor([1.0])).relative == INF
+    assert difference(torch.tensor([INF]), torch.tensor([INF])).relative == 0

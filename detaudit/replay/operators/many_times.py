@@ -15,7 +15,6 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import math
 import os
 import sys
 import time
@@ -27,26 +26,11 @@ from typing import Any
 import torch
 
 from detaudit.digest.tensor import tensor_digest
-from detaudit.replay.distance import apart, furthest
+from detaudit.replay.operators.difference import Difference, difference, worse
 
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
 _MOST_ARGUMENTS = 8
 _WIDEST = {float: torch.float64, complex: torch.complex128}
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How far two results of one call are apart at most."""
-
-    elements: int = 0
-    """How many elements differ in their bits."""
-    absolute: float = 0.0
-    relative: float = 0.0
-    """Norm of the difference over the larger norm, as everywhere in detaudit."""
-    ulp: float | None = None
-    """In units in the last place, as everywhere in detaudit; None for integers and truth values."""
-    not_a_number: int = 0
-    """Elements of which one is NaN and the other is not; they are in none of the distances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +116,11 @@ def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
         digest = _digest(now)
         seen[digest] += 1
         if seen[digest] == 1:
-            found = [_difference(ours, theirs) for ours, theirs in zip(first, now, strict=True)]
+            found = [difference(ours, theirs) for ours, theirs in zip(first, now, strict=True)]
             if not worst.elements:
                 # A sparse result may differ in how it is laid out, and in no value.
                 where = next((number for number, one in enumerate(found) if one.elements), where)
-            worst = functools.reduce(_worse, found, worst)
+            worst = functools.reduce(worse, found, worst)
     output = first[where] if first else torch.empty(0)
     return {
         "device": call.device,
@@ -150,51 +134,6 @@ def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
         "dtype": str(output.dtype).removeprefix("torch."),
         "first": expected,
     }
-
-
-def _difference(first: torch.Tensor, second: torch.Tensor) -> Difference:
-    if first.shape != second.shape or first.dtype != second.dtype:
-        return Difference(max(first.numel(), second.numel()), float("inf"), float("inf"))
-    ours, theirs = _numbers(first), _numbers(second)
-    one_sided = _wide(ours).isnan() ^ _wide(theirs).isnan()
-    elements = apart(ours, theirs).elements
-    # Of the others, the distance is wanted, however far NaN is from everything.
-    ours, theirs = _zeroed(ours, one_sided), _zeroed(theirs, one_sided)
-    distance = apart(ours, theirs)
-    with_places = first.is_floating_point() or first.is_complex()
-    relative = float("inf") if math.isnan(distance.relative) else distance.relative
-    ulp = distance.ulp if with_places else None
-    return Difference(elements, furthest(ours, theirs), relative, ulp, int(one_sided.sum()))
-
-
-def _numbers(tensor: torch.Tensor) -> torch.Tensor:
-    """The values of a tensor as a dense row on the CPU; of a quantized one, the integers."""
-    tensor = tensor.detach().cpu()
-    dense = (tensor.int_repr() if tensor.is_quantized else tensor).to_dense()
-    return dense.resolve_conj().resolve_neg().reshape(-1).contiguous()
-
-
-def _wide(row: torch.Tensor) -> torch.Tensor:
-    # The narrowest formats have next to no operators of their own.
-    return row if row.is_complex() else row.double()
-
-
-def _zeroed(row: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-    """Copy a row with zeros in some places; by its bytes, since not every format can be filled."""
-    copied = row.clone()
-    copied.view(torch.uint8).reshape(len(row), row.itemsize)[where] = 0
-    return copied
-
-
-def _worse(one: Difference, other: Difference) -> Difference:
-    steps = [difference.ulp for difference in (one, other) if difference.ulp is not None]
-    return Difference(
-        max(one.elements, other.elements),
-        max(one.absolute, other.absolute),
-        max(one.relative, other.relative),
-        max(steps, default=None),
-        max(one.not_a_number, other.not_a_number),
-    )
 
 
 def _digest(outputs: list[torch.Tensor]) -> str:
