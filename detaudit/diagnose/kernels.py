@@ -10,25 +10,16 @@ from pathlib import Path
 from detaudit.compare.compare import compare
 from detaudit.diagnose.alternatives import alternative
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.replay import (
-    STRESS_THREADS,
-    TIMES,
-    Answers,
-    Replay,
-    SavedCall,
-    ask,
-    strongest,
-)
+from detaudit.diagnose.replay import STRESS_THREADS, TIMES, Answers, ask, strongest
 from detaudit.diagnose.repro import check_repro, write_repro
 from detaudit.errors import RunError
 from detaudit.model.plan import Capture
 from detaudit.model.result import Finding
 from detaudit.model.trace import Kind, Level
 from detaudit.record.session import MAIN_TRACE
+from detaudit.replay.wire.files import CAPTURED
+from detaudit.replay.wire.repeats import Replay, SavedCall
 from detaudit.trace.reader import TraceReader
-
-CAPTURED = "operator.pt"
-"""The file that a capturing run leaves in its folder (`replay.operators.capture`, which needs torch)."""
 
 SWITCH = "torch.use_deterministic_algorithms(True)"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from detaudit.errors import RunError
+from detaudit.replay.wire.lines import records_in
+from detaudit.replay.wire.repeats import Replay, SavedCall, Tried
 from detaudit.run import guard
 
 TIMES = 200
@@ -26,57 +26,6 @@ _START = (
     "from detaudit.replay.operators.many_times import main; main(*sys.argv[2:])"
 )
 _PACKAGE_PARENT = Path(__file__).parent.parent.parent
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """What an operator gave when it was run many times with the same inputs."""
-
-    times: int
-    distinct: int
-    """How many different results there were."""
-    differs: int
-    """How many of the results were not the first one."""
-    largest_absolute: float
-    largest_relative: float
-    largest_ulp: float | None
-    """In units in the last place; None where no result differs, or results are no floating-point numbers."""
-    elements: int
-    """The most elements in which a result was not the first one."""
-    not_a_number: int
-    """The most elements of which one was NaN and the other was not."""
-    output_index: int
-    """The first of the outputs and written arguments that differs."""
-    shape: tuple[int, ...]
-    dtype: str
-    device: str
-    threads: int
-    threads_tried: tuple[int, ...]
-    """Numbers of threads up to this one: more are tried where the run's own give no difference."""
-    first: str
-    """Digest of the first result, in hexadecimal."""
-
-
-@dataclass(frozen=True, slots=True)
-class SavedCall:
-    """What a file with a saved call holds, in words and in Python."""
-
-    operator: str
-    """With its overload: `aten.index_put_.default`."""
-    device: str
-    threads: int
-    """Of the run."""
-    backward: bool
-    accumulate: bool
-    """Whether it adds to what is there, for operators that can do either."""
-    arguments: dict[str, str]
-    """By name: type and shape, or the value."""
-    outputs: tuple[str, ...]
-    """Python expressions for what it gives and writes, in terms of `result`, `args` and `kwargs`."""
-    settings: tuple[str, ...]
-    """Python statements that bring about the settings of the run."""
-    prepare: tuple[str, ...]
-    """Python statements that must come before each call, in terms of `saved`."""
 
 
 @dataclass(slots=True)
@@ -123,39 +72,12 @@ def ask(path: Path, times: int, *settings: str) -> Answers:
 
 
 def _read(output: bytes, problem: str) -> Answers:
-    answers = Answers(errors={"": problem} if problem else {})
-    for line in output.decode().splitlines(keepends=True):
-        # The last line of a process that was ended may be cut.
-        values = json.loads(line) if line.endswith("\n") else {}
-        if "operator" in values:
-            answers.call = _call(values)
-        elif "error" in values:
-            answers.errors[values["setting"]] = values["error"]
-        elif values:
-            answers.replays[values["setting"]] = _replay(values)
+    # The last line of a process that was ended may be cut.
+    lines = output.decode().splitlines(keepends=True)
+    answers = Answers(next(records_in(lines, SavedCall), None), errors={"": problem} if problem else {})
+    for tried in records_in(lines, Tried):
+        if tried.replay is None:
+            answers.errors[tried.setting] = tried.error
+        else:
+            answers.replays[tried.setting] = tried.replay
     return answers
-
-
-def _call(values: dict[str, Any]) -> SavedCall:
-    lists = {name: tuple(values[name]) for name in ("outputs", "settings", "prepare")}
-    return SavedCall(**{**values, **lists})
-
-
-def _replay(values: dict[str, Any]) -> Replay:
-    return Replay(
-        times=values["times"],
-        distinct=values["distinct"],
-        differs=values["differs"],
-        largest_absolute=values["absolute"],
-        largest_relative=values["relative"],
-        largest_ulp=values["ulp"],
-        elements=values["elements"],
-        not_a_number=values["not_a_number"],
-        output_index=values["output"],
-        shape=tuple(values["shape"]),
-        dtype=values["dtype"],
-        device=values["device"],
-        threads=values["threads"],
-        threads_tried=(values["threads"],),
-        first=values["first"],
-    )

@@ -9,9 +9,9 @@ from pathlib import Path
 from string import Template
 
 from detaudit.diagnose.alternatives import base_name
-from detaudit.diagnose.replay import Replay, SavedCall
 from detaudit.errors import OutputError
 from detaudit.model.version import VERSION
+from detaudit.replay.wire.repeats import Replay, SavedCall
 from detaudit.run import guard
 
 _SECONDS = 300.0

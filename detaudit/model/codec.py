@@ -1,10 +1,11 @@
-"""An answer as JSON text and back: the only place that knows the contract `detaudit.result/1`.
+"""Dataclasses as JSON and back, an answer above all: only here is the contract `detaudit.result/1` known.
 
 Keys may be added to the contract; one that is renamed or dropped needs a new schema number.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import types
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 def result_to_dict(result: AuditResult, version: str) -> dict[str, object]:
     """The answer as JSON's own types; `version` is detaudit's. Numbers that JSON lacks become strings."""
-    plain = _plain(result)
+    plain = to_plain(result)
     return {"schema": f"{SCHEMA}/{VERSION}", "detaudit": version, **{key: plain[key] for key in KEYS}}
 
 
@@ -57,7 +58,7 @@ def result_from_json(text: str | bytes, source: str) -> AuditResult:
         raise TraceError("result-damaged", message, WRITE_AGAIN) from error
     _check_schema(document, source)
     try:
-        return _read(AuditResult, document, "result")
+        return from_plain(AuditResult, document, "result")
     except (KeyError, TypeError, ValueError) as error:
         message = f"{source} is not a complete result of detaudit: {error.args[0]}"
         raise TraceError("result-damaged", message, WRITE_AGAIN) from error
@@ -75,30 +76,33 @@ def _check_schema(document: object, source: str) -> None:
         )
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a result holds
-    """Turn what a result holds into JSON's own types."""
+def to_plain(value: Any) -> Any:  # noqa: ANN401 - a dataclass and whatever it holds
+    """Turn a dataclass, or what it holds, into JSON's own types."""
     if isinstance(value, Evidence):
         value = value.as_dict()
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): to_plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [to_plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     return value
 
 
-def _read(kind: type[T], value: object, where: str) -> T:
-    """Build a dataclass from a JSON object; keys that it does not know were added later and are left out."""
+def from_plain(kind: type[T], value: object, where: str) -> T:
+    """Build a dataclass from a JSON object; keys that it does not know were added later and are left out.
+
+    `where` is what messages call it. Raises KeyError, TypeError or ValueError for what does not fit.
+    """
     if not isinstance(value, dict):
         raise TypeError(f"{where} is not an object")
     if kind is Evidence:
         return Evidence.from_dict(value)  # type: ignore[return-value]  # T is Evidence here
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     given = {}
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name not in value:
@@ -107,6 +111,11 @@ def _read(kind: type[T], value: object, where: str) -> T:
             raise KeyError(f"{where} has no {field.name}")
         given[field.name] = _read_as(hints[field.name], value[field.name], f"{where}.{field.name}")
     return kind(**given)
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _read_as(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a type and a value of it
@@ -122,7 +131,7 @@ def _read_as(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a type
             raise TypeError(f"{where} is not an object")
         return {key: _read_as(arguments[1], entry, f"{where}.{key}") for key, entry in value.items()}
     if is_dataclass(hint):
-        return _read(hint, value, where)  # type: ignore[arg-type]
+        return from_plain(hint, value, where)  # type: ignore[arg-type]
     return _read_scalar(hint, value, where)
 
 

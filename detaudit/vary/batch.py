@@ -9,19 +9,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from detaudit import nested
 from detaudit.errors import RunError, UsageError
+from detaudit.model.codec import from_plain, to_plain
 from detaudit.model.plan import Target, TargetKind
 from detaudit.model.variation import LayerNumbers
 from detaudit.options import Settings
+from detaudit.replay.wire.batches import (
+    EVALUATION,
+    TRAINING,
+    BatchAnswer,
+    BatchOrder,
+    BatchOutcome,
+    ModeAnswer,
+)
 from detaudit.run.guard import start
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 from detaudit.vary.batch_mixing import Mixing, holds_one, mixing_in, numbers_of, unsettled_in
 
-EVALUATION, TRAINING = "evaluation", "training"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from detaudit.replay.batches.ask import main; main(sys.argv[2])"
@@ -117,12 +124,12 @@ def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progre
     return report_of(answer, tuple(chosen))
 
 
-def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> dict[str, Any]:
+def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> BatchAnswer:
     """Have a process of its own try everything. Raises RunError if it gives no answer."""
     nested.refuse(f"an audit of {path}")
     file = (folder / "batch.json").resolve()
-    how = {"path": str(path), "seed": settings.seed, "sizes": sizes, "answer": str(file)}
-    command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(how)]
+    order = BatchOrder(str(path), settings.seed, tuple(sizes), str(file))
+    command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(to_plain(order))]
     output, errors = folder / "stdout.txt", folder / "stderr.txt"
     with ExitStack() as stack:
         process = start(
@@ -140,10 +147,10 @@ def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> dict
         lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = lines[-1].removeprefix("detaudit: ") if lines else f"exit code {process.returncode}"
         raise RunError("batch-failed", f"the samples could not be tried: {last}")
-    answer: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if "cannot_tell" in answer:
-        raise RunError("batch-unknown", answer["cannot_tell"])
-    return answer
+    outcome = from_plain(BatchOutcome, json.loads(file.read_text(encoding="utf-8")), file.name)
+    if outcome.answer is None:
+        raise RunError("batch-unknown", outcome.cannot_tell)
+    return outcome.answer
 
 
 @dataclass(slots=True)
@@ -154,64 +161,62 @@ class _Words:
     notes: dict[str, None] = field(default_factory=dict)
 
 
-def report_of(answer: dict[str, Any], sizes: tuple[int, ...]) -> BatchReport:
+def report_of(answer: BatchAnswer, sizes: tuple[int, ...]) -> BatchReport:
     """What the other process measured, judged."""
-    modes: dict[str, Any] = answer["modes"]
-    mixing = [one for mode, found in modes.items() for one in mixing_in(mode, found, answer["modules"])]
+    modes = answer.modes
+    mixing = [one for mode, found in modes.items() for one in mixing_in(mode, found, answer.modules)]
     words = _Words()
     for mode, found in modes.items():
         _tell(mode, found, mixing, words)
     for one in mixing:
         if one.ambiguous:
             words.problems.setdefault(
-                f"{one.module or answer['root']} takes dimension 1 as the batch (batch_first=False): samples "
+                f"{one.module or answer.root} takes dimension 1 as the batch (batch_first=False): samples "
                 "are taken from dimension 0 of the batches here, where it would have time"
             )
     _tell_of_draws(modes, words)
-    if answer["data"] == sizes[-1]:
-        words.notes.setdefault(
-            f"no other neighbours: the data has only {answer['data']} samples of one shape"
-        )
-    if not any("tokens" in trial["name"] for found in modes.values() for trial in found["trials"]):
+    if answer.data == sizes[-1]:
+        words.notes.setdefault(f"no other neighbours: the data has only {answer.data} samples of one shape")
+    if not any("tokens" in trial.name for found in modes.values() for trial in found.trials):
         words.notes.setdefault(
             "padding to a greater length was not tried: the batches have no attention_mask"
         )
-    if answer["trains"] and TRAINING not in modes:
+    if answer.trains and TRAINING not in modes:
         words.notes.setdefault("in training mode the model gives the same bits as in evaluation mode")
     layers = {mode: numbers_of(mode, found, answer, mixing) for mode, found in modes.items()}
     return BatchReport(
         sizes,
-        modes[EVALUATION]["dtype"],
-        answer["asked"],
+        modes[EVALUATION].dtype,
+        answer.asked,
         layers[EVALUATION],
         layers.get(TRAINING, ()),
         tuple(mixing),
         tuple(_variants(modes)),
-        tuple(sorted({name for found in modes.values() for name in found["draws"]})),
+        tuple(sorted({name for found in modes.values() for name in found.draws})),
         tuple(words.problems),
         tuple(words.notes),
     )
 
 
-def _variants(modes: dict[str, Any]) -> Iterator[BatchVariant]:
+def _variants(modes: dict[str, ModeAnswer]) -> Iterator[BatchVariant]:
     for mode, found in modes.items():
-        for trial in found["trials"]:
-            yield BatchVariant(mode, **trial)
+        for one in found.trials:
+            yield BatchVariant(mode, one.name, one.size, one.equal, one.module, one.phase, one.why)
 
 
-def _tell(mode: str, found: dict[str, Any], mixing: list[Mixing], words: _Words) -> None:
+def _tell(mode: str, found: ModeAnswer, mixing: list[Mixing], words: _Words) -> None:
     """Say what kept a mode from being fully compared."""
-    for problem in found["problems"]:
+    for problem in found.problems:
         words.problems.setdefault(problem)
     by_definition = any(one.mode == mode and one.by_definition for one in mixing)
     failed: dict[tuple[bool, str], list[str]] = {}
-    for trial in found["trials"]:
-        if trial["equal"] is not None and trial["why"]:
-            words.notes.setdefault(f"in {mode} mode, {trial['name']}: {trial['why']}")
-        elif trial["equal"] is None:
+    for trial in found.trials:
+        if trial.equal is not None and trial.why:
+            words.notes.setdefault(f"in {mode} mode, {trial.name}: {trial.why}")
+        elif trial.equal is None:
             # Batch normalisation refuses a single sample in training, and positions may have an end.
-            expected = (by_definition and trial["name"] == "alone") or "tokens" in trial["name"]
-            failed.setdefault((expected, trial["why"]), []).append(trial["name"])
+            expected = (by_definition and trial.name == "alone") or "tokens" in trial.name
+            failed.setdefault((expected, trial.why), []).append(trial.name)
     for (expected, why), names in failed.items():
         said = words.notes if expected else words.problems
         said.setdefault(f"in {mode} mode, not compared: {'; '.join(names)}: {why}")
@@ -219,8 +224,8 @@ def _tell(mode: str, found: dict[str, Any], mixing: list[Mixing], words: _Words)
         words.problems.setdefault(f"in {mode} mode, {text}")
 
 
-def _tell_of_draws(modes: dict[str, Any], words: _Words) -> None:
-    drawn = {name for found in modes.values() for name in found["draws"]}
+def _tell_of_draws(modes: dict[str, ModeAnswer], words: _Words) -> None:
+    drawn = {name for found in modes.values() for name in found.draws}
     if drawn:
         names = ", ".join(sorted(drawn))
         words.notes.setdefault(

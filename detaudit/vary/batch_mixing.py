@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from detaudit.model.variation import Apart, LayerNumbers
+from detaudit.model.variation import LayerNumbers
+from detaudit.replay.wire.batches import TRAINING, AboutModule, BatchAnswer, Distance, ModeAnswer, SampleRow
 
 _FLOAT64_ROUNDING = 2.0**-40
 """More than rounding in float64 makes, by a factor of some thousands for a sum that cancels."""
@@ -15,8 +15,6 @@ _SHRINKS = 2.0**-14
 """By at least so much rounding is smaller in float64 than in float32: 2**-29, and what chance does to it."""
 _LOW_ROUNDING = {"float32": 2.0**-13, "bfloat16": 2.0**-2, "float16": 2.0**-4}
 """More than rounding makes in these, if there is no float64 to ask."""
-
-_BY_ITSELF = ("isolated", "swapped", "padded")
 
 Place = tuple[str, str, str]
 
@@ -40,22 +38,22 @@ class Mixing:
     """True where it may be that the samples of the batches do not lie in dimension 0."""
 
 
-def mixing_in(mode: str, found: dict[str, Any], modules: dict[str, Any]) -> Iterator[Mixing]:
+def mixing_in(mode: str, found: ModeAnswer, modules: dict[str, AboutModule]) -> Iterator[Mixing]:
     """The innermost modules that mix samples in one mode."""
     swapped, isolated, padded = (
         _beyond_rounding(found, measure) for measure in ("swapped", "isolated", "padded")
     )
-    called = {row["module"] for row in found["rows"]}
+    called = {row.module for row in found.rows}
     by_definition = {
         path
         for path, about in modules.items()
-        if path in called and about["batch_norm"] and about["training"] and mode == "training"
+        if path in called and about.batch_norm and about.training and mode == TRAINING
     }
     mixes = swapped.keys() | by_definition
     for path, about in modules.items():
         if path in by_definition:
             how = "normalises over the batch in training mode, by definition"
-            yield Mixing(mode, path, about["kind"], how, by_definition=True, relative=swapped.get(path))
+            yield Mixing(mode, path, about.kind, how, by_definition=True, relative=swapped.get(path))
         elif path in swapped:
             if not holds_one(path, mixes):
                 yield _unasked(mode, path, about, swapped[path], "changes with the sample's neighbours")
@@ -68,11 +66,11 @@ def mixing_in(mode: str, found: dict[str, Any], modules: dict[str, Any]) -> Iter
             yield _unasked(mode, path, about, padded[path], how)
 
 
-def _unasked(mode: str, path: str, about: dict[str, Any], relative: float, how: str) -> Mixing:
-    second = about["batch_second"]
+def _unasked(mode: str, path: str, about: AboutModule, relative: float, how: str) -> Mixing:
+    second = about.batch_second
     if second:
         how = f"takes dimension 1 as the batch (batch_first=False): {how}"
-    return Mixing(mode, path, about["kind"], how, about["batch_norm"], relative, second)
+    return Mixing(mode, path, about.kind, how, about.batch_norm, relative, second)
 
 
 def holds_one(path: str, others: Collection[str]) -> bool:
@@ -80,102 +78,106 @@ def holds_one(path: str, others: Collection[str]) -> bool:
     return any(other != path and (not path or other.startswith(f"{path}.")) for other in others)
 
 
-def _beyond_rounding(found: dict[str, Any], measure: str) -> dict[str, float]:
+def _beyond_rounding(found: ModeAnswer, measure: str) -> dict[str, float]:
     """The modules that differ by more than rounding, with the largest relative distance."""
     low, high = _low_and_high(found)
     modules: dict[str, float] = {}
     for place, row in (low if high is None else high).items():
-        distance = row[measure]
+        distance = _measured(row, measure)
         if distance is None:
             continue
-        coarse = low[place][measure] if place in low else None
+        coarse = _measured(low[place], measure) if place in low else None
         if high is None:
-            beyond = _in_low_dtype(distance, found["dtype"]) and measure == "swapped"
+            beyond = _in_low_dtype(distance, found.dtype) and measure == "swapped"
         else:
             beyond = _stays(distance, coarse, forward=place[1] == "forward" and measure == "swapped")
         if beyond:
-            relative = distance["apart"]["relative"]
+            relative = distance.apart.relative
             modules[place[0]] = _larger(modules.get(place[0], 0.0), relative)
     return modules
 
 
-def _low_and_high(found: dict[str, Any]) -> tuple[dict[Place, Any], dict[Place, Any] | None]:
+def _low_and_high(found: ModeAnswer) -> tuple[dict[Place, SampleRow], dict[Place, SampleRow] | None]:
     """The rows in the lower dtype and those in float64, by their places."""
-    own, other = _by_place(found["rows"]), found["other_rows"]
-    if found["dtype"] != "float64":
+    own, other = _by_place(found.rows), found.other_rows
+    if found.dtype != "float64":
         return own, None if other is None else _by_place(other)
     return ({} if other is None else _by_place(other)), own
 
 
-def _by_place(rows: list[dict[str, Any]]) -> dict[Place, Any]:
-    return {(row["module"], row["phase"], row["value"]): row for row in rows}
+def _measured(row: SampleRow, measure: str) -> Distance | None:
+    distance: Distance | None = getattr(row, measure)
+    return distance
 
 
-def _stays(fine: dict[str, Any], coarse: dict[str, Any] | None, *, forward: bool) -> bool:
+def _by_place(rows: tuple[SampleRow, ...]) -> dict[Place, SampleRow]:
+    return {(row.module, row.phase, row.value): row for row in rows}
+
+
+def _stays(fine: Distance, coarse: Distance | None, *, forward: bool) -> bool:
     """Whether a distance in float64 is not the smaller one that rounding would leave."""
-    if not fine["apart"]["elements"]:
+    if not fine.apart.elements:
         return False
-    if math.isnan(fine["apart"]["relative"]):
+    if math.isnan(fine.apart.relative):
         return True
-    if fine["apart"]["relative"] <= _FLOAT64_ROUNDING:
+    if fine.apart.relative <= _FLOAT64_ROUNDING:
         return False
-    if coarse is None or not coarse["apart"]["elements"]:
+    if coarse is None or not coarse.apart.elements:
         # A gradient that is zero but for rounding can be exactly zero in one dtype and not in the other.
         return forward
-    return math.isnan(coarse["norm"]) or fine["norm"] > _SHRINKS * coarse["norm"]
+    return math.isnan(coarse.norm) or fine.norm > _SHRINKS * coarse.norm
 
 
-def _in_low_dtype(distance: dict[str, Any], dtype: str) -> bool:
-    relative = distance["apart"]["relative"]
-    return bool(distance["apart"]["elements"]) and not relative <= _LOW_ROUNDING.get(dtype, math.inf)
+def _in_low_dtype(distance: Distance, dtype: str) -> bool:
+    relative = distance.apart.relative
+    return bool(distance.apart.elements) and not relative <= _LOW_ROUNDING.get(dtype, math.inf)
 
 
 def _larger(one: float, other: float) -> float:
     return math.nan if math.isnan(one) or math.isnan(other) else max(one, other)
 
 
-def unsettled_in(found: dict[str, Any], mixing: list[Mixing]) -> list[str]:
+def unsettled_in(found: ModeAnswer, mixing: list[Mixing]) -> list[str]:
     """What cannot be told: for want of a second dtype, or of a module that mixes samples where some must."""
-    rows = found["rows"]
-    if found["other_rows"] is not None:
+    rows = found.rows
+    if found.other_rows is not None:
         if mixing or not _beyond_rounding(found, "propagated"):
             return []
-        reasons = sorted({f"{row['module'] or 'the model'}: {row['why']}" for row in rows if row["why"]})
+        reasons = sorted({f"{row.module or 'the model'}: {row.why}" for row in rows if row.why})
         why = "; ".join(reasons) or "none does it by itself"
         text = "a sample's numbers depend on its batch by more than rounding, and which module makes them is "
         return [f"{text}not known ({why})"]
-    if not any(row["propagated"] and row["propagated"]["apart"]["elements"] for row in rows):
+    if not any(row.propagated and row.propagated.apart.elements for row in rows):
         return []
-    reason = f"the model cannot be run in another dtype ({found['other_problem']})"
+    reason = f"the model cannot be run in another dtype ({found.other_problem})"
     return [f"samples differ with their batch, and whether only by rounding cannot be told: {reason}"]
 
 
 def numbers_of(
-    mode: str, found: dict[str, Any], answer: dict[str, Any], mixing: list[Mixing]
+    mode: str, found: ModeAnswer, answer: BatchAnswer, mixing: list[Mixing]
 ) -> tuple[LayerNumbers, ...]:
     """The numbers of every value in one mode; those of modules that mix samples are flagged."""
     hows = {one.module: one.how for one in mixing if one.mode == mode}
-    return tuple(_numbers(row, answer, hows) for row in found["rows"])
+    return tuple(_numbers(row, answer, hows) for row in found.rows)
 
 
-def _numbers(row: dict[str, Any], answer: dict[str, Any], hows: dict[str, str]) -> LayerNumbers:
-    path, propagated = row["module"], row["propagated"]
-    kind = answer["modules"][path]["kind"]
-    by_itself = [row[measure]["apart"] for measure in _BY_ITSELF if row[measure] is not None]
-    flagged = path in hows and any(one["elements"] for one in by_itself)
-    furthest = max(by_itself, key=lambda one: (math.isnan(one["relative"]), one["relative"]), default=None)
+def _numbers(row: SampleRow, answer: BatchAnswer, hows: dict[str, str]) -> LayerNumbers:
+    path, propagated = row.module, row.propagated
+    by_itself = [one.apart for one in (row.isolated, row.swapped, row.padded) if one is not None]
+    flagged = path in hows and any(one.elements for one in by_itself)
+    furthest = max(by_itself, key=lambda one: (math.isnan(one.relative), one.relative), default=None)
     return LayerNumbers(
         step=0,
-        phase=row["phase"],
-        root=answer["root"],
+        phase=row.phase,
+        root=answer.root,
         module=path,
-        kind=kind,
-        value=row["value"],
-        propagated=None if propagated is None else Apart(**propagated["apart"]),
-        isolated=None if furthest is None else Apart(**furthest),
+        kind=answer.modules[path].kind,
+        value=row.value,
+        propagated=None if propagated is None else propagated.apart,
+        isolated=furthest,
         first_error=None,
         second_error=None,
         allowed=None,
         flagged=flagged,
-        why=hows[path] if flagged else row["why"],
+        why=hows[path] if flagged else row.why,
     )

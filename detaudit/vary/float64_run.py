@@ -8,7 +8,7 @@ from pathlib import Path
 from detaudit.compare.compare import compare
 from detaudit.model.axes import COMPILE, DEVICE, DTYPE
 from detaudit.model.plan import Exchange, Part, TargetKind
-from detaudit.replay.modules.files import FLOAT64
+from detaudit.replay.wire.files import FLOAT64
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
 

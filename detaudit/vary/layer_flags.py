@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from detaudit.model.codec import from_plain
 from detaudit.model.trace import Site
 from detaudit.model.variation import Apart, LayerNumbers
 from detaudit.replay.arithmetic.proportion import Error, another_function, lost, out_of_proportion
+from detaudit.replay.wire.layers import Identity, MeasuredLayers, Origin, ValueRow
 
-Call = tuple[str, str, str, int]
-"""Root, path, phase, and how many calls of that module the step has before it."""
-
-Row = dict[str, Any]
-"""What was measured of one value, as the second run wrote it down."""
-
-_AT_START, _INPUT, _OUTSIDE = "before the step", "input", "gradient of output"
+_FORWARD = "forward"
 _MAY_ROUND = 64.0
 """How many units in the last place weights may differ before the step, and batches: both are computed."""
 
@@ -26,10 +22,10 @@ _MAY_ROUND = 64.0
 class Measured:
     """What the second run wrote down."""
 
-    rows: tuple[Row, ...]
-    parents: dict[Call, Call | None]
+    rows: tuple[ValueRow, ...]
+    parents: dict[Identity, Identity | None]
     """Within which call a call was made."""
-    unkept: tuple[tuple[Call, str], ...]
+    unkept: tuple[tuple[Identity, str], ...]
     compiled: bool
     definitions: dict[tuple[str, str], Site]
     """Where the program defines a layer, by root and path."""
@@ -38,20 +34,15 @@ class Measured:
 
     def without_one_sided(self) -> Measured:
         """Without the calls and values that one of the runs does not have."""
-        both = (row for row in self.rows if row["isolated"] or row["propagated"])
+        both = (row for row in self.rows if row.isolated or row.propagated)
         return replace(self, rows=tuple(both))
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Measured:
-        """The same from JSON."""
-        parents = {_call(one): None if parent is None else _call(parent) for one, parent in plain["parents"]}
-        for row in plain["rows"]:
-            if row.get("parent") is not None:
-                parents[call_of(row)] = _call(row["parent"])
-        unkept = tuple((_call(one), why) for one, why in plain["unkept"])
-        definitions = {(root, path): Site(**site) for root, path, site in plain["definitions"]}
-        autocast = tuple(tuple((kind, dtype) for kind, dtype in one) for one in plain["autocast"])
-        return cls(tuple(plain["rows"]), parents, unkept, plain["compiled"], definitions, autocast)
+        """Read it from JSON."""
+        read = from_plain(MeasuredLayers, plain, "layers")
+        definitions = {(one.root, one.path): one.site for one in read.definitions}
+        return cls(read.rows, dict(read.parents), read.unkept, read.compiled, definitions, read.autocast)
 
 
 def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
@@ -60,7 +51,7 @@ def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
     makers = _makers(measured, whys)
     worst: dict[tuple[str, ...], LayerNumbers] = {}
     for row, why, maker in zip(measured.rows, whys, makers, strict=True):
-        if row.get("inner") and not maker:
+        if row.inner and not maker:
             continue
         numbers = _numbers(row, step, why if maker else "")
         key = (numbers.phase, numbers.root, numbers.module, numbers.value)
@@ -69,22 +60,24 @@ def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
     yield from worst.values()
 
 
-def _why_wrong(row: Row, measured: Measured, step: int) -> str:
+def _why_wrong(row: ValueRow, measured: Measured, step: int) -> str:
     """What is wrong with a value; empty if nothing is."""
-    if "only" in row:
-        return "" if measured.compiled else f"runs in the {row['only']} run only"
-    if row["value"].endswith(_AT_START):
+    if row.only is not None:
+        return "" if measured.compiled else f"runs in the {row.only} run only"
+    if row.origin is Origin.START:
         # Later, an optimizer has made what it could of rounding: of a gradient that is zero, a whole step.
         return "" if step else _why_other(row)
-    if "batch" in row:
-        return _why_other(row) if row["batch"] else ""
-    return str(row["wrong"]) or _why_out_of_proportion(row)
+    if row.origin is Origin.BATCH:
+        return _why_other(row)
+    if row.origin is Origin.OUTSIDE and row.phase == _FORWARD:
+        return ""
+    return row.wrong or _why_out_of_proportion(row)
 
 
-def _why_out_of_proportion(row: Row) -> str:
-    if row["apart64"] is not None and another_function(row["apart64"], row["noise"], row["unit"]):
-        return f"computes something else in the two runs: {row['apart64']:.1e} apart in float64 already"
-    first, second = _error(row["first"]), _error(row["second"])
+def _why_out_of_proportion(row: ValueRow) -> str:
+    if row.apart64 is not None and another_function(row.apart64, row.noise, row.unit):
+        return f"computes something else in the two runs: {row.apart64:.1e} apart in float64 already"
+    first, second = row.first, row.second
     if first is None or second is None:
         return ""
     sides = ((second, first, "second"), (first, second, "first"))
@@ -95,7 +88,7 @@ def _why_out_of_proportion(row: Row) -> str:
                     f"rounding leaves nothing of it: the {name} run is off by {one.error:.1e} of its size, "
                     f"the other run by {other.error:.1e}"
                 )
-    if _agree(row["isolated"], first, second):
+    if _agree(row.isolated, first, second):
         return ""
     for one, other, name in sides:
         if out_of_proportion(one, other):
@@ -106,42 +99,42 @@ def _why_out_of_proportion(row: Row) -> str:
     return ""
 
 
-def _agree(isolated: dict[str, Any], first: Error, second: Error) -> bool:
+def _agree(isolated: Apart | None, first: Error, second: Error) -> bool:
     """Whether the runs give the same number up to what both may be off.
 
     Then it is the reference that is another number: some code depends on the dtype, as the epsilon of
     `nn.RMSNorm` does.
     """
-    return bool(isolated["relative"] <= first.allowed + second.allowed)
+    return isolated is not None and isolated.relative <= first.allowed + second.allowed
 
 
-def _why_other(row: Row) -> str:
+def _why_other(row: ValueRow) -> str:
     """What is wrong with a batch, or with a weight before the step."""
-    apart = row["propagated"]
-    if row["wrong"] or apart is None or not apart["elements"]:
-        return str(row["wrong"])
-    if math.isfinite(apart["relative"]) and apart["relative"] <= _MAY_ROUND * row["unit"]:
+    apart = row.propagated
+    if row.wrong or apart is None or not apart.elements:
+        return row.wrong
+    if math.isfinite(apart.relative) and apart.relative <= _MAY_ROUND * row.unit:
         return ""
-    return f"is not the same in both runs: {apart['elements']} of {apart['of']} elements differ"
+    return f"is not the same in both runs: {apart.elements} of {apart.of} elements differ"
 
 
 def _makers(measured: Measured, whys: list[str]) -> list[bool]:
     """Which of the wrong values are made where they are found: nothing is wrong within the call."""
-    absent = {call_of(row) for row in measured.rows if "only" in row}
+    absent = {row.call for row in measured.rows if row.only is not None}
     candidates = [
         bool(why) and not _within(row, absent, measured) for row, why in zip(measured.rows, whys, strict=True)
     ]
-    excused: set[Call] = set()
+    excused: set[Identity] = set()
     for row, candidate in zip(measured.rows, candidates, strict=True):
-        if candidate and _is_inside(row):
-            excused.update(calls_around(call_of(row), measured))
+        if candidate and row.origin is Origin.MADE:
+            excused.update(calls_around(row.call, measured))
     return [
-        candidate and not (_is_inside(row) and call_of(row) in excused)
+        candidate and not (row.origin is Origin.MADE and row.call in excused)
         for row, candidate in zip(measured.rows, candidates, strict=True)
     ]
 
 
-def calls_around(call: Call, measured: Measured) -> Iterator[Call]:
+def calls_around(call: Identity, measured: Measured) -> Iterator[Identity]:
     """The calls within which a call was made, the innermost first."""
     above = measured.parents.get(call)
     while above is not None:
@@ -149,76 +142,53 @@ def calls_around(call: Call, measured: Measured) -> Iterator[Call]:
         above = measured.parents.get(above)
 
 
-def is_output(row: Row) -> bool:
+def is_output(row: ValueRow) -> bool:
     """Whether a value is what a module gave."""
-    return row["phase"] == "forward" and bool(row["value"].startswith("output"))
+    return row.phase == _FORWARD and row.value.startswith("output")
 
 
-def is_output_of_root(row: Row, measured: Measured) -> bool:
+def is_output_of_root(row: ValueRow, measured: Measured) -> bool:
     """Whether a value is what an outermost module gave."""
-    return is_output(row) and measured.parents.get(call_of(row)) is None
+    return is_output(row) and measured.parents.get(row.call) is None
 
 
-def _is_inside(row: Row) -> bool:
-    """Whether a value is made by the call, and not handed to it from outside."""
-    return not row["value"].endswith(_AT_START) and not row["value"].startswith((_INPUT, _OUTSIDE))
-
-
-def _within(row: Row, absent: set[Call], measured: Measured) -> bool:
+def _within(row: ValueRow, absent: set[Identity], measured: Measured) -> bool:
     """Whether a call is missing because the one around it is."""
-    return "only" in row and measured.parents.get(call_of(row)) in absent
+    return row.only is not None and measured.parents.get(row.call) in absent
 
 
-def _numbers(row: Row, step: int, why: str) -> LayerNumbers:
-    first, second = _error(row["first"]), _error(row["second"])
-    root, path, _, _ = row["call"]
+def _numbers(row: ValueRow, step: int, why: str) -> LayerNumbers:
+    first, second = row.first, row.second
+    root, path, _, _ = row.call
     return LayerNumbers(
         step=step,
-        phase=row["phase"],
+        phase=row.phase,
         root=root,
         module=path,
-        kind=row["kind"],
-        value=row["value"],
-        propagated=_apart(row["propagated"]),
-        isolated=_apart(row["isolated"]),
+        kind=row.kind,
+        value=row.value,
+        propagated=row.propagated,
+        isolated=row.isolated,
         first_error=None if first is None else first.error,
         second_error=None if second is None else second.error,
         allowed=None if second is None or math.isinf(second.allowed) else second.allowed,
-        of_allowed=_of_allowed(row["isolated"], first, second),
-        first_from_float64=row["first_from_float64"],
-        second_from_float64=row["second_from_float64"],
+        of_allowed=_of_allowed(row.isolated, first, second),
+        first_from_float64=row.first_from_float64,
+        second_from_float64=row.second_from_float64,
         flagged=bool(why),
-        why=why or row["why"] or ("not seen in the other run" if "only" in row else ""),
+        why=why or row.why or ("" if row.only is None else "not seen in the other run"),
     )
 
 
-def _of_allowed(isolated: dict[str, Any] | None, first: Error | None, second: Error | None) -> float | None:
+def _of_allowed(isolated: Apart | None, first: Error | None, second: Error | None) -> float | None:
     """How much of what they may be the errors are; where the reference is another number, their distance."""
     if first is None or second is None or isolated is None:
         return None
     shares = [one.error / one.allowed for one in (first, second) if one.allowed]
     if max(shares, default=0.0) > 1 and _agree(isolated, first, second):
-        return float(isolated["relative"]) / (first.allowed + second.allowed)
+        return isolated.relative / (first.allowed + second.allowed)
     return max((one for one in shares if not math.isnan(one)), default=None)
 
 
 def _badness(numbers: LayerNumbers) -> tuple[bool, float, float]:
     return numbers.flagged, numbers.of_allowed or 0.0, numbers.isolated.relative if numbers.isolated else 0.0
-
-
-def _error(plain: dict[str, float] | None) -> Error | None:
-    return None if plain is None else Error(**plain)
-
-
-def _apart(plain: dict[str, Any] | None) -> Apart | None:
-    return None if plain is None else Apart(**plain)
-
-
-def call_of(row: Row) -> Call:
-    """The call that a value belongs to."""
-    return _call(row["call"])
-
-
-def _call(plain: Any) -> Call:  # noqa: ANN401 - from JSON
-    root, path, phase, occurrence = plain
-    return root, path, phase, occurrence

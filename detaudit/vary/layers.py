@@ -10,7 +10,7 @@ from typing import Any
 
 from detaudit.model.plan import Exchange, Part
 from detaudit.model.variation import LayerNumbers
-from detaudit.replay.arithmetic.proportion import MEASURED
+from detaudit.replay.wire.files import LAYERS
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.layer_lines import LayerLines, lines_of
@@ -60,7 +60,7 @@ def measure_layers(
     problems = (*problems_of(keeping), *problems_of(taking))
     if not ended_well(taking) and not breaks_off:
         return _failed(pair.names[1], problems)
-    measured = _read(taking.stdout.parent / MEASURED)
+    measured = _read(taking.stdout.parent / LAYERS)
     if measured is None:
         return LayerReport((), (*problems, f"the layers were not measured: no step {step} was seen"))
     if breaks_off:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from detaudit.vary.layer_flags import Measured, Row, call_of, calls_around, is_output_of_root
+from detaudit.replay.wire.layers import Origin, ValueRow
+from detaudit.vary.layer_flags import Measured, calls_around, is_output_of_root
 
 AMPLIFIED = 32.0
 """How many times further apart the gradient of a loss may be than the outputs that the loss is made of."""
@@ -22,7 +23,7 @@ def left_out(measured: Measured) -> Iterator[str]:
     for (root, path, _, _), why in measured.unkept:
         reasons.setdefault(why, {})[_name(root, path)] = None
     for row, why in _whys(measured):
-        root, path, _, _ = row["call"]
+        root, path, _, _ = row.call
         reasons.setdefault(why, {})[_name(root, path)] = None
     for why, names in reasons.items():
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -37,22 +38,22 @@ def outside(measured: Measured) -> Iterator[str]:
     """
     reached = max((_apart(row) for row in measured.rows if is_output_of_root(row, measured)), default=0.0)
     for row in measured.rows:
-        allowed = max(math.sqrt(row["unit"]), AMPLIFIED * reached)
-        if row.get("outside") and not _apart(row) <= allowed:
-            root, path, _, _ = row["call"]
+        allowed = max(math.sqrt(row.unit), AMPLIFIED * reached)
+        if row.origin is Origin.OUTSIDE and not _apart(row) <= allowed:
+            root, path, _, _ = row.call
             yield (
-                f"not measured alone: what is computed outside of modules; the {row['value']} of "
+                f"not measured alone: what is computed outside of modules; the {row.value} of "
                 f"{_name(root, path)} is {_apart(row):.1e} apart, the outputs of modules {reached:.1e}"
             )
             return
 
 
-def _whys(measured: Measured) -> Iterator[tuple[Row, str]]:
-    seen = {call_of(row) for row in measured.rows if "only" not in row}
+def _whys(measured: Measured) -> Iterator[tuple[ValueRow, str]]:
+    seen = {row.call for row in measured.rows if row.only is None}
     for row in measured.rows:
-        if row["why"]:
-            yield row, row["why"]
-        elif "only" in row and measured.compiled and seen.isdisjoint(calls_around(call_of(row), measured)):
+        if row.why:
+            yield row, row.why
+        elif row.only is not None and measured.compiled and seen.isdisjoint(calls_around(row.call, measured)):
             yield row, "it runs within compiled code, where no call is seen"
 
 
@@ -60,7 +61,6 @@ def _name(root: str, path: str) -> str:
     return ".".join(filter(None, (root, path)))
 
 
-def _apart(row: Row) -> float:
+def _apart(row: ValueRow) -> float:
     """How far the runs are apart; NaN where one of them has numbers that are not finite."""
-    apart = row["propagated"]
-    return 0.0 if apart is None else float(apart["relative"])
+    return 0.0 if row.propagated is None else row.propagated.relative

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from detaudit.model.axes import COMPILE
 from detaudit.model.variation import OperatorNumbers
+from detaudit.replay.wire.files import NAMED
 from detaudit.vary.experiment import Run, shares_draws
 
-CHOSEN = "named.txt"
-"""In the folder of a run: what the exchange of random numbers had to choose, a line each."""
 _MOST = 4
 
 
@@ -44,6 +43,6 @@ def _reduced_precision(run: Run) -> Iterator[str]:
 
 
 def _chosen(run: Run) -> Iterator[str]:
-    file = run.folder / CHOSEN
+    file = run.folder / NAMED
     if file.exists():
         yield from dict.fromkeys(file.read_text(encoding="utf-8").splitlines())

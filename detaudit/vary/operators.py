@@ -6,18 +6,18 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
 from detaudit.model.trace import Level, Phase, Site
 from detaudit.model.variation import Apart, OperatorNumbers
-from detaudit.replay.operators.lines import AGAIN, ANSWERS, KEPT, Lines, read_lines
+from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT
+from detaudit.replay.wire.lines import Lines, Note, read_records
+from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.pair import Pair, ended_well
 
 _PHASES = [phase.value for phase in Phase]
 
-Line = dict[str, Any]
 _Key = tuple[str, str, str | None, str, str | None, int | None]
 """Phase, root, module, operator, file and line."""
 
@@ -60,16 +60,23 @@ class _Runs:
         self.sites: dict[str, Site] = {}
         """Lines of the program, by their keys in hexadecimal."""
 
-    def kept(self) -> list[Line]:
+    def kept(self) -> list[KeptOperator]:
         """What the run under the first conditions keeps, call by call."""
         first = self.pair.names[0]
         outcome = self._run(self.pair.first, "operators-kept", Part.KEEPS, first)
-        return [] if outcome is None else self._lines(self.values / KEPT)
+        if outcome is None:
+            return []
+        self._note(self.values / KEPT)
+        return list(read_records(self.values / KEPT, KeptOperator))
 
-    def taken(self, plan: RunPlan, name: str, conditions: str) -> list[Line] | None:
-        """What a run says of the kept calls; None if it did not end well."""
+    def taken(self, plan: RunPlan, name: str, conditions: str) -> Path | None:
+        """The file with what a run says of the kept calls; None if it did not end well."""
         outcome = self._run(plan, name, Part.TAKES, conditions)
-        return None if outcome is None else self._lines(outcome.stdout.parent / ANSWERS)
+        if outcome is None:
+            return None
+        file = outcome.stdout.parent / ANSWERS
+        self._note(file)
+        return file
 
     def _run(self, plan: RunPlan, name: str, part: Part, conditions: str) -> RunOutcome | None:
         end = self.step + 1
@@ -89,10 +96,8 @@ class _Runs:
         self.problems[f"operators were not compared: the run with {conditions} did not end well"] = None
         return None
 
-    def _lines(self, path: Path) -> list[Line]:
-        lines = list(read_lines(path))
-        self.problems |= {line["note"]: None for line in lines if "note" in line}
-        return [line for line in lines if "note" not in line]
+    def _note(self, path: Path) -> None:
+        self.problems |= {note.text: None for note in read_records(path, Note)}
 
 
 def _measure(runs: _Runs) -> tuple[OperatorNumbers, ...]:
@@ -104,36 +109,37 @@ def _measure(runs: _Runs) -> tuple[OperatorNumbers, ...]:
     taken = runs.taken(runs.pair.second, "operators-taken", second)
     if taken is None:
         return ()
-    answers = {line["number"]: _worded(line, second) for line in taken if "number" in line}
+    answers = {one.number: _worded(one, second) for one in read_records(taken, Answer)}
     _leave_out_unsteady(runs, answers)
-    missing = {"why": f"not called with {second}"}
-    judged = [(call, answers.get(call["number"], missing)) for call in kept if not call.get("drawn")]
-    alone = {"why": f"not called with {first}"}
-    behind = [(line | {"number": len(kept)}, alone) for line in taken if line.get("alone")]
+    missing, lone = (Answer(-1, why=f"not called with {name}") for name in (second, first))
+    judged = [(call, answers.get(call.number, missing)) for call in kept if not call.drawn]
+    alone = read_records(taken, OnlyHere)
+    behind = [(KeptOperator(len(kept), one.identity, one.site), lone) for one in alone]
     return _numbers([*judged, *behind], runs.step, runs.sites)
 
 
-def _worded(answer: Line, second: str) -> Line:
+def _worded(answer: Answer, second: str) -> Answer:
     """An answer whose reason says under which conditions that was."""
-    why = f"{answer['why']} (with {second})" if answer.get("why") else ""
-    if answer.get("unsteady"):
+    why = f"{answer.why} (with {second})" if answer.why else ""
+    if answer.unsteady:
         why = f"gives other bits from call to call with {second}"
-    return answer | {"why": why}
+    return replace(answer, why=why)
 
 
-def _leave_out_unsteady(runs: _Runs, answers: dict[int, Line]) -> None:
+def _leave_out_unsteady(runs: _Runs, answers: dict[int, Answer]) -> None:
     """Run the first conditions again: what changes there too does not change by the other conditions."""
-    changed = [number for number, answer in answers.items() if answer.get("changed")]
+    changed = [number for number, answer in answers.items() if answer.changed]
     if not changed:
         return
     again = Lines(runs.values / AGAIN)
     for number in changed:
-        again.add({"number": number})
+        again.add(Again(number))
     first = runs.pair.names[0]
-    for line in runs.taken(runs.pair.first, "operators-again", first) or ():
-        if line.get("changed") or line.get("unsteady"):
+    file = runs.taken(runs.pair.first, "operators-again", first)
+    for one in () if file is None else read_records(file, Answer):
+        if one.changed or one.unsteady:
             why = f"gives other bits from call to call with {first} alone"
-            answers[line["number"]] = {"number": line["number"], "why": why}
+            answers[one.number] = Answer(one.number, why=why)
 
 
 @dataclass(slots=True)
@@ -148,17 +154,15 @@ class _Group:
     whys: dict[str, int] = field(default_factory=dict)
     """What is to be said of calls, and of how many."""
 
-    def add(self, answer: Line) -> None:
+    def add(self, answer: Answer) -> None:
         """Count one call."""
         self.calls += 1
-        self.changed += bool(answer.get("changed"))
-        if answer.get("apart"):
-            apart = Apart(**answer["apart"])
+        self.changed += answer.changed
+        if answer.apart is not None:
             known = self.furthest
-            self.furthest = apart if known is None or apart.ulp > known.ulp else known
-        why = answer.get("why")
-        if why:
-            self.whys[why] = self.whys.get(why, 0) + 1
+            self.furthest = answer.apart if known is None or answer.apart.ulp > known.ulp else known
+        if answer.why:
+            self.whys[answer.why] = self.whys.get(answer.why, 0) + 1
 
     def why(self) -> str:
         """What is to be said, and of how many calls if not of all."""
@@ -169,15 +173,15 @@ class _Group:
 
 
 def _numbers(
-    judged: Iterable[tuple[Line, Line]], step: int, sites: Mapping[str, Site]
+    judged: Iterable[tuple[KeptOperator, Answer]], step: int, sites: Mapping[str, Site]
 ) -> tuple[OperatorNumbers, ...]:
     """Sum up calls with what is known of each; leave out operators of which there is nothing to say."""
     groups: dict[_Key, _Group] = {}
     for call, answer in judged:
-        site = sites.get(call["site"])
+        site, whose = sites.get(call.site), call.identity
         file, line = (None, None) if site is None else (site.file, site.line)
-        key = (call["phase"], call["root"], call["module"], call["operator"], file, line)
-        groups.setdefault(key, _Group(call["number"])).add(answer)
+        key = (whose.phase, whose.root, whose.module, whose.operator, file, line)
+        groups.setdefault(key, _Group(call.number)).add(answer)
     said = [(key, group) for key, group in groups.items() if group.changed or group.whys]
     said.sort(key=lambda one: (_PHASES.index(one[0][0]), one[1].first))
     return tuple(_summed(step, key, group) for key, group in said)

@@ -103,8 +103,8 @@ def test_a_replay_gives_what_the_call_gave(saved, name):
         expected = operator(*args, **kwargs)
     results = args[0] if expected is None else [expected]
 
-    assert found["first"] == b"".join(map(tensor_digest, results)).hex()
-    assert (found["times"], found["distinct"]) == (3, 1)
+    assert found.first == b"".join(map(tensor_digest, results)).hex()
+    assert (found.times, found.distinct) == (3, 1)
     assert strides(call.saved["args"]) == strides(args)
 
 

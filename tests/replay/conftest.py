@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,9 +13,16 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
-from detaudit.replay.operators.lines import ANSWERS, KEPT, Lines, read_lines
+from detaudit.replay.wire.files import ANSWERS, KEPT
+from detaudit.replay.wire.lines import Lines, Note, read_records
+from detaudit.replay.wire.operators import Answer, KeptOperator, OnlyHere
 from detaudit.run.listeners import listeners_of
 from tests.replay.operator_runs import Answers
+
+
+def read(path):
+    """Return the records of all kinds in a file."""
+    return [one for kind in (Note, KeptOperator, Answer, OnlyHere) for one in read_records(path, kind)]
 
 
 @pytest.fixture
@@ -40,14 +48,14 @@ def exchanged(tmp_path):
 
     def run(first, second=None, *, step=0, alone=False):
         problems = recorded(first, Part.KEEPS, step)
-        kept = list(read_lines(tmp_path / "values" / KEPT))
+        kept = read(tmp_path / "values" / KEPT)
         if alone:
             (tmp_path / "values" / KEPT).unlink()
             lines = Lines(tmp_path / "values" / KEPT)
             for line in kept:
-                lines.add(line | {"inputs": "others"})
+                lines.add(replace(line, inputs="others") if isinstance(line, KeptOperator) else line)
         problems += recorded(second or first, Part.TAKES, step)
-        return Answers(kept, list(read_lines(tmp_path / "takes" / ANSWERS)), problems)
+        return Answers(kept, read(tmp_path / "takes" / ANSWERS), problems)
 
     yield run
     torch.set_num_threads(threads)

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
+
+from detaudit.replay.wire.lines import Note
+from detaudit.replay.wire.operators import Answer, KeptOperator, OnlyHere
 
 
 class Answers:
     """What two runs left behind."""
 
     def __init__(self, kept, answers, problems):
-        self.problems = [*problems, *(line["note"] for line in (*kept, *answers) if "note" in line)]
-        self.kept = {line["number"]: line for line in kept if "number" in line}
-        self.answers = {line["number"]: line for line in answers if "number" in line}
-        self.alone = [line["operator"] for line in answers if "alone" in line]
+        self.problems = [*problems, *(one.text for one in (*kept, *answers) if isinstance(one, Note))]
+        self.kept = {one.number: one for one in kept if isinstance(one, KeptOperator)}
+        self.answers = {one.number: one for one in answers if isinstance(one, Answer)}
+        self.alone = [one.identity.operator for one in answers if isinstance(one, OnlyHere)]
         self.missing = [
-            line["operator"]
-            for number, line in self.kept.items()
-            if number not in self.answers and not line.get("drawn")
+            one.identity.operator
+            for number, one in self.kept.items()
+            if number not in self.answers and not one.drawn
         ]
         self.unsaid = [*self.missing, *self.alone, *self.problems]
         """All that is not about an operator of both runs; none where everything was compared."""
 
+    def operator(self, number):
+        """The operator of a kept call."""
+        return self.kept[number].identity.operator
+
     def with_key(self, key):
         """The operators of the answers that say something."""
         return {
-            self.kept[number]["operator"]: line[key] for number, line in self.answers.items() if line.get(key)
+            self.operator(number): getattr(one, key)
+            for number, one in self.answers.items()
+            if getattr(one, key)
         }
 
     @property
     def changed(self):
         """The operators that gave other bits, with how far apart they are."""
         return {
-            self.kept[number]["operator"]: line.get("apart")
-            for number, line in self.answers.items()
-            if line.get("changed")
+            self.operator(number): one.apart and asdict(one.apart)
+            for number, one in self.answers.items()
+            if one.changed
         }
 
 

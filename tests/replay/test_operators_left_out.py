@@ -24,7 +24,7 @@ def test_drawn_numbers_are_not_judged(exchanged):
 
     answers = exchanged(dropped(1), dropped(2))
     assert not answers.changed
-    assert any(line.get("drawn") for line in answers.kept.values())
+    assert any(one.drawn for one in answers.kept.values())
 
 
 def test_operators_of_one_side_only_are_said(exchanged):
@@ -35,7 +35,7 @@ def test_operators_of_one_side_only_are_said(exchanged):
 
     answers = exchanged(program(torch.sin), program(torch.cos))
     assert (answers.missing, answers.alone) == (["aten.sin.default"], ["aten.cos.default"])
-    assert "aten.add.Tensor" in {answers.kept[number]["operator"] for number in answers.answers}
+    assert "aten.add.Tensor" in {answers.operator(number) for number in answers.answers}
 
 
 def test_an_operator_without_an_implementation_is_said(exchanged):
@@ -53,7 +53,7 @@ def test_an_operator_without_an_implementation_is_said(exchanged):
     answers = exchanged(program(torch.float32), program(torch.bfloat16))
     assert set(answers.with_key("why")) == {"aten.special_erfcx.default"}
     assert answers.with_key("why")["aten.special_erfcx.default"].startswith("there is no implementation: ")
-    assert "aten.add.Tensor" in {answers.kept[number]["operator"] for number in answers.answers}
+    assert "aten.add.Tensor" in {answers.operator(number) for number in answers.answers}
 
 
 def test_values_beyond_the_limit_are_compared_by_their_digests(exchanged, monkeypatch):
@@ -90,7 +90,7 @@ def test_other_threads_are_said_and_not_compared(exchanged):
 
     answers = exchanged(program)
     assert set(answers.problems) == {"operators in threads that the program starts are not compared"}
-    assert "aten.add.Tensor" not in {line["operator"] for line in answers.kept.values()}
+    assert "aten.add.Tensor" not in {one.identity.operator for one in answers.kept.values()}
 
 
 def test_what_cannot_be_written_is_said_and_the_program_goes_on(exchanged, tmp_path):

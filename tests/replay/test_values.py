@@ -17,7 +17,7 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
-from detaudit.replay.arithmetic.proportion import MEASURED
+from detaudit.replay.wire.files import LAYERS
 from detaudit.run.listeners import listeners_of
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.left_out import left_out
@@ -38,7 +38,7 @@ def measure(tmp_path):
             with recording(session, listeners_of(session)) as recorder, contextlib.suppress(StopAfterSteps):
                 function()
             assert not recorder.problems
-        return json.loads((tmp_path / Part.TAKES.value / MEASURED).read_text())
+        return json.loads((tmp_path / Part.TAKES.value / LAYERS).read_text())
 
     return measured
 
@@ -258,7 +258,7 @@ def test_a_gradient_and_a_call_that_one_side_lacks_are_said(measure):
     whole = training(lambda: Gate(detached=False, twice=True))
     lacking = training(lambda: Gate(detached=True, twice=False))
     found = measure(whole, lacking)
-    assert [row["only"] for row in found["rows"] if "only" in row] == ["first"]
+    assert [row["only"] for row in found["rows"] if row["only"]] == ["first"]
     assert rows(found)["", "gradient of linear.weight"]["wrong"] == "no gradient in the second run"
 
 

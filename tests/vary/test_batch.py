@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from detaudit.errors import UsageError
+from detaudit.model.codec import from_plain, to_plain
 from detaudit.model.plan import Target, TargetKind
 from detaudit.options import Settings
 from detaudit.replay.batches.ask import examine
 from detaudit.replay.batches.samples import CannotTellError
+from detaudit.replay.wire.batches import BatchAnswer, BatchOrder
 from detaudit.run.progress import Silence
 from detaudit.vary.batch import audit_batch, report_of
 
@@ -50,8 +52,8 @@ def ask(tmp_path):
             source = model or TWO_LAYERS.format(hidden=hidden, output=output, dtype=dtype, batches=batches)
             path = tmp_path / "batch_model.py"
             path.write_text(textwrap.dedent(source))
-        answer = examine({"path": str(path), "seed": 0, "sizes": list(sizes)})
-        return report_of(json.loads(json.dumps(answer)), sizes)
+        answer = json.dumps(to_plain(examine(BatchOrder(str(path), 0, tuple(sizes), ""))))
+        return report_of(from_plain(BatchAnswer, json.loads(answer), "answer"), sizes)
 
     return asked
 

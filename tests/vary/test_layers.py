@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from detaudit.model.codec import to_plain
 from detaudit.model.plan import Exchange, Part, RunPlan, TargetRef
 from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
-from detaudit.replay.arithmetic.proportion import FACTOR, MEASURED, Error, another_function, out_of_proportion
-from detaudit.replay.modules.rows import Row
+from detaudit.replay.arithmetic.proportion import FACTOR, Error, another_function, out_of_proportion
+from detaudit.replay.wire.files import LAYERS
+from detaudit.replay.wire.layers import ValueRow
 from detaudit.run.listeners import listeners_of
 from detaudit.run.progress import Silence
 from detaudit.targets.drive import default_loss
@@ -89,7 +91,7 @@ def without_mkldnn():
 
 def flagged(name, folder, dtype=torch.float32):
     own = run(name, folder, Part.TAKES, dtype)
-    measured = Measured.from_plain(json.loads((own / MEASURED).read_text()))
+    measured = Measured.from_plain(json.loads((own / LAYERS).read_text()))
     numbers = list(numbers_of(measured, 0))
     assert not [one.why for one in numbers if one.why and not one.flagged]
     return {one.module for one in numbers if one.flagged}
@@ -135,8 +137,9 @@ def test_two_functions_differ_in_float64_already():
 
 
 def row(path, value="output", phase="forward", **more):
-    plain = {"call": ["Net", path, "forward", 0], "kind": "Linear", "phase": phase, "value": value}
-    return {**plain, **Row(noise=UNIT, unit=UNIT).to_plain(), **more}
+    call = ("Net", path, "forward", 0)
+    plain = ValueRow(call=call, kind="Linear", phase=phase, value=value, noise=UNIT, unit=UNIT)
+    return {**to_plain(plain), **more}
 
 
 EMPTY = {"rows": [], "parents": [], "unkept": [], "compiled": False, "definitions": [], "autocast": [[], []]}
@@ -144,7 +147,9 @@ EMPTY = {"rows": [], "parents": [], "unkept": [], "compiled": False, "definition
 
 def judged(*rows, parents=(), compiled=False):
     """Return what is flagged, by module and value, with the reason."""
-    measured = Measured.from_plain({**EMPTY, "rows": rows, "parents": parents, "compiled": compiled})
+    measured = Measured.from_plain(
+        {**EMPTY, "rows": list(rows), "parents": list(parents), "compiled": compiled}
+    )
     return {(one.module, one.value): one.why for one in numbers_of(measured, 0) if one.flagged}
 
 
@@ -188,17 +193,17 @@ def test_a_reference_that_is_another_number_blames_neither_run():
 @pytest.mark.parametrize("relative", [0.5, math.nan])
 def test_other_weights_before_the_step_and_other_batches_are_flagged(relative):
     apart = {"relative": relative, "ulp": 9.0, "elements": 3, "of": 9}
-    start = row("", "0.weight before the step", propagated=apart)
-    assert judged(start, row("", "input", propagated=apart, batch=True)).keys() == {
+    start = row("", "0.weight before the step", propagated=apart, origin="start")
+    assert judged(start, row("", "input", propagated=apart, origin="batch")).keys() == {
         ("", "0.weight before the step"),
         ("", "input"),
     }
-    assert not judged(row("", "input", propagated=apart, batch=False))
+    assert not judged(row("", "input", propagated=apart, origin="outside"))
 
 
 def test_weights_that_were_only_rounded_otherwise_are_not_flagged():
     apart = {"relative": UNIT, "ulp": 1.0, "elements": 3, "of": 9}
-    assert not judged(row("", "0.weight before the step", propagated=apart))
+    assert not judged(row("", "0.weight before the step", propagated=apart, origin="start"))
 
 
 def test_of_a_parameter_inside_of_another_layer_only_what_is_wrong_is_shown():
@@ -206,6 +211,14 @@ def test_of_a_parameter_inside_of_another_layer_only_what_is_wrong_is_shown():
     plain = EMPTY
     assert not list(numbers_of(Measured.from_plain({**plain, "rows": [inner]}), 0))
     assert judged({**inner, "wrong": "no gradient in the second run"})
+
+
+def test_a_weight_within_a_module_called_output_is_made_there_as_any_other():
+    """By its name, `gradient of output.weight` is not told from what arrives at an output."""
+    parents = [[["Net", "output", "forward", 0], ["Net", "", "forward", 0]]]
+    wrong = row("output", "gradient of weight", "backward", apart64=0.1)
+    outer = row("", "gradient of output.weight", "backward", inner=True, apart64=0.1)
+    assert set(judged(outer, wrong, parents=parents)) == {("output", "gradient of weight")}
 
 
 MODEL = """

@@ -8,9 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MEASURED = "layers.json"
-"""Where the second run leaves what it measured, in its folder."""
-
 FACTOR = 6.0
 """How many times what rounding by chance does an error may be.
 

@@ -1,6 +1,6 @@
 """Run in a process of its own: try a model file's samples alone, in batches, in other company.
 
-`main` is given a line of JSON: `path`, `seed`, `sizes`, and `answer`, the file that the answer goes to.
+`main` is given a `BatchOrder` as JSON, and leaves a `BatchOutcome`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,13 +18,22 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
+from detaudit.model.codec import from_plain, to_plain
 from detaudit.replay.batches.measure import Layouts, Record, layouts_of
 from detaudit.replay.batches.question import Question, same_outputs, short
 from detaudit.replay.batches.samples import CannotTellError, Samples, gather
 from detaudit.replay.batches.variants import alone
+from detaudit.replay.wire.batches import (
+    EVALUATION,
+    TRAINING,
+    AboutModule,
+    BatchAnswer,
+    BatchOrder,
+    BatchOutcome,
+    ModeAnswer,
+    SampleRow,
+)
 from detaudit.targets import drive
-
-EVALUATION, TRAINING = "evaluation", "training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +64,43 @@ class Subject:
 
 def main(text: str) -> None:
     """Answer the question on the command line."""
-    how = json.loads(text)
+    order = from_plain(BatchOrder, json.loads(text), "order")
     # As when it is trained: the model file's folder comes first.
-    sys.path.insert(0, os.path.dirname(os.path.abspath(how["path"])))
-    sys.argv[:] = [how["path"]]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(order.path)))
+    sys.argv[:] = [order.path]
     try:
-        answer = examine(how)
+        outcome = BatchOutcome(examine(order))
     except CannotTellError as error:
-        answer = {"cannot_tell": str(error)}
-    with open(how["answer"], "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+        outcome = BatchOutcome(None, str(error))
+    with open(order.answer, "w", encoding="utf-8") as file:
+        json.dump(to_plain(outcome), file)
 
 
-def examine(how: dict[str, Any]) -> dict[str, Any]:
-    """Everything that the parent process judges by. Raises CannotTellError."""
-    subject = _subject(how)
+def examine(order: BatchOrder) -> BatchAnswer:
+    """Find out everything that the parent process judges by. Raises CannotTellError."""
+    subject = _subject(order)
     layouts: Layouts = {}
-    modes = {EVALUATION: _in_mode(subject, layouts, training=False)}
+    modes: dict[str, ModeAnswer] = {}
+    if (evaluated := _in_mode(subject, layouts, training=False)) is not None:
+        modes[EVALUATION] = evaluated
     trains = any(module.training for module in subject.model.modules())
     if trains and (found := _in_mode(subject, layouts, training=True)) is not None:
         modes[TRAINING] = found
-    return {
-        "data": subject.samples.count,
-        "asked": len(subject.asked),
-        "root": type(subject.model).__name__,
-        "modes": modes,
-        "trains": trains,
-        "modules": {path: _described(module) for path, module in subject.model.named_modules()},
-    }
+    return BatchAnswer(
+        data=subject.samples.count,
+        asked=len(subject.asked),
+        root=type(subject.model).__name__,
+        modes=modes,
+        trains=trains,
+        modules={path: _described(module) for path, module in subject.model.named_modules()},
+    )
 
 
-def _subject(how: dict[str, Any]) -> Subject:
-    drive._seed(how["seed"])
-    model_file = drive._load(how["path"])
+def _subject(order: BatchOrder) -> Subject:
+    drive._seed(order.seed)
+    model_file = drive._load(order.path)
     model = model_file.make_model()
-    sizes = how["sizes"]
+    sizes = list(order.sizes)
     samples = gather(model_file.make_batches(), 2 * sizes[-1] - 1)
     if samples.count < sizes[-1]:
         raise CannotTellError(
@@ -101,10 +112,10 @@ def _subject(how: dict[str, Any]) -> Subject:
         # What is made in the first call is made before anything is compared.
         with torch.no_grad():
             loss_fn(model, samples.select(range(sizes[-1])))
-    return Subject(model, loss_fn, samples, sizes, how["seed"])
+    return Subject(model, loss_fn, samples, sizes, order.seed)
 
 
-def _in_mode(subject: Subject, layouts: Layouts, *, training: bool) -> dict[str, Any] | None:
+def _in_mode(subject: Subject, layouts: Layouts, *, training: bool) -> ModeAnswer | None:
     """What was measured in one mode; None in training if the model computes the same then."""
     question = subject.question(layouts, training=training)
     records = _learn_layouts(question, layouts, training=training)
@@ -121,15 +132,15 @@ def _in_mode(subject: Subject, layouts: Layouts, *, training: bool) -> dict[str,
         }
     for index in subject.asked:
         question.ask(index)
-    return {
-        "trials": [asdict(trial) for trial in question.trials.values()],
-        "rows": _plain(question),
-        "problems": question.problems,
-        "draws": sorted(question.draws),
-        "dtype": str(question.own_dtype).removeprefix("torch."),
-        "other_rows": None if other is None else _plain(other),
-        "other_problem": problem,
-    }
+    return ModeAnswer(
+        trials=tuple(question.trials.values()),
+        rows=_rows(question),
+        problems=tuple(question.problems),
+        draws=tuple(sorted(question.draws)),
+        dtype=str(question.own_dtype).removeprefix("torch."),
+        other_rows=None if other is None else _rows(other),
+        other_problem=problem,
+    )
 
 
 def _other_question(subject: Subject, question: Question, layouts: Layouts, *, training: bool) -> Question:
@@ -188,20 +199,19 @@ def _learn_layouts(question: Question, layouts: Layouts, *, training: bool) -> l
     return records
 
 
-def _plain(question: Question) -> list[dict[str, Any]]:
-    """What was measured, as JSON's own types."""
+def _rows(question: Question) -> tuple[SampleRow, ...]:
+    """Collect what was measured; of modules that could not be settled, nothing but why."""
     table = question.table
     for row in table.rows.values():
         if row.module in table.unsettled:
             row.propagated = row.isolated = row.swapped = row.padded = None
-    return [asdict(row) for row in table.rows.values()]
+    return tuple(table.rows.values())
 
 
-def _described(module: nn.Module) -> dict[str, Any]:
-    """What is known of a module by its type."""
-    return {
-        "kind": type(module).__name__,
-        "batch_norm": isinstance(module, _BatchNorm),
-        "batch_second": getattr(module, "batch_first", None) is False,
-        "training": module.training,
-    }
+def _described(module: nn.Module) -> AboutModule:
+    return AboutModule(
+        kind=type(module).__name__,
+        batch_norm=isinstance(module, _BatchNorm),
+        batch_second=getattr(module, "batch_first", None) is False,
+        training=module.training,
+    )

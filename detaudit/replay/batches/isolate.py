@@ -16,15 +16,15 @@ from detaudit.replay.batches.measure import (
     INPUT,
     OUTPUT,
     SENT_BACK,
-    Distance,
     Record,
-    Row,
     Seat,
     Table,
     distance,
+    enter_alone,
     worse,
 )
 from detaudit.replay.batches.rows import UncuttableError, changed, numbers_of
+from detaudit.replay.wire.batches import Distance, SampleRow
 
 _NOT_ALIKE = "its batches have other shapes or settings with other neighbours"
 
@@ -50,7 +50,7 @@ class Isolation:
                 own = self._cotangents_alone(key, call, seat, count)
                 alone = self._evaluate(call, args, kwargs, own)
                 for row, found in self._distances(key, alone, whole, (small, seat), spoilt=record.spoilt):
-                    row.alone(seat, found)
+                    enter_alone(row, seat, found)
             except UncuttableError as error:
                 self.table.fail(key, error)
 
@@ -133,7 +133,7 @@ class Isolation:
 
     def _distances(
         self, key: Key, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat], *, spoilt: bool
-    ) -> Iterator[tuple[Row, Distance]]:
+    ) -> Iterator[tuple[SampleRow, Distance]]:
         """How far the sample's values of two evaluations are apart, each with its row."""
         ours, theirs = dict(enumerate(one.outputs)), dict(enumerate(other.outputs))
         for pair in self.table.pairs(key, OUTPUT, ours, theirs, seats):

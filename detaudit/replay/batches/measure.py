@@ -12,6 +12,7 @@ from detaudit.model.variation import Apart
 from detaudit.replay.batches.calls import Call, Key
 from detaudit.replay.batches.rows import Layout, UncuttableError, find_layout
 from detaudit.replay.distance import apart
+from detaudit.replay.wire.batches import Distance, SampleRow
 
 FORWARD, BACKWARD = "forward", "backward"
 INPUT, OUTPUT = "input", "output"
@@ -63,46 +64,12 @@ class Record:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Distance:
-    """How far two values are apart."""
-
-    apart: Apart
-    norm: float
-    """Euclidean norm of the difference; NaN where only one of them is finite somewhere."""
-
-
-@dataclass(slots=True)
-class Row:
-    """One value of one module, all calls and all batches together: the largest distances."""
-
-    module: str
-    phase: str
-    value: str
-    propagated: Distance | None = None
-    isolated: Distance | None = None
-    """The module by itself, fed the sample alone and in the batch."""
-    swapped: Distance | None = None
-    """The module by itself, fed the sample in two batches of one size, with other neighbours."""
-    padded: Distance | None = None
-    """The module by itself, fed the sample with tokens of padding and without."""
-    why: str = ""
-    """Why the module could not be tried by itself, if so."""
-
-    def alone(self, seat: Seat, found: Distance) -> None:
-        """Enter what came of feeding the module a sample by itself, in the place of a batch or of padding."""
-        if seat.tokens is None:
-            self.isolated = worse(self.isolated, found)
-        else:
-            self.padded = worse(self.padded, found)
-
-
 @dataclass(slots=True)
 class Table:
     """Rows, in the order in which they were first seen; and how samples lie in each value."""
 
     layouts: Layouts
-    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    rows: dict[tuple[str, str, str], SampleRow] = field(default_factory=dict)
     first: dict[Place, None] = field(default_factory=dict)
     """Where the two runs that were compared last differ, in the order of the forward pass."""
     same: bool | None = None
@@ -110,9 +77,9 @@ class Table:
     unsettled: set[str] = field(default_factory=set)
     """Modules that are given more or less, depending on what is in the batch: a router's experts."""
 
-    def row(self, module: str, phase: str, value: str) -> Row:
+    def row(self, module: str, phase: str, value: str) -> SampleRow:
         """The row of a value."""
-        return self.rows.setdefault((module, phase, value), Row(module, phase, value))
+        return self.rows.setdefault((module, phase, value), SampleRow(module, phase, value))
 
     def fail(self, key: Key, error: UncuttableError) -> None:
         """Note why a call of a module could not be compared, or the module not be tried by itself."""
@@ -192,7 +159,7 @@ class Table:
             nothing = Distance(Apart(0.0, 0.0, 0, 0), 0.0)
             for row in self.rows.values():
                 if row.module == key[0]:
-                    row.alone(other.seat, nothing)
+                    enter_alone(row, other.seat, nothing)
             return False
         return True
 
@@ -266,6 +233,14 @@ def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:
     same = (both[0] == both[1]) | (both[0].isnan() & both[1].isnan())
     gap = (both[0] - both[1]).masked_fill(same, 0.0)
     return Distance(found, float(torch.linalg.vector_norm(gap)))
+
+
+def enter_alone(row: SampleRow, seat: Seat, found: Distance) -> None:
+    """Enter what came of feeding the module a sample by itself, in the place of a batch or of padding."""
+    if seat.tokens is None:
+        row.isolated = worse(row.isolated, found)
+    else:
+        row.padded = worse(row.padded, found)
 
 
 def worse(one: Distance | None, other: Distance) -> Distance:

@@ -18,26 +18,13 @@ from detaudit.replay.batches.rows import UncuttableError
 from detaudit.replay.batches.samples import Samples
 from detaudit.replay.batches.variants import SWAPPED, Variant, alone, variants
 from detaudit.replay.distance import apart
+from detaudit.replay.wire.batches import SampleTrial
 from detaudit.targets import drive
 
 _LEAST_PADDING = 3
 SPOILT = "infinities or NaN in the rest of the batch: gradients of weights are not compared"
 Cotangents = dict[tuple[Key, int], torch.Tensor]
 """A gradient for each output of the model: by the call of an outermost module, and the output's place."""
-
-
-@dataclass(slots=True)
-class Trial:
-    """What became of a variant."""
-
-    name: str
-    size: int
-    equal: bool | None = True
-    """Whether the sample's output and gradients are the same bits; None: it could not be run."""
-    module: str = ""
-    """Where the first value that differs is made."""
-    phase: str = ""
-    why: str = ""
 
 
 @dataclass
@@ -54,7 +41,7 @@ class Question:
     """The dtype that it is asked in; None: the model's own."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    trials: dict[str, Trial] = field(default_factory=dict)
+    trials: dict[str, SampleTrial] = field(default_factory=dict)
     suspects: set[str] | None = None
     """The modules that are tried with other neighbours; None: all."""
     draws: set[str] = field(default_factory=set)
@@ -126,7 +113,7 @@ class Question:
         for variant in variants(index, self.samples, self.sizes, self._padded_length(base)):
             record = base
             if variant.name != base_name:
-                trial = self.trials.setdefault(variant.name, Trial(variant.name, variant.seat.size))
+                trial = self.trials.setdefault(variant.name, SampleTrial(variant.name, variant.seat.size))
                 tried = self._try(variant, gradients, trial)
                 if tried is None:
                     continue
@@ -138,7 +125,7 @@ class Question:
             if one in kept and other in kept:
                 self.alone.swap(kept[one], kept[other], self.suspects)
 
-    def _hold(self, base: Record, record: Record, trial: Trial) -> None:
+    def _hold(self, base: Record, record: Record, trial: SampleTrial) -> None:
         """Hold a run against the first, and enter into its trial what came of that."""
         record.spoilt = record.spoilt_since(base)
         self.alone.isolate(self.sizes[0], record, self.table.compare(base, record))
@@ -155,7 +142,7 @@ class Question:
         try:
             base, gradients = self._base(variant)
         except Exception as error:  # noqa: BLE001 - the user's own code, with a batch it may not be made for
-            self.trials[variant.name] = Trial(variant.name, self.sizes[0], None, why=short(error))
+            self.trials[variant.name] = SampleTrial(variant.name, self.sizes[0], None, why=short(error))
             variant = alone(index, self.samples.count, self.sizes[-1])
             base, gradients = self._base(variant)
         self._backward(base, gradients)
@@ -212,7 +199,7 @@ class Question:
         with self._settings():
             record.weights = self.watch.backward(cotangents) if cotangents else self.watch.weight_gradients()
 
-    def _try(self, variant: Variant, gradients: Cotangents, trial: Trial) -> Record | None:
+    def _try(self, variant: Variant, gradients: Cotangents, trial: SampleTrial) -> Record | None:
         try:
             record, _ = self.forward(variant)
             self._backward(record, gradients)

@@ -23,6 +23,7 @@ from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.replay.calls.compiled_parts import has_compiled_parts
 from detaudit.replay.calls.state import State
+from detaudit.replay.wire.layers import Identity
 
 MOST_BYTES = 4 * 1024**3
 """Values of a step that take more memory than this are not kept any more."""
@@ -30,9 +31,6 @@ MOST_BYTES = 4 * 1024**3
 PLAIN = (bool, int, float, complex, str, type(None))
 
 _is_tracing = torch._C._get_tracing_state
-
-Identity = tuple[str, str, str, int]
-"""Root, path, phase, and how many calls of that module the step has before it."""
 
 
 class TooLargeError(Exception):

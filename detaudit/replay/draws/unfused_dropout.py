@@ -14,9 +14,7 @@ from torch.nn import functional
 from torch.nn.modules import rnn
 
 from detaudit.record.recorder import Recorder
-
-NAMED_FILE = "named.txt"
-"""In the folder of the run: settings that were chosen for the exchange of random numbers, a line each."""
+from detaudit.replay.wire.files import NAMED
 
 _ATTENTION_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p")
 _ATTENTION = "attention with dropout runs unfused (SDPBackend.MATH), so that its mask can be the same"
@@ -26,7 +24,7 @@ _RNN = "recurrent layers with dropout run without cuDNN, so that their masks can
 def use_unfused_dropout(recorder: Recorder) -> None:
     """Have dropout on a GPU drawn by operators of its own; a build for the CPU never does otherwise."""
     if torch.backends.cuda.is_built():
-        say = _Named(os.path.join(recorder.session.folder, NAMED_FILE))
+        say = _Named(os.path.join(recorder.session.folder, NAMED))
         attend = functional.scaled_dot_product_attention
         recorder.scope.replace(functional, "scaled_dot_product_attention", unfused_attention(attend, say))
         for kind in (rnn.RNN, rnn.LSTM, rnn.GRU):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from detaudit.replay.arithmetic.float64 import Float64
-from detaudit.replay.calls.keep import Identity, LayerCall, LayerCalls
+from detaudit.replay.calls.keep import LayerCall, LayerCalls
 from detaudit.replay.calls.replay import (
     BACKWARD,
     FORWARD,
@@ -34,8 +34,17 @@ from detaudit.replay.modules.in_runs import (
 )
 from detaudit.replay.modules.references import rounding_of, rounding_of_call
 from detaudit.replay.modules.replays import why_unfaithful
-from detaudit.replay.modules.rows import ONLY_FIRST, ONLY_SECOND, Row, beside_float64, rows_of
+from detaudit.replay.modules.rows import Row, beside_float64, rows_of
 from detaudit.replay.optimizer import OptimizerStep, step_again
+from detaudit.replay.wire.layers import (
+    ONLY_FIRST,
+    ONLY_SECOND,
+    Definition,
+    Identity,
+    MeasuredLayers,
+    Origin,
+    ValueRow,
+)
 
 OPTIMIZER = "optimizer"
 Autocast = tuple[str, torch.dtype]
@@ -59,30 +68,32 @@ class LayerComparison:
         self._autocast: tuple[dict[Autocast, None], dict[Autocast, None]] = {}, {}
         """Of both runs, in the calls that were held against each other."""
 
-    def measure(self) -> dict[str, Any]:
-        """All numbers, as plain data. Raises OSError if the first run left nothing."""
+    def measure(self, definitions: tuple[Definition, ...], *, compiled: bool) -> MeasuredLayers:
+        """Measure everything; this run adds what it knows. Raises OSError if the first run left nothing."""
         contents = self._folder.contents()
         weights = self._folder.weights()
-        rows: list[dict[str, Any]] = []
+        rows: list[ValueRow] = []
         identities = [_identity(one["identity"]) for one in contents["calls"]]
         for number in range(len(identities)):
             kept = self._folder.load_call(number, weights)
             rows += self._of_call(kept, _called_inside(contents, identities[number]), opens=not number)
-        rows += self._only_here(set(identities), {_identity(one) for one, _ in contents["unkept"]})
-        rows += self._of_step()
-        return {
-            "rows": rows,
-            "parents": [[list(_identity(one["identity"])), one["parent"]] for one in contents["calls"]],
-            "unkept": [*contents["unkept"], *([list(one), why] for one, why in self._unkept.items())],
-            "compiled": contents["compiled"],
-            "autocast": [_plain_autocast(one) for one in self._autocast],
-        }
+        unkept = [(_identity(one), why) for one, why in contents["unkept"]]
+        alone = list(self._only_here({*identities, *(one for one, _ in unkept)}))
+        rows += [*alone, *self._of_step()]
+        return MeasuredLayers(
+            tuple(rows),
+            (*_parents(contents).items(), *((row.call, self._parents[row.call]) for row in alone)),
+            (*unkept, *self._unkept.items()),
+            contents["compiled"] or compiled,
+            definitions,
+            tuple(_named_dtypes(one) for one in self._autocast),
+        )
 
-    def _of_call(self, kept: KeptCall, inside: frozenset[str], *, opens: bool) -> Iterator[dict[str, Any]]:
+    def _of_call(self, kept: KeptCall, inside: frozenset[str], *, opens: bool) -> Iterator[ValueRow]:
         own = self._own.get(kept.identity)
         if own is None:
             if kept.identity not in self._unkept:
-                yield _plain(kept.identity, kept.kind, (FORWARD, OUTPUT), Row(), only=ONLY_FIRST)
+                yield _lone(kept.identity, kept.kind, ONLY_FIRST)
             return
         identity = kept.identity
         for seen, state in zip(self._autocast, (kept.state, own.state), strict=True):
@@ -93,36 +104,35 @@ class LayerComparison:
             kept.replayed.why = why
         for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), in_runs):
             inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
-            yield _plain(identity, kept.kind, key, row, inner=inner)
+            yield row.of(identity, kept.kind, key, Origin.MADE, inner=inner)
         if self._parents[identity] is None:
             yield from self._of_root(kept, own, in_runs.float64, opens=opens)
 
     def _of_root(
         self, kept: KeptCall, own: LayerCall, float64: Tensors, *, opens: bool
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[ValueRow]:
         """What comes from outside: weights, batches, the gradient of the loss."""
         for name in (one for one in kept.parameters if one in own.parameters):
             row = _as_in_runs(kept.parameters[name], own.parameters[name])
-            yield _plain(kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), row)
+            yield row.of(kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), Origin.START)
         around = InRuns(around_call(kept), around_call(own), float64)
         computed = {(FORWARD, numbered(INPUT, at)) for at in kept.of_inputs}
         for key in around.keys:
             one, other = around.first.get(key), around.second.get(key)
             row = beside_float64(_as_in_runs(one, other), around, key)
             if key[0] == BACKWARD:
-                yield _plain(kept.identity, kept.kind, key, row, outside=True)
+                yield row.of(kept.identity, kept.kind, key, Origin.OUTSIDE)
             elif one is not None and other is not None:
                 # What the step begins with is a batch; later inputs may be computed from what it gave.
-                is_batch = opens and key not in computed
-                yield _plain(kept.identity, kept.kind, key, row, batch=is_batch, outside=not is_batch)
+                origin = Origin.BATCH if opens and key not in computed else Origin.OUTSIDE
+                yield row.of(kept.identity, kept.kind, key, origin)
 
-    def _only_here(self, known: set[Identity], unkept: set[Identity]) -> Iterator[dict[str, Any]]:
+    def _only_here(self, known: set[Identity]) -> Iterator[ValueRow]:
         for identity, call in self._own.items():
-            if identity not in known and identity not in unkept:
-                row = _plain(identity, call.kind, (FORWARD, OUTPUT), Row(), only=ONLY_SECOND)
-                yield {**row, "parent": self._parents[identity]}
+            if identity not in known:
+                yield _lone(identity, call.kind, ONLY_SECOND)
 
-    def _of_step(self) -> Iterator[dict[str, Any]]:
+    def _of_step(self) -> Iterator[ValueRow]:
         loaded = self._folder.load_step()
         if loaded is None or self._step is None:
             return
@@ -144,11 +154,16 @@ class LayerComparison:
         for (place, entry), row in rows:
             root, module, name = place
             value = f"{name}.{entry}" if entry else name
-            yield _plain((root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), row)
+            yield row.of((root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), Origin.MADE)
 
 
-def _plain_autocast(seen: Iterable[Autocast]) -> list[list[str]]:
-    return [[kind, str(dtype).removeprefix("torch.")] for kind, dtype in seen]
+def _lone(identity: Identity, kind: str, only: str) -> ValueRow:
+    """Write down a call that one of the runs does not make."""
+    return replace(Row().of(identity, kind, (FORWARD, OUTPUT), Origin.MADE), only=only)
+
+
+def _named_dtypes(seen: Iterable[Autocast]) -> tuple[tuple[str, str], ...]:
+    return tuple((kind, str(dtype).removeprefix("torch.")) for kind, dtype in seen)
 
 
 def _computing(kept: KeptCall, own: LayerCall) -> Any:  # noqa: ANN401 - a function
@@ -211,11 +226,7 @@ def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
     exact = not (one.is_floating_point() or one.is_complex())
     wrong = "other whole numbers" if exact and distance.elements else ""
     unit = rounding_of(value for value in (one, other) if value.is_floating_point()).unit
-    return Row(_plain_apart(distance), wrong=wrong, unit=unit)
-
-
-def _plain_apart(distance: Any) -> dict[str, float]:  # noqa: ANN401 - an Apart
-    return {name: getattr(distance, name) for name in ("relative", "ulp", "elements", "of")}
+    return Row(distance, wrong=wrong, unit=unit)
 
 
 def _step_on(plain: dict[str, Any], own: OptimizerStep) -> OptimizerStep | None:
@@ -252,12 +263,16 @@ def _identity(plain: Any) -> Identity:  # noqa: ANN401 - plain data
     return root, path, phase, occurrence
 
 
-def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[str]:
-    """Paths, below that of a call's module, of the modules that are called within it."""
-    parents = {
+def _parents(contents: dict[str, Any]) -> dict[Identity, Identity | None]:
+    """Within which call of the first run each was made."""
+    return {
         _identity(one["identity"]): one["parent"] and _identity(one["parent"]) for one in contents["calls"]
     }
-    inside = set()
+
+
+def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[str]:
+    """Paths, below that of a call's module, of the modules that are called within it."""
+    parents, inside = _parents(contents), set()
     for one, parent in parents.items():
         above = parent
         while above is not None:
@@ -270,7 +285,3 @@ def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[st
 def _owner(value: str) -> str:
     """Path of the module to which the parameter of a gradient belongs, below the module that is called."""
     return value.removeprefix(GRADIENT_OF).rpartition(".")[0]
-
-
-def _plain(identity: Identity, kind: str, key: Key, row: Row, **more: object) -> dict[str, Any]:
-    return {"call": list(identity), "kind": kind, "phase": key[0], "value": key[1], **row.to_plain(), **more}

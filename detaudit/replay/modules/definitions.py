@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
 
 from torch import nn
 
 from detaudit.model.trace import Site
 from detaudit.record.sites import Sites
 from detaudit.replay.calls.keep import LayerCall
+from detaudit.replay.wire.layers import Definition
 
 
-def definitions(calls: Iterable[LayerCall], sites: Sites) -> list[list[Any]]:
-    """Root, path and line of each layer that has a `forward` of the program's own, as plain data."""
+def definitions(calls: Iterable[LayerCall], sites: Sites) -> tuple[Definition, ...]:
+    """Find the line of each layer that has a `forward` of the program's own."""
     found = {}
     for call in calls:
         site = _definition(call.module, sites)
         if site is not None:
             root, path, _, _ = call.identity
             found[root, path] = site
-    return [[*place, asdict(site)] for place, site in found.items()]
+    return tuple(Definition(*place, site) for place, site in found.items())
 
 
 def _definition(module: nn.Module, sites: Sites) -> Site | None:

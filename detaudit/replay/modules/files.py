@@ -11,15 +11,13 @@ from typing import Any
 import torch
 
 from detaudit.replay.arithmetic.float64 import Rounding
-from detaudit.replay.calls.keep import PLAIN, Identity, LayerCall
+from detaudit.replay.calls.keep import PLAIN, LayerCall
 from detaudit.replay.calls.replay import Values
 from detaudit.replay.calls.state import State
 from detaudit.replay.draws.common import Draws
 from detaudit.replay.draws.files import Drawn
 from detaudit.replay.modules.references import Reference
-
-FLOAT64 = "float64"
-"""In the folder that two runs exchange values through: the folder of a third run, all in float64."""
+from detaudit.replay.wire.layers import Identity
 
 _FOLDER, _CONTENTS, _WEIGHTS = "layers", "contents.json", "weights.pt"
 _OPTIMIZER = "optimizer.pt"

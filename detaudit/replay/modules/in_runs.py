@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from detaudit.replay.calls.keep import Identity, LayerCall
+from detaudit.replay.calls.keep import LayerCall
 from detaudit.replay.calls.replay import (
     BACKWARD,
     FORWARD,
@@ -24,6 +24,7 @@ from detaudit.replay.calls.replay import (
 from detaudit.replay.distance import apart
 from detaudit.replay.modules.files import KeptCall, LayerFolder
 from detaudit.replay.optimizer import StepKey
+from detaudit.replay.wire.layers import Identity
 
 Tensors = Mapping[Any, torch.Tensor]
 """Values by their keys."""

@@ -3,48 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 
+from detaudit.model.variation import Apart
 from detaudit.replay.arithmetic.float64 import Rounding
 from detaudit.replay.arithmetic.proportion import Error, another_function, out_of_proportion
+from detaudit.replay.calls.replay import Key
 from detaudit.replay.distance import apart
 from detaudit.replay.draws.common import Draws
 from detaudit.replay.modules.files import Replayed
 from detaudit.replay.modules.in_runs import InRuns
 from detaudit.replay.modules.references import Compute, Reference, tried_more
 from detaudit.replay.modules.replays import replay_other, with_references
-
-ONLY_FIRST, ONLY_SECOND = "first", "second"
+from detaudit.replay.wire.layers import Identity, Origin, ValueRow
 
 
 @dataclass(slots=True)
 class Row:
-    """One value in numbers."""
+    """One value in numbers; `ValueRow` says what they mean."""
 
-    propagated: dict[str, float] | None = None
-    isolated: dict[str, float] | None = None
-    first: dict[str, float] | None = None
-    second: dict[str, float] | None = None
-    """Errors of both sides, where they are fed the same."""
+    propagated: Apart | None = None
+    isolated: Apart | None = None
+    first: Error | None = None
+    second: Error | None = None
     first_from_float64: float | None = None
-    """Relative distance of what the first run has from what a whole run in float64 has."""
     second_from_float64: float | None = None
     apart64: float | None = None
-    """Relative difference of what both runs' code gives in float64."""
     noise: float = 0.0
-    """What rounding by chance, to `unit`, makes of it."""
     unit: float = 0.0
     wrong: str = ""
-    """What is wrong whatever the arithmetic."""
     why: str = ""
-    """Why it could not be isolated, if it could not."""
 
-    def to_plain(self) -> dict[str, Any]:
-        """The row as it is written down."""
-        return asdict(self)
+    def of(self, call: Identity, kind: str, key: Key, origin: Origin, *, inner: bool = False) -> ValueRow:
+        """Say whose value it is."""
+        phase, value = key
+        numbers = {one.name: getattr(self, one.name) for one in fields(self)}
+        return ValueRow(call=call, kind=kind, phase=phase, value=value, origin=origin, inner=inner, **numbers)
 
 
 def rows_of(
@@ -113,8 +110,7 @@ class _Second:
             # A coarser dtype answers in its own way: where the unit is another, so are the trials.
             noise = max(second.noise, own.relative_noise() * self._unit / own.rounding.unit)
             second = replace(second, noise=noise)
-        row.first = None if first is None else asdict(first)
-        row.second = None if second is None else asdict(second)
+        row.first, row.second = first, second
         row.noise, row.unit = reference.relative_noise(), reference.rounding.unit
         row.apart64 = None if own is None else reference.apart(own)
 
@@ -124,8 +120,7 @@ class _Second:
             return False
         if row.apart64 is not None and another_function(row.apart64, row.noise, row.unit):
             return False
-        first, second = Error(**row.first), Error(**row.second)
-        return out_of_proportion(first, second) or out_of_proportion(second, first)
+        return out_of_proportion(row.first, row.second) or out_of_proportion(row.second, row.first)
 
     def _try_more(self) -> None:
         self._tried = True
@@ -151,7 +146,7 @@ def _missing(key: Any, one: torch.Tensor | None) -> str:  # noqa: ANN401 - as ab
     return f"no gradient in the {where} run" if "gradient" in str(key) else f"not made in the {where} run"
 
 
-def _distance(one: torch.Tensor | None, other: torch.Tensor | None) -> dict[str, float] | None:
+def _distance(one: torch.Tensor | None, other: torch.Tensor | None) -> Apart | None:
     if one is None or other is None or one.shape != other.shape:
         return None
-    return asdict(apart(one, other))
+    return apart(one, other)

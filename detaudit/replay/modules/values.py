@@ -6,19 +6,20 @@ import json
 import sys
 from typing import Any
 
+from detaudit.model.codec import to_plain
 from detaudit.model.plan import Exchange, Part
 from detaudit.record.names import Names
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
-from detaudit.replay.arithmetic.proportion import MEASURED
 from detaudit.replay.calls.keep import LayerCalls
 from detaudit.replay.calls.state import unobserved
 from detaudit.replay.modules.comparison import LayerComparison
 from detaudit.replay.modules.definitions import definitions
-from detaudit.replay.modules.files import FLOAT64, LayerFolder, plain_leaf
+from detaudit.replay.modules.files import LayerFolder, plain_leaf
 from detaudit.replay.modules.in_runs import WholeRun
 from detaudit.replay.modules.replays import NOT_REPLAYED, replay_own, replay_step
 from detaudit.replay.optimizer import OptimizerStep, OptimizerSteps
+from detaudit.replay.wire.files import FLOAT64, LAYERS
 
 
 class LayerValues:
@@ -78,11 +79,10 @@ class LayerValues:
     def _compare(self) -> None:
         float64 = WholeRun(self._exchange.folder / FLOAT64)
         comparison = LayerComparison(self._folder, self._calls, self._steps.step, float64)
-        measured: dict[str, Any] = comparison.measure()
-        measured["compiled"] = measured["compiled"] or is_compiled()
-        measured["definitions"] = definitions(self._calls.calls, self._recorder.sites)
-        with open(f"{self._recorder.session.folder}/{MEASURED}", "w", encoding="utf-8") as file:
-            json.dump(measured, file)
+        lines = definitions(self._calls.calls, self._recorder.sites)
+        measured = comparison.measure(lines, compiled=is_compiled())
+        with open(f"{self._recorder.session.folder}/{LAYERS}", "w", encoding="utf-8") as file:
+            json.dump(to_plain(measured), file)
 
 
 def is_compiled() -> bool:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from detaudit.replay.operators.plain import is_strided
+
+
+def as_text(values: dict[str, Any] | None) -> str | None:
+    """Turn kept values into JSON. Raises TypeError for what has no form in it."""
+    return None if values is None else json.dumps(values, default=_complex)
+
+
+def _complex(value: object) -> dict[str, list[float]]:
+    if isinstance(value, complex):
+        return {"complex": [value.real, value.imag]}
+    raise TypeError(f"{type(value).__name__} cannot be written down")
 
 
 class KeptArguments:

@@ -20,8 +20,9 @@ from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import StreamState
-from detaudit.replay.operators.lines import IDENTITY, Lines
 from detaudit.replay.operators.plain import tensors_in
+from detaudit.replay.wire.lines import Lines
+from detaudit.replay.wire.operators import OperatorIdentity
 
 _COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
 """What operators are called that exchange values between processes."""
@@ -33,18 +34,15 @@ _WIDEST = {float: torch.float64, complex: torch.complex128}
 class OperatorCall:
     """A call that is about to be made, or was made."""
 
-    identity: tuple[Any, ...]
+    identity: OperatorIdentity
     site: str
+    """Key of its line, in hexadecimal."""
     inputs: str
     """Digest of what it reads, in hexadecimal."""
     plan: OperatorPlan
     operator: Any
     args: Any
     kwargs: Any
-
-    def described(self) -> dict[str, Any]:
-        """Its identity and line."""
-        return dict(zip(IDENTITY, self.identity, strict=True)) | {"site": self.site}
 
 
 class StepCalls(ABC):
@@ -56,7 +54,7 @@ class StepCalls(ABC):
     def __init__(self, recorder: Recorder, exchange: Exchange, file: Path) -> None:
         self._recorder = recorder
         self._step = exchange.step
-        self._counts: Counter[tuple[Any, ...]] = Counter()
+        self._counts: Counter[tuple[str, str, str | None, str]] = Counter()
         self._seen: OperatorCall | None = None
         """The call that is under way, if what it gives is to be looked at."""
         self.lines = Lines(file)
@@ -82,7 +80,7 @@ class StepCalls(ABC):
             stream, (root, module, site), phase, inputs = seen
             if self._judges(plan, stream, args, kwargs):
                 place = (phase.value, root, module, plan.name)
-                identity = (*place, self._counts[place])
+                identity = OperatorIdentity(*place, self._counts[place])
                 self._counts[place] += 1
                 call = OperatorCall(identity, site.hex(), now(inputs).hex(), plan, operator, args, kwargs)
                 # Nobody else is to see what is done here, as in computing a digest.

@@ -17,9 +17,7 @@ from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.replay.operators.plain import Spans, encode, is_strided, resolved, storage_key, tensors_in
-
-CAPTURED = "operator.pt"
-"""The file's name in the folder of the run."""
+from detaudit.replay.wire.files import CAPTURED
 
 MOST_BYTES = 2 * 1024**3
 """Arguments that take more memory than this are not saved."""

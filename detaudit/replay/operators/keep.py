@@ -12,10 +12,12 @@ import torch
 from detaudit.digest.tensor import tensor_digest
 from detaudit.model.plan import Exchange, Part
 from detaudit.record.recorder import Recorder
+from detaudit.replay.operators.arguments import as_text
 from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, generator_states
-from detaudit.replay.operators.lines import KEPT
 from detaudit.replay.operators.plain import Spans, encode, is_strided, storage_key, tensors_in
 from detaudit.replay.operators.repeat import RepeatedCalls
+from detaudit.replay.wire.files import KEPT
+from detaudit.replay.wire.operators import KeptOperator
 
 MOST_BYTES = 8 * 1024**3
 """Values beyond this much are not kept: of their calls, digests alone can be compared."""
@@ -65,17 +67,20 @@ class KeptCalls(StepCalls):
         before = self._values
         if before.states and digests_of(generator_states(call.args, call.kwargs)) != before.states:
             # The numbers that it drew are not what it makes of its arguments.
-            line: dict[str, Any] = {"drawn": True}
+            kept = KeptOperator(self._number, call.identity, call.site, drawn=True)
         else:
-            values, why = self._store.keep({"outputs": outputs})
-            line = {
-                "inputs": call.inputs,
-                "outputs": digests_of(outputs),
-                "arguments": before.values,
-                "given": None if values is None else values["outputs"],
-                "why": before.why or why,
-            }
-        self.lines.add({"number": self._number, **call.described(), **line})
+            given, why = self._store.keep({"outputs": outputs})
+            kept = KeptOperator(
+                self._number,
+                call.identity,
+                call.site,
+                inputs=call.inputs,
+                outputs=tuple(digests_of(outputs)),
+                arguments=as_text(before.values),
+                given=as_text(given),
+                why=before.why or why,
+            )
+        self.lines.add(kept)
         self._number += 1
 
 

@@ -1,7 +1,7 @@
 """Run in a process of its own: an operator call that was saved, alone, many times, under several settings.
 
-`main` is given FILE TIMES SECONDS SETTING..., and prints a line of JSON about the call and then one for each
-setting, each as soon as it is known. A setting is one of
+`main` is given FILE TIMES SECONDS SETTING..., and prints a line about the call and then one for each
+setting, each as soon as it is known (`wire.repeats`). A setting is one of
 
 - `captured`: the conditions of the run; `threads=N`: the same with another number of threads;
 - `stress=N`: with more threads than in the run, only if the setting before gave equal results;
@@ -14,19 +14,20 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from detaudit.digest.tensor import tensor_digest
 from detaudit.replay.operators.difference import Difference, difference, worse
+from detaudit.replay.wire.lines import line_of
+from detaudit.replay.wire.repeats import Replay, SavedCall, Tried
 
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
 _MOST_ARGUMENTS = 8
@@ -104,7 +105,7 @@ def tensors_in(*values: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - argume
             yield from tensors_in(*(value.values() if isinstance(value, dict) else value))
 
 
-def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
+def measure(call: Call, times: int, seconds: float) -> Replay:
     """Make the call again and again, for so many seconds at most, and count what it gives."""
     first = call.outputs()
     expected = _digest(first)
@@ -122,18 +123,23 @@ def measure(call: Call, times: int, seconds: float) -> dict[str, object]:
                 where = next((number for number, one in enumerate(found) if one.elements), where)
             worst = functools.reduce(worse, found, worst)
     output = first[where] if first else torch.empty(0)
-    return {
-        "device": call.device,
-        "threads": torch.get_num_threads(),
-        "times": seen.total(),
-        "distinct": len(seen),
-        "differs": seen.total() - seen[expected],
-        **asdict(worst),
-        "output": where,
-        "shape": list(output.shape),
-        "dtype": str(output.dtype).removeprefix("torch."),
-        "first": expected,
-    }
+    return Replay(
+        times=seen.total(),
+        distinct=len(seen),
+        differs=seen.total() - seen[expected],
+        largest_absolute=worst.absolute,
+        largest_relative=worst.relative,
+        largest_ulp=worst.ulp,
+        elements=worst.elements,
+        not_a_number=worst.not_a_number,
+        output_index=where,
+        shape=tuple(output.shape),
+        dtype=str(output.dtype).removeprefix("torch."),
+        device=call.device,
+        threads=torch.get_num_threads(),
+        threads_tried=(torch.get_num_threads(),),
+        first=expected,
+    )
 
 
 def _digest(outputs: list[torch.Tensor]) -> str:
@@ -156,8 +162,8 @@ def apply(call: Call, setting: str) -> None:
         setattr(torch.backends.cudnn, flag, value)
 
 
-def describe(call: Call) -> dict[str, object]:
-    """What the call is, for a reader."""
+def describe(call: Call) -> SavedCall:
+    """Say what the call is, for a reader."""
     saved = call.saved
     names = [argument.name for argument in call.schema.arguments]
     values = dict(zip(names, saved["args"], strict=False)) | saved["kwargs"]
@@ -166,17 +172,17 @@ def describe(call: Call) -> dict[str, object]:
         settings.append(f'torch.set_float32_matmul_precision("{saved["precision"]}")')
     if saved["deterministic"]:
         settings.append("torch.use_deterministic_algorithms(True, warn_only=True)")
-    return {
-        "operator": f"{saved['operator'].replace('::', '.')}.{saved['overload']}",
-        "device": call.device,
-        "threads": saved["threads"],
-        "backward": saved["backward"],
-        "accumulate": bool(values.get("accumulate")),
-        "arguments": {name: _text(value) for name, value in values.items()},
-        "outputs": list(_expressions(call)),
-        "settings": settings,
-        "prepare": [_generator_statement(device) for device in saved["generators"]],
-    }
+    return SavedCall(
+        operator=f"{saved['operator'].replace('::', '.')}.{saved['overload']}",
+        device=call.device,
+        threads=saved["threads"],
+        backward=saved["backward"],
+        accumulate=bool(values.get("accumulate")),
+        arguments={name: _text(value) for name, value in values.items()},
+        outputs=tuple(_expressions(call)),
+        settings=tuple(settings),
+        prepare=tuple(_generator_statement(device) for device in saved["generators"]),
+    )
 
 
 def _expressions(call: Call) -> Iterator[str]:
@@ -220,37 +226,40 @@ def _text(value: object) -> str:
     return repr(value)
 
 
-def answers(path: str, times: int, seconds: float, settings: list[str]) -> Iterator[dict[str, object]]:
+def answers(path: str, times: int, seconds: float, settings: list[str]) -> Iterator[SavedCall | Tried]:
     """Describe a saved call, then say what each setting gives."""
     call = load(path)
     yield describe(call)
-    last: dict[str, object] = {}
+    last: Tried | None = None
     with torch.no_grad():
         for setting in settings:
-            if _needed(setting, call, last):
+            if _needed(setting, call, None if last is None else last.replay):
                 apply(call, setting)
-                last = {"setting": setting, **_outcome(call, times, seconds)}
+                last = _outcome(call, setting, times, seconds)
                 yield last
 
 
-def _needed(setting: str, call: Call, last: dict[str, object]) -> bool:
+def _needed(setting: str, call: Call, last: Replay | None) -> bool:
     """Whether a setting tells more than those before it: some are for what these leave open."""
     name, _, threads = setting.partition("=")
     if name == "filled":
-        return bool(last.get("differs"))
+        return last is not None and last.differs > 0
     if name == "single":
         return call.device == "cpu" and call.saved["threads"] > 1
     if name == "stress":
-        return call.device == "cpu" and call.saved["threads"] < int(threads) and last.get("differs") == 0
+        equal = last is not None and last.differs == 0
+        return equal and call.device == "cpu" and call.saved["threads"] < int(threads)
     return True
 
 
-def _outcome(call: Call, times: int, seconds: float) -> dict[str, object]:
+def _outcome(call: Call, setting: str, times: int, seconds: float) -> Tried:
     try:
-        return measure(call, times, seconds)
+        return Tried(setting, measure(call, times, seconds))
     except RuntimeError as error:
         text = str(error).partition("\n")[0]
-        return {"error": "it has no deterministic implementation" if _NO_DETERMINISTIC in text else text}
+        return Tried(
+            setting, None, "it has no deterministic implementation" if _NO_DETERMINISTIC in text else text
+        )
 
 
 def main(path: str, times: str, seconds: str, *settings: str) -> None:
@@ -259,5 +268,5 @@ def main(path: str, times: str, seconds: str, *settings: str) -> None:
         # Where cuBLAS is to be deterministic it asks for this; what the user has set stays.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     for line in answers(path, int(times), float(seconds), list(settings)):
-        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.write(line_of(line))
         sys.stdout.flush()

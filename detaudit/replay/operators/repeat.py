@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,8 +15,10 @@ from detaudit.record.recorder import Recorder
 from detaudit.replay.distance import apart
 from detaudit.replay.operators.arguments import KeptArguments
 from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, outputs_of
-from detaudit.replay.operators.lines import AGAIN, ANSWERS, KEPT, identity_of, read_lines
 from detaudit.replay.operators.plain import tensors_in
+from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT
+from detaudit.replay.wire.lines import read_records
+from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
 
 _ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")
 """Operators that do nothing beside computing; those of others may have effects that last."""
@@ -32,17 +34,16 @@ class RepeatedCalls(StepCalls):
     def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
         super().__init__(recorder, exchange, Path(recorder.session.folder) / ANSWERS)
         self._folder = exchange.folder
-        lines = [line for line in read_lines(exchange.folder / KEPT) if "number" in line]
-        self._kept = {identity_of(line): line for line in lines}
-        self._again = {line["number"] for line in read_lines(exchange.folder / AGAIN)}
+        self._kept = {one.identity: one for one in read_records(exchange.folder / KEPT, KeptOperator)}
+        self._again = {one.number for one in read_records(exchange.folder / AGAIN, Again)}
         self._seconds = _SECONDS
 
     def looks_at(self, call: OperatorCall) -> bool:
         """Call an operator alone on the kept arguments, unless the program is about to do just that."""
         kept = self._kept.get(call.identity)
-        if kept is None or (not kept.get("drawn") and kept["inputs"] == call.inputs):
+        if kept is None or (not kept.drawn and kept.inputs == call.inputs):
             return True
-        if not kept.get("drawn"):
+        if not kept.drawn:
             self._compare(kept, call, lambda: self._repeat(kept, call))
         return False
 
@@ -50,7 +51,7 @@ class RepeatedCalls(StepCalls):
         """Compare what the program's own call gave; leave word of a call that the other run does not have."""
         kept = self._kept.get(call.identity)
         if kept is None:
-            self.lines.add({"alone": True, **call.described()})
+            self.lines.add(OnlyHere(call.identity, call.site))
         else:
             self._compare(kept, call, lambda: outputs)
 
@@ -59,49 +60,50 @@ class RepeatedCalls(StepCalls):
         kept = self._kept.get(call.identity)
         if kept is not None:
             why = "the program's own call gave nothing that could be compared"
-            self.lines.add({"number": kept["number"], "why": why})
+            self.lines.add(Answer(kept.number, why=why))
 
     def _compare(
-        self, kept: dict[str, Any], call: OperatorCall, make: Callable[[], list[torch.Tensor]]
+        self, kept: KeptOperator, call: OperatorCall, make: Callable[[], list[torch.Tensor]]
     ) -> None:
         """Write down whether a call gives other bits, how far apart, and whether it repeats itself."""
-        number = kept["number"]
         try:
             outputs = make()
-            equal = digests_of(outputs) == kept["outputs"]
-            answer = {} if equal else self._difference(kept, outputs)
-            if answer.get("changed") or number in self._again:
-                answer["unsteady"] = self._is_unsteady(kept, call)
+            equal = tuple(digests_of(outputs)) == kept.outputs
+            answer = Answer(kept.number) if equal else self._difference(kept, outputs)
+            if answer.changed or kept.number in self._again:
+                answer = replace(answer, unsteady=self._is_unsteady(kept, call))
         except Exception as error:  # noqa: BLE001 - any operator may fail in any way
-            answer = {"why": _reason(error)}
-        self.lines.add({"number": number, **answer})
+            answer = Answer(kept.number, why=_reason(error))
+        self.lines.add(answer)
 
-    def _difference(self, kept: dict[str, Any], outputs: list[torch.Tensor]) -> dict[str, Any]:
-        if kept["given"] is None:
-            return {"changed": True, "why": f"how far is not known: {kept['why']}"}
-        expected = KeptArguments(self._folder).decode(kept["given"])
+    def _difference(self, kept: KeptOperator, outputs: list[torch.Tensor]) -> Answer:
+        if kept.given is None:
+            return Answer(kept.number, changed=True, why=f"how far is not known: {kept.why}")
+        expected = KeptArguments(self._folder).decode(json.loads(kept.given)["outputs"])
         shapes = [[tuple(one.shape) for one in side] for side in (expected, outputs)]
         if shapes[0] != shapes[1]:
-            return {"changed": True, "why": f"results of other shapes: {shapes[0]} and {shapes[1]}"}
+            why = f"results of other shapes: {shapes[0]} and {shapes[1]}"
+            return Answer(kept.number, changed=True, why=why)
         found = list(map(apart, expected, outputs))
         # Of sparse results, other bits may be other zeros, or the same elements in another order.
-        changed = any(one.elements for one in found)
-        return {"changed": True, "apart": asdict(max(found, key=lambda one: one.ulp))} if changed else {}
+        if not any(one.elements for one in found):
+            return Answer(kept.number)
+        return Answer(kept.number, changed=True, apart=max(found, key=lambda one: one.ulp))
 
-    def _repeat(self, kept: dict[str, Any], call: OperatorCall) -> list[torch.Tensor]:
+    def _repeat(self, kept: KeptOperator, call: OperatorCall) -> list[torch.Tensor]:
         """Call the operator alone, on copies of what it was given in the other run."""
         obstacle = _obstacle(kept, call)
         if obstacle:
             raise _NotRepeatedError(obstacle)
-        arguments = KeptArguments(self._folder)
-        args = arguments.like(kept["arguments"]["args"], call.args)
-        own = {name: call.kwargs.get(name) for name in kept["arguments"]["kwargs"]}
-        kwargs = arguments.like(kept["arguments"]["kwargs"], own)
+        arguments, values = KeptArguments(self._folder), json.loads(kept.arguments or "{}")
+        args = arguments.like(values["args"], call.args)
+        own = {name: call.kwargs.get(name) for name in values["kwargs"]}
+        kwargs = arguments.like(values["kwargs"], own)
         devices = sorted({one.get_device() for one in tensors_in([args, kwargs]) if one.is_cuda})
         with torch.random.fork_rng(devices, enabled=call.plan.draws):
             return outputs_of(call.plan, call.operator, args, kwargs, call.operator(*args, **kwargs))
 
-    def _is_unsteady(self, kept: dict[str, Any], call: OperatorCall) -> bool:
+    def _is_unsteady(self, kept: KeptOperator, call: OperatorCall) -> bool:
         """Whether repeated calls with the same arguments give more than one result."""
         seen = set()
         for _ in range(0 if _obstacle(kept, call) else _TIMES):
@@ -112,11 +114,11 @@ class RepeatedCalls(StepCalls):
         return len(seen) > 1
 
 
-def _obstacle(kept: dict[str, Any], call: OperatorCall) -> str:
+def _obstacle(kept: KeptOperator, call: OperatorCall) -> str:
     """Why a call cannot be made again alone, if so."""
     if not call.plan.name.startswith(_ALONE):
         return "not torch's own, so that calling it again might have effects"
-    return "" if kept["arguments"] is not None else str(kept["why"])
+    return "" if kept.arguments is not None else kept.why
 
 
 class _NotRepeatedError(Exception):
