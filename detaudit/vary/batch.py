@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from detaudit.replay.wire.batches import (
     BatchOutcome,
     ModeAnswer,
 )
-from detaudit.run.guard import start
+from detaudit.run import guard
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 from detaudit.vary.batch_mixing import Mixing, holds_one, mixing_in, numbers_of, unsettled_in
@@ -130,22 +128,12 @@ def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> Batc
     file = (folder / "batch.json").resolve()
     order = BatchOrder(str(path), settings.seed, tuple(sizes), str(file))
     command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(to_plain(order))]
-    output, errors = folder / "stdout.txt", folder / "stderr.txt"
-    with ExitStack() as stack:
-        process = start(
-            command,
-            folder=None,
-            environment=nested.within(os.environ, folder),
-            stdout=stack.enter_context(output.open("wb")),
-            stderr=stack.enter_context(errors.open("wb")),
-        )
-        stack.callback(process.end)
-        if not process.wait(settings.timeout):
-            message = f"the samples were not all tried within {settings.timeout:g} s"
-            raise RunError("batch-timeout", message)
-    if process.returncode or not file.is_file():
-        lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = lines[-1].removeprefix("detaudit: ") if lines else f"exit code {process.returncode}"
+    done = guard.ask(command, seconds=settings.timeout)
+    if done.timed_out:
+        raise RunError("batch-timeout", f"the samples were not all tried within {settings.timeout:g} s")
+    if done.code or not file.is_file():
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        last = lines[-1].removeprefix("detaudit: ") if lines else f"exit code {done.code}"
         raise RunError("batch-failed", f"the samples could not be tried: {last}")
     outcome = from_plain(BatchOutcome, json.loads(file.read_text(encoding="utf-8")), file.name)
     if outcome.answer is None:

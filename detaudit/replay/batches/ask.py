@@ -187,8 +187,8 @@ def _learn_layouts(question: Question, layouts: Layouts, *, training: bool) -> l
             [
                 list(tensor.shape)
                 for call in record.calls.values()
-                if call.outermost
-                for tensor in call.outputs
+                if call.parent is None
+                for tensor in call.made.values()
             ]
             for record in records
         ]

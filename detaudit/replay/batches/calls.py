@@ -1,61 +1,70 @@
-"""What every module of a model is given and gives, forward and backward, and what it gives when fed alone."""
+"""What every module of a model is given and gives in a run, forward and backward, with the graph alive."""
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from detaudit.replay.batches.draws import torch_states
-from detaudit.replay.batches.rows import UncuttableError, changed, tensors_of
+from detaudit.record.names import plain_path
+from detaudit.replay.batches.rows import UncuttableError
+from detaudit.replay.calls.module_call import ModuleCall
+from detaudit.replay.calls.replay import (
+    BACKWARD,
+    FORWARD,
+    GRADIENT_OF,
+    OF_INPUT,
+    OUTPUT,
+    Given,
+    each_once,
+    numbered,
+    replay,
+)
+from detaudit.replay.calls.state import State
 
 Key = tuple[str, int]
 """A module's path, and how many calls of it the run has before this one."""
-Gradients = dict[int, torch.Tensor]
-"""Gradients of some tensors, by their places in the arguments or the results."""
+Tensors = dict[int, torch.Tensor]
+"""Some of the tensors in arguments or results, or their gradients, by their places there."""
 
-
-def _autocast() -> list[tuple[str, torch.dtype]]:
-    kinds = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-    return [(kind, torch.get_autocast_dtype(kind)) for kind in kinds if torch.is_autocast_enabled(kind)]
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device, torch.Size)
 
 
 @dataclass(slots=True)
-class Call:
-    """One call of a module."""
+class WatchedCall(ModuleCall):
+    """A call in a run whose backward pass is still to come."""
 
-    module: nn.Module
-    outermost: bool
-    args: Any
-    kwargs: Any
     problem: str = ""
     """Why its arguments cannot be given to it again, if so."""
-    outputs: list[torch.Tensor] = field(default_factory=list)
-    alive: list[torch.Tensor] = field(default_factory=list)
+    alive: Tensors = field(default_factory=dict)
     """The outputs of an outermost call as parts of the graph, until the backward pass is done."""
-    input_gradients: Gradients = field(default_factory=dict)
-    output_gradients: Gradients = field(default_factory=dict)
-    autocast: list[tuple[str, torch.dtype]] = field(default_factory=_autocast)
-    """The devices on which autocast was on, each with its dtype."""
 
     @property
-    def inputs(self) -> list[torch.Tensor]:
-        """The tensors it was given."""
-        return tensors_of((self.args, self.kwargs))
+    def given(self) -> Tensors:
+        """The tensors that it was given, each once."""
+        return distinct(self.leaves)
+
+    @property
+    def made(self) -> Tensors:
+        """The tensors that it gave, each once."""
+        return distinct(self.outputs)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """All that is in its arguments besides tensors: what decides which way a module goes."""
+        return self.spec, *(leaf for leaf in self.leaves if not isinstance(leaf, torch.Tensor))
 
 
 @dataclass(slots=True)
 class Evaluated:
     """What a module gave when it was called by itself."""
 
-    outputs: list[torch.Tensor]
-    input_gradients: Gradients
+    outputs: Tensors
+    input_gradients: Tensors
     weight_gradients: dict[str, torch.Tensor]
 
 
@@ -64,31 +73,30 @@ class Watch:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.calls: dict[Key, Call] = {}
+        self.calls: dict[Key, WatchedCall] = {}
         """In the order in which they ended."""
         self._on = False
-        self._under_way: list[Call] = []
+        self._begun: list[WatchedCall] = []
+        self._under_way: list[int] = []
+        """Numbers of calls that have begun."""
         self._counts: dict[str, int] = {}
-        self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+        self._buffers = {id(buffer): (buffer, buffer.detach().clone()) for buffer in model.buffers()}
         for path, module in model.named_modules():
-            module.register_forward_pre_hook(self._before(), with_kwargs=True)
+            module.register_forward_pre_hook(self._before(path), with_kwargs=True)
             module.register_forward_hook(self._after(path))
 
     def run(self, forward: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the forward pass returns
         """Record a forward pass, from the state in which the model was made."""
-        self.calls, self._counts, self._under_way = {}, {}, []
-        self.restore()
+        self.calls, self._counts, self._begun, self._under_way = {}, {}, [], []
+        # Running averages move in each run.
+        with torch.no_grad():
+            for buffer, value in self._buffers.values():
+                buffer.copy_(value)
         self._on = True
         try:
             return forward()
         finally:
             self._on = False
-
-    def restore(self) -> None:
-        """Give all buffers the values that they had in the beginning: running averages move in each run."""
-        with torch.no_grad():
-            for buffer, value in self._buffers:
-                buffer.copy_(value)
 
     def backward(self, cotangents: dict[tuple[Key, int], torch.Tensor]) -> dict[str, torch.Tensor]:
         """Propagate gradients of outermost outputs back; return those of the weights."""
@@ -100,34 +108,43 @@ class Watch:
     def weight_gradients(self) -> dict[str, torch.Tensor]:
         """The gradients of the weights, and an end to the graph."""
         for call in self.calls.values():
-            call.alive = []
+            call.alive = {}
         named = self.model.named_parameters()
         found = {name: _dense(one.grad) for name, one in named if one.grad is not None}
         self.model.zero_grad(set_to_none=True)
         return found
 
-    def _before(self) -> Callable[[nn.Module, Any, Any], Any]:
+    def _before(self, path: str) -> Callable[[nn.Module, Any, Any], Any]:
         def before(module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of any module
             if not self._on:
                 return None
-            memory: dict[int, Any] = {}
-            call = Call(module, not self._under_way, (), {})
-            self._under_way.append(call)
-            try:
-                copies: dict[int, Any] = {}
-                call.args = changed(args, _copied, copies)
-                call.kwargs = changed(kwargs, _copied, copies)
-                places = {id(tensor): place for place, tensor in enumerate(tensors_of((args, kwargs)))}
-
-                def own(tensor: torch.Tensor) -> torch.Tensor:
-                    return _own(tensor, call.input_gradients, places[id(tensor)])
-
-                return changed(args, own, memory), changed(kwargs, own, memory)
-            except UncuttableError as error:
-                call.problem, call.args, call.kwargs = str(error), (), {}
+            leaves, spec = tree_flatten((args, kwargs))
+            call = WatchedCall(
+                module,
+                ("", path, FORWARD, self._counts.get(path, -1) + 1),
+                self._under_way[-1] if self._under_way else None,
+                State.now(module),
+                each_once(leaves, _copied),
+                spec,
+                (),
+                {plain_path(name): one for name, one in module.named_parameters()},
+                {plain_path(name): self._first_value(one) for name, one in module.named_buffers()},
+            )
+            self._under_way.append(len(self._begun))
+            self._begun.append(call)
+            foreign = [leaf for leaf in leaves if not isinstance(leaf, (torch.Tensor, *_PLAIN))]
+            if foreign:
+                call.problem = f"it is given a {type(foreign[0]).__name__}"
                 return None
+            places = {id(one): place for place, one in distinct(leaves).items()}
+            own = each_once(leaves, lambda one: _own(one, call.of_inputs, places[id(one)]))
+            return tree_unflatten(own, spec)
 
         return before
+
+    def _first_value(self, buffer: torch.Tensor) -> torch.Tensor:
+        """What a buffer holds as each run begins; what it holds now, if it was made since."""
+        return self._buffers[id(buffer)][1] if id(buffer) in self._buffers else _copied(buffer)
 
     def _after(self, path: str) -> Callable[[nn.Module, Any, Any], None]:
         def after(module: nn.Module, _args: Any, output: Any) -> None:  # noqa: ANN401 - of any module
@@ -135,81 +152,64 @@ class Watch:
                 return
             # What an error that the program caught has left behind lies above the call that ends.
             while self._under_way:
-                call = self._under_way.pop()
+                call = self._begun[self._under_way.pop()]
                 if call.module is module:
                     break
             else:
                 return
-            tensors = tensors_of(output)
-            call.outputs = [_copied(tensor) for tensor in tensors]
-            call.alive = tensors if call.outermost else []
-            for place, tensor in enumerate(tensors):
+            leaves, _ = tree_flatten(output)
+            call.outputs = each_once(leaves, _copied)
+            tensors = distinct(leaves)
+            call.alive = tensors if call.parent is None else {}
+            for place, tensor in tensors.items():
                 if tensor.requires_grad:
-                    tensor.register_hook(_keep(call.output_gradients, place))
+                    tensor.register_hook(_keep(call.gradients, place))
             self._counts[path] = number = self._counts.get(path, -1) + 1
             self.calls[path, number] = call
 
         return after
 
-    def evaluate(self, call: Call, args: Any, kwargs: Any, cotangents: Gradients) -> Evaluated:  # noqa: ANN401 - of any module
-        """Call a module by itself, and propagate these gradients of its outputs back.
 
-        Raises UncuttableError where that says nothing: it draws random numbers, or fails.
-        """
-        self.restore()
-        before = generators()
-        memory: dict[int, Any] = {}
-        wanted = sorted(call.input_gradients)
-        try:
-            ready = _ready((args, kwargs), wanted, memory)
-            fed = tensors_of(ready)
-            # As in the model: what a module changes in place is no leaf of the graph.
-            given = changed(
-                ready, lambda tensor: tensor.view_as(tensor) if tensor.requires_grad else tensor, {}
-            )
-            with ExitStack() as stack:
-                for kind, dtype in call.autocast:
-                    stack.enter_context(torch.autocast(kind, dtype))
-                outputs = tensors_of(call.module(*given[0], **given[1]))
-            copies = [_copied(tensor) for tensor in outputs]
-            weights = dict(call.module.named_parameters(recurse=False))
-            leaves = [fed[place] for place in wanted] + list(weights.values())
-            gradients = _vjp(outputs, cotangents, leaves)
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
-            raise UncuttableError(f"by itself it fails: {str(error).partition(chr(10))[0]}") from error
-        if generators() != before:
-            raise UncuttableError("it draws random numbers")
-        split = len(wanted)
-        return Evaluated(
-            copies,
-            {place: one for place, one in zip(wanted, gradients[:split], strict=True) if one is not None},
-            {name: one for name, one in zip(weights, gradients[split:], strict=True) if one is not None},
-        )
+def evaluate(call: WatchedCall, leaves: list[Any], cotangents: Tensors) -> Evaluated:
+    """Call a module by itself with these arguments, and propagate gradients of its outputs back.
 
-
-def _vjp(
-    outputs: Sequence[torch.Tensor], cotangents: Gradients, leaves: list[torch.Tensor]
-) -> list[torch.Tensor | None]:
-    ends = [place for place in cotangents if outputs[place].requires_grad]
-    # A frozen weight is no leaf that a gradient comes to.
-    wanted = [leaf for leaf in leaves if leaf.requires_grad]
-    if not ends or not wanted:
-        return [None] * len(leaves)
-    found = torch.autograd.grad(
-        [outputs[place] for place in ends], wanted, [cotangents[place] for place in ends], allow_unused=True
+    Raises UncuttableError where that says nothing: it draws random numbers, or fails.
+    """
+    own = {name: one for name, one in call.module.named_parameters(recurse=False) if one.requires_grad}
+    given = Given(
+        call.state,
+        leaves,
+        call.spec,
+        tuple(sorted(call.of_inputs)),
+        call.parameters,
+        frozenset(map(plain_path, own)),
+        call.buffers,
+        cotangents,
     )
-    by_leaf = {id(leaf): one for leaf, one in zip(wanted, found, strict=True) if one is not None}
-    return [_dense(by_leaf[id(leaf)]) if id(leaf) in by_leaf else None for leaf in leaves]
+    try:
+        values = replay(call.module, given)
+    except Exception as error:  # the program's code, called alone, may fail in any way
+        raise UncuttableError(f"by itself it fails: {str(error).partition(chr(10))[0]}") from error
+    if call.state.drew:
+        raise UncuttableError("it draws random numbers")
+    outputs = {place: values.get((FORWARD, numbered(OUTPUT, place))) for place in call.made}
+    inputs = {place: values.get((BACKWARD, numbered(OF_INPUT, place))) for place in given.differentiable}
+    weights = {name: values.get((BACKWARD, GRADIENT_OF + plain_path(name))) for name in own}
+    return Evaluated(
+        {place: one for place, one in outputs.items() if one is not None},
+        {place: _dense(one) for place, one in inputs.items() if one is not None},
+        {name: _dense(one) for name, one in weights.items() if one is not None},
+    )
 
 
-def _ready(arguments: Any, wanted: Sequence[int], memory: dict[int, Any]) -> Any:  # noqa: ANN401 - of any module
-    """Arguments in a graph of their own: leaves, with a gradient if they had one in the model."""
-    asked = {id(tensor) for place, tensor in enumerate(tensors_of(arguments)) if place in wanted}
-
-    def ready(tensor: torch.Tensor) -> torch.Tensor:
-        return _copied(tensor).requires_grad_(id(tensor) in asked)
-
-    return changed(arguments, ready, memory)
+def distinct(leaves: Sequence[Any]) -> Tensors:
+    """Each tensor among arguments or results once, by the first of its places."""
+    known = {id(leaf): place for place, leaf in reversed(list(enumerate(leaves)))}
+    return {
+        place: leaf
+        for place, leaf in enumerate(leaves)
+        if isinstance(leaf, torch.Tensor) and known[id(leaf)] == place
+    }
 
 
 def _copied(tensor: torch.Tensor) -> torch.Tensor:
@@ -220,7 +220,7 @@ def _dense(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
 
 
-def _own(tensor: torch.Tensor, gradients: Gradients, place: int) -> torch.Tensor:
+def _own(tensor: torch.Tensor, gradients: Tensors, place: int) -> torch.Tensor:
     """The same tensor as a node of its own in the graph: its gradient is what this module sends back."""
     if not tensor.requires_grad or not torch.is_grad_enabled() or isinstance(tensor, nn.Parameter):
         return tensor
@@ -229,16 +229,8 @@ def _own(tensor: torch.Tensor, gradients: Gradients, place: int) -> torch.Tensor
     return alias
 
 
-def _keep(gradients: Gradients, place: int) -> Callable[[torch.Tensor], None]:
+def _keep(gradients: Tensors, place: int) -> Callable[[torch.Tensor], None]:
     def keep(gradient: torch.Tensor) -> None:
         gradients[place] = _dense(gradient).clone()
 
     return keep
-
-
-def generators() -> tuple[object, ...]:
-    """The states of the random generators that a module may draw from."""
-    numpy: Any = sys.modules.get("numpy.random")
-    drawn = () if numpy is None else (numpy.get_state()[1].tobytes(), numpy.get_state()[2])
-    torch_own = tuple(state.numpy().tobytes() for state in torch_states())
-    return (torch_own, random.getstate(), *drawn)

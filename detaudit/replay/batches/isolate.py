@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from detaudit.replay.batches.calls import Call, Evaluated, Gradients, Key, Watch
+from detaudit.replay.batches.calls import Evaluated, Key, Tensors, WatchedCall, evaluate
 from detaudit.replay.batches.measure import (
     BACKWARD,
     FORWARD,
@@ -23,7 +23,8 @@ from detaudit.replay.batches.measure import (
     enter_alone,
     worse,
 )
-from detaudit.replay.batches.rows import UncuttableError, changed, numbers_of
+from detaudit.replay.batches.rows import UncuttableError
+from detaudit.replay.calls.replay import each_once
 from detaudit.replay.wire.batches import Distance, SampleRow
 
 _NOT_ALIKE = "its batches have other shapes or settings with other neighbours"
@@ -33,7 +34,6 @@ _NOT_ALIKE = "its batches have other shapes or settings with other neighbours"
 class Isolation:
     """Calls the modules of a model again, with what they were given in a run or a part of it."""
 
-    watch: Watch
     table: Table
     settings: Callable[[], AbstractContextManager[None]]
     """What a module is called under."""
@@ -45,10 +45,10 @@ class Isolation:
             small = Seat(0, min(count, seat.size))
             try:
                 _check(call)
-                args, kwargs = self._cut(key, call, seat, count)
-                whole = self._evaluate(call, call.args, call.kwargs, self._cotangents(key, call, seat))
+                cut = self._cut(key, call, seat, count)
+                whole = self._evaluate(call, call.leaves, self._cotangents(key, call, seat))
                 own = self._cotangents_alone(key, call, seat, count)
-                alone = self._evaluate(call, args, kwargs, own)
+                alone = self._evaluate(call, cut, own)
                 for row, found in self._distances(key, alone, whole, (small, seat), spoilt=record.spoilt):
                     enter_alone(row, seat, found)
             except UncuttableError as error:
@@ -63,23 +63,23 @@ class Isolation:
             if modules is not None and key[0] not in modules:
                 continue
             try:
-                args, kwargs = self._mixed(key, call, second.calls.get(key), first.seat)
+                leaves = self._mixed(key, call, second.calls.get(key), first.seat)
                 gradients = self._cotangents(key, call, first.seat)
-                ours = self._evaluate(call, call.args, call.kwargs, gradients)
-                mixed = self._evaluate(call, args, kwargs, gradients)
+                ours = self._evaluate(call, call.leaves, gradients)
+                mixed = self._evaluate(call, leaves, gradients)
                 seats, spoilt = (first.seat, first.seat), first.spoilt or second.spoilt
                 for row, found in self._distances(key, ours, mixed, seats, spoilt=spoilt):
                     row.swapped = worse(row.swapped, found)
             except UncuttableError as error:
                 self.table.fail(key, error)
 
-    def _evaluate(self, call: Call, args: Any, kwargs: Any, cotangents: Gradients) -> Evaluated:  # noqa: ANN401 - of any module
+    def _evaluate(self, call: WatchedCall, leaves: list[Any], cotangents: Tensors) -> Evaluated:
         with self.settings():
-            return self.watch.evaluate(call, args, kwargs, cotangents)
+            return evaluate(call, leaves, cotangents)
 
-    def _cut(self, key: Key, call: Call, seat: Seat, count: int) -> Any:  # noqa: ANN401 - arguments of any module
+    def _cut(self, key: Key, call: WatchedCall, seat: Seat, count: int) -> list[Any]:
         """A call's arguments for the sample, and others so that there are `count`."""
-        places = {id(tensor): place for place, tensor in enumerate(call.inputs)}
+        places = {id(tensor): place for place, tensor in call.given.items()}
 
         def cut(tensor: torch.Tensor) -> torch.Tensor:
             layout = self.table.layout(key, INPUT, places[id(tensor)])
@@ -87,18 +87,18 @@ class Isolation:
                 raise UncuttableError(_NOT_ALIKE)
             return seat.crop(layout.take(tensor, seat.with_others(count), seat.size))
 
-        return changed((call.args, call.kwargs), cut, {})
+        return each_once(call.leaves, cut)
 
-    def _mixed(self, key: Key, call: Call, theirs: Call | None, seat: Seat) -> Any:  # noqa: ANN401 - see above
+    def _mixed(self, key: Key, call: WatchedCall, theirs: WatchedCall | None, seat: Seat) -> list[Any]:
         """A call's arguments, with the neighbours of another call."""
         _check(call)
-        if theirs is None or theirs.problem or _settings(call) != _settings(theirs):
+        if theirs is None or theirs.problem or call.settings != theirs.settings:
             raise UncuttableError(_NOT_ALIKE)
-        places, others = {id(tensor): place for place, tensor in enumerate(call.inputs)}, theirs.inputs
+        places, others = {id(tensor): place for place, tensor in call.given.items()}, theirs.given
 
         def mix(tensor: torch.Tensor) -> torch.Tensor:
             place = places[id(tensor)]
-            if len(others) != len(places) or others[place].shape != tensor.shape:
+            if len(others) != len(places) or place not in others or others[place].shape != tensor.shape:
                 raise UncuttableError(_NOT_ALIKE)
             layout = self.table.layout(key, INPUT, place)
             if not layout.fits(tensor, seat.size):
@@ -106,12 +106,12 @@ class Isolation:
             own = layout.take(tensor, [seat.position], seat.size)
             return layout.put(others[place], own, [seat.position], seat.size)
 
-        return changed((call.args, call.kwargs), mix, {})
+        return each_once(call.leaves, mix)
 
-    def _cotangents(self, key: Key, call: Call, seat: Seat) -> Gradients:
+    def _cotangents(self, key: Key, call: WatchedCall, seat: Seat) -> Tensors:
         """The gradients of a call's outputs, as far as they are the sample's and not its padding's."""
-        found: Gradients = {}
-        for place, gradient in call.output_gradients.items():
+        found: Tensors = {}
+        for place, gradient in call.gradients.items():
             layout = self.table.layout(key, OUTPUT, place)
             if not layout.shared:
                 all_of_it = layout.take(gradient, [seat.position], seat.size)
@@ -120,10 +120,10 @@ class Isolation:
                 found[place] = layout.put(torch.zeros_like(gradient), own, [seat.position], seat.size)
         return found
 
-    def _cotangents_alone(self, key: Key, call: Call, seat: Seat, count: int) -> Gradients:
+    def _cotangents_alone(self, key: Key, call: WatchedCall, seat: Seat, count: int) -> Tensors:
         """The same for a batch of `count`, in which the sample comes first."""
-        found: Gradients = {}
-        for place, gradient in call.output_gradients.items():
+        found: Tensors = {}
+        for place, gradient in call.gradients.items():
             layout = self.table.layout(key, OUTPUT, place)
             if not layout.shared:
                 own = seat.crop(layout.take(gradient, [seat.position], seat.size))
@@ -135,8 +135,7 @@ class Isolation:
         self, key: Key, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat], *, spoilt: bool
     ) -> Iterator[tuple[SampleRow, Distance]]:
         """How far the sample's values of two evaluations are apart, each with its row."""
-        ours, theirs = dict(enumerate(one.outputs)), dict(enumerate(other.outputs))
-        for pair in self.table.pairs(key, OUTPUT, ours, theirs, seats):
+        for pair in self.table.pairs(key, OUTPUT, one.outputs, other.outputs, seats):
             yield self.table.row(key[0], FORWARD, OUTPUT), distance(*pair)
         for pair in self.table.pairs(key, INPUT, one.input_gradients, other.input_gradients, seats):
             yield self.table.row(key[0], BACKWARD, SENT_BACK), distance(*pair)
@@ -148,11 +147,7 @@ class Isolation:
             yield self.table.row(key[0], BACKWARD, f"gradient of {name}"), distance(*pair)
 
 
-def _check(call: Call) -> None:
+def _check(call: WatchedCall) -> None:
     """Raise UncuttableError where a call cannot be made again."""
     if call.problem:
         raise UncuttableError(call.problem)
-
-
-def _settings(call: Call) -> list[object]:
-    return numbers_of((call.args, call.kwargs))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from detaudit.model.variation import Apart
-from detaudit.replay.batches.calls import Call, Key
+from detaudit.replay.batches.calls import Key, WatchedCall
 from detaudit.replay.batches.rows import Layout, UncuttableError, find_layout
 from detaudit.replay.distance import apart
 from detaudit.replay.wire.batches import Distance, SampleRow
@@ -50,7 +50,7 @@ class Record:
     """What one run left: the calls of all modules, and the gradients of the weights."""
 
     seat: Seat
-    calls: dict[Key, Call]
+    calls: dict[Key, WatchedCall]
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     spoilt: bool = False
     """Whether neighbours are not finite: their zeros times NaN are in the gradients of the weights."""
@@ -140,18 +140,16 @@ class Table:
         # The backward pass comes to the last module first.
         return forward[0] if forward else found[-1] if found else ("", "")
 
-    def _compare_call(self, base: Record, other: Record, key: Key, call: Call) -> bool:
+    def _compare_call(self, base: Record, other: Record, key: Key, call: WatchedCall) -> bool:
         ours, seats = base.calls.get(key), (base.seat, other.seat)
         if ours is None:
             raise UncuttableError("it is called more often in a batch than alone")
-        if len(ours.outputs) != len(call.outputs):
+        if ours.made.keys() != call.made.keys():
             raise UncuttableError("it gives another number of values alone than in a batch")
-        outputs = list(
-            self.pairs(key, OUTPUT, dict(enumerate(ours.outputs)), dict(enumerate(call.outputs)), seats)
-        )
-        back = list(self.pairs(key, INPUT, ours.input_gradients, call.input_gradients, seats))
+        outputs = list(self.pairs(key, OUTPUT, ours.made, call.made, seats))
+        back = list(self.pairs(key, INPUT, ours.of_inputs, call.of_inputs, seats))
         differs = self._add(key[0], FORWARD, OUTPUT, outputs)
-        if call.outermost and outputs:
+        if call.parent is None and outputs:
             self.same = self.same is not False and not differs
         differs = self._add(key[0], BACKWARD, SENT_BACK, back) or differs
         differs = self._weights_differ(base, other, key[0], call) or differs
@@ -174,18 +172,18 @@ class Table:
                 differs = True
         return differs
 
-    def _weights_differ(self, base: Record, other: Record, path: str, call: Call) -> bool:
+    def _weights_differ(self, base: Record, other: Record, path: str, call: WatchedCall) -> bool:
         own = [f"{path}.{name}" if path else name for name, _ in call.module.named_parameters(recurse=False)]
         both = [name for name in own if name in base.weights and name in other.weights]
         return not other.spoilt and any(
             bool((base.weights[name] != other.weights[name]).any()) for name in both
         )
 
-    def _same_inputs(self, key: Key, ours: Call, theirs: Call, seats: Seats) -> bool:
-        if ours.problem or theirs.problem or len(ours.inputs) != len(theirs.inputs):
+    def _same_inputs(self, key: Key, ours: WatchedCall, theirs: WatchedCall, seats: Seats) -> bool:
+        if ours.problem or theirs.problem or ours.given.keys() != theirs.given.keys():
             return False
-        one, other = dict(enumerate(ours.inputs)), dict(enumerate(theirs.inputs))
-        return not any(apart(*pair).elements for pair in self.pairs(key, INPUT, one, other, seats))
+        pairs = self.pairs(key, INPUT, ours.given, theirs.given, seats)
+        return not any(apart(*pair).elements for pair in pairs)
 
     def _compare_weights(self, base: Record, other: Record) -> None:
         before, self.first = self.first, {}
@@ -212,15 +210,15 @@ def layouts_of(small: Record, large: Record) -> Layouts:
         theirs = large.calls.get(key)
         if theirs is None:
             continue
-        for side, one, other in ((INPUT, ours.inputs, theirs.inputs), (OUTPUT, ours.outputs, theirs.outputs)):
-            if len(one) == len(other):
-                for place, pair in enumerate(zip(one, other, strict=True)):
-                    found[key, side, place] = find_layout(*pair, sizes)
+        for side, one, other in ((INPUT, ours.given, theirs.given), (OUTPUT, ours.made, theirs.made)):
+            if one.keys() == other.keys():
+                for place, tensor in one.items():
+                    found[key, side, place] = find_layout(tensor, other[place], sizes)
     return found
 
 
-def _finite(call: Call) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in call.outputs)
+def _finite(call: WatchedCall) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in call.made.values())
 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:

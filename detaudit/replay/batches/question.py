@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from detaudit.replay.batches.calls import Key, Watch, generators
+from detaudit.replay.batches.calls import Key, Watch
 from detaudit.replay.batches.draws import AllFloat64, SameDraws, have_moved, torch_states
 from detaudit.replay.batches.isolate import Isolation
 from detaudit.replay.batches.measure import OUTPUT, Layouts, Record, Seat, Table
 from detaudit.replay.batches.rows import UncuttableError
 from detaudit.replay.batches.samples import Samples
 from detaudit.replay.batches.variants import SWAPPED, Variant, alone, variants
+from detaudit.replay.calls.state import random_states
 from detaudit.replay.distance import apart
 from detaudit.replay.wire.batches import SampleTrial
 from detaudit.targets import drive
@@ -55,7 +56,7 @@ class Question:
     def __post_init__(self) -> None:
         self.watch = Watch(self.model)
         self.table = Table(self.layouts)
-        self.alone = Isolation(self.watch, self.table, self._settings)
+        self.alone = Isolation(self.table, self._settings)
 
     @property
     def own_dtype(self) -> torch.dtype:
@@ -150,25 +151,25 @@ class Question:
 
     def _finite(self, base: Record) -> None:
         for key, place in self.ends(base):
-            output = base.calls[key].outputs[place]
+            output = base.calls[key].made[place]
             if not bool(self._own(key, place, output, base.seat).isfinite().all()):
                 self.say("the sample's output is not finite: that NaN equals NaN shows nothing")
 
     def _base(self, variant: Variant) -> tuple[Record, Cotangents]:
         """Run the sample alone; what is propagated back are the gradients of its loss by the outputs."""
         record, loss = self.forward(variant)
-        drawn = generators()
+        drawn = random_states()
         gradients: Cotangents = {}
         if isinstance(loss, torch.Tensor) and loss.requires_grad:
             with self._settings():
                 loss.sum().backward()
             self.watch.weight_gradients()
             for key, place in self.ends(record):
-                found = record.calls[key].output_gradients.get(place)
+                found = record.calls[key].gradients.get(place)
                 if found is not None:
                     gradients[key, place] = self._own(key, place, found, record.seat)
         again, _ = self.forward(variant)
-        if drawn != generators() or not same_outputs(record, again):
+        if drawn != random_states() or not same_outputs(record, again):
             self.say("two runs with the same sample alone are not the same: audit without --vary first")
         return again, gradients
 
@@ -180,8 +181,8 @@ class Question:
         return [
             (key, place)
             for key, call in record.calls.items()
-            if call.outermost
-            for place in range(len(call.outputs))
+            if call.parent is None
+            for place in call.made
             if (layout := self.layouts.get((key, OUTPUT, place))) is not None and not layout.shared
         ]
 
@@ -213,7 +214,12 @@ class Question:
         if not self.samples.has_mask:
             return None
         calls = base.calls.values()
-        taken = {size for call in calls for tensor in (*call.inputs, *call.outputs) for size in tensor.shape}
+        taken = {
+            size
+            for call in calls
+            for tensor in (*call.given.values(), *call.made.values())
+            for size in tensor.shape
+        }
         length = int(self.samples.batch["attention_mask"].shape[1]) + _LEAST_PADDING
         while length in taken:
             length += 1
@@ -232,6 +238,6 @@ def same_outputs(one: Record, other: Record) -> bool:
     pairs = [
         pair
         for key, call in one.calls.items()
-        for pair in zip(call.outputs, other.calls[key].outputs, strict=False)
+        for pair in zip(call.made.values(), other.calls[key].made.values(), strict=False)
     ]
     return all(first.shape == second.shape and not apart(first, second).elements for first, second in pairs)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device, torch.Size)
 
 
 class UncuttableError(Exception):
@@ -92,48 +89,3 @@ def _ordered_as(tensor: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
     order = sorted(range(model.ndim), key=lambda dim: -strides[dim])
     back = [order.index(dim) for dim in range(model.ndim)]
     return tensor.permute(order).contiguous().permute(back)
-
-
-def changed(value: Any, change: Callable[[torch.Tensor], Any], memory: dict[int, Any]) -> Any:  # noqa: ANN401 - arguments of any module
-    """Arguments with each tensor changed; one that is given twice is one tensor afterwards too.
-
-    Raises UncuttableError for what holds tensors in a way that is not known.
-    """
-    if isinstance(value, torch.Tensor):
-        if id(value) not in memory:
-            memory[id(value)] = change(value)
-        return memory[id(value)]
-    if type(value) in {list, tuple}:
-        return type(value)(changed(part, change, memory) for part in value)
-    if type(value) is dict:
-        return {name: changed(part, change, memory) for name, part in value.items()}
-    if not isinstance(value, _PLAIN):
-        raise UncuttableError(f"it is given a {type(value).__name__}")
-    return value
-
-
-def tensors_of(value: object) -> list[torch.Tensor]:
-    """Every tensor in arguments or results, each once, in a fixed order."""
-    return list({id(tensor): tensor for tensor in _walk(value)}.values())
-
-
-def _walk(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _walk(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _walk(part)
-
-
-def numbers_of(value: object) -> list[object]:
-    """All that is in arguments besides tensors: what decides which way a module goes."""
-    if isinstance(value, torch.Tensor):
-        return []
-    if isinstance(value, Mapping):
-        return [one for name, part in value.items() for one in (name, *numbers_of(part))]
-    if isinstance(value, list | tuple):
-        return [one for part in value for one in numbers_of(part)]
-    return [value]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,23 +11,22 @@ from torch import nn
 from torch._C import _functorch
 from torch.nn.modules import module as torch_module
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import TreeSpec, tree_flatten
+from torch.utils._pytree import tree_flatten
 
 from detaudit.digest.tensor import is_fake
 from detaudit.model.trace import Phase, StreamRole
 from detaudit.record.identity import IdentityMap
-from detaudit.record.names import plain_path, uncompiled
+from detaudit.record.names import plain_path
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.replay.calls.compiled_parts import has_compiled_parts
+from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.state import State
 from detaudit.replay.wire.layers import Identity
 
 MOST_BYTES = 4 * 1024**3
 """Values of a step that take more memory than this are not kept any more."""
-
-PLAIN = (bool, int, float, complex, str, type(None))
 
 _is_tracing = torch._C._get_tracing_state
 
@@ -38,45 +36,6 @@ class TooLargeError(Exception):
 
     def __init__(self) -> None:
         super().__init__(f"the values of the step take more than {MOST_BYTES / 1024**3:.0f} GiB")
-
-
-@dataclass(slots=True)
-class LayerCall:
-    """One module call, with copies of all that it reads and makes."""
-
-    module: nn.Module
-    identity: Identity
-    parent: int | None
-    """Number of the call within which it was made."""
-    state: State
-    leaves: list[Any]
-    """Its arguments, without the containers around them; a tensor is a copy."""
-    spec: TreeSpec
-    """The containers."""
-    differentiable: tuple[int, ...]
-    """Which arguments have gradients."""
-    parameters: dict[str, torch.Tensor]
-    buffers: dict[str, torch.Tensor]
-    outputs: list[Any] = field(default_factory=list)
-    gradients: dict[int, torch.Tensor] = field(default_factory=dict)
-    """Those that arrived at outputs, by position."""
-    of_inputs: dict[int, torch.Tensor] = field(default_factory=dict)
-    """Those of inputs that the run has, from all that reads them."""
-    of_parameters: dict[str, torch.Tensor] = field(default_factory=dict)
-    """Those of its own parameters, as the optimizer finds them."""
-    ended: bool = False
-
-    @property
-    def kind(self) -> str:
-        """Class of the module, whether it is compiled or not."""
-        return type(uncompiled(self.module)).__name__
-
-    @property
-    def tensors(self) -> Iterator[torch.Tensor]:
-        """All real and complex values that take part in it."""
-        for value in (*self.leaves, *self.parameters.values(), *self.outputs):
-            if isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex()):
-                yield value
 
 
 class Copies:
@@ -122,7 +81,7 @@ class LayerCalls:
         self._counts: dict[tuple[str, str, str], int] = {}
         self._under_way: list[tuple[nn.Module, int | None]] = []
         self.copies = Copies()
-        self.calls: list[LayerCall] = []
+        self.calls: list[ModuleCall] = []
         self.unkept: dict[Identity, str] = {}
         """Calls that could not be kept, and why."""
         before, after = observing(recorder, self._begins), observing(recorder, self._ends)
@@ -175,14 +134,14 @@ class LayerCalls:
 
     def _kept(
         self, module: nn.Module, identity: Identity, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> LayerCall:
+    ) -> ModuleCall:
         leaves, spec = tree_flatten((args, kwargs))
         parameters = {plain_path(name): one for name, one in module.named_parameters()}
         if any(is_lazy(parameter) for parameter in parameters.values()):
             raise TypeError("its parameters are made in this call")
         parents = [number for _, number in self._under_way if number is not None]
         copies = self.copies
-        call = LayerCall(
+        call = ModuleCall(
             module,
             identity,
             parents[-1] if parents else None,
@@ -206,7 +165,7 @@ class LayerCalls:
                     self._keep_output(self.calls[number], output)
                 return
 
-    def _keep_output(self, call: LayerCall, output: object) -> None:
+    def _keep_output(self, call: ModuleCall, output: object) -> None:
         leaves, _ = tree_flatten(output)
         try:
             call.outputs = self.copies.arguments(leaves)
@@ -216,7 +175,7 @@ class LayerCalls:
         call.ended = True
         self._watch(call, call.gradients, leaves)
 
-    def _watch(self, call: LayerCall, arrived: dict[int, torch.Tensor], leaves: list[Any]) -> None:
+    def _watch(self, call: ModuleCall, arrived: dict[int, torch.Tensor], leaves: list[Any]) -> None:
         """Keep the gradients that will come back to values."""
         if not torch.is_grad_enabled():
             return
@@ -227,7 +186,7 @@ class LayerCalls:
                 tensor.grad_fn.register_prehook(hook)
 
     def _arriving(
-        self, call: LayerCall, arrived: dict[int, torch.Tensor], position: int, number: int
+        self, call: ModuleCall, arrived: dict[int, torch.Tensor], position: int, number: int
     ) -> Callable[[tuple[torch.Tensor | None, ...]], None]:
         keep = observing(self._recorder, self._keep_gradient)
 
@@ -239,7 +198,7 @@ class LayerCalls:
         return arriving
 
     def _keep_gradient(
-        self, call: LayerCall, arrived: dict[int, torch.Tensor], position: int, gradient: torch.Tensor
+        self, call: ModuleCall, arrived: dict[int, torch.Tensor], position: int, gradient: torch.Tensor
     ) -> None:
         known = arrived.get(position)
         try:
@@ -257,7 +216,7 @@ class LayerCalls:
                     except Exception as error:  # noqa: BLE001 - as above
                         self.unkept[call.identity] = _why(error)
 
-    def whole(self) -> list[LayerCall]:
+    def whole(self) -> list[ModuleCall]:
         """All calls that ended and were kept, in order."""
         return [
             call for call in self.calls if call.ended and call.identity not in self.unkept and _counts(call)
@@ -275,7 +234,7 @@ def _why(error: Exception) -> str:
     return str(error) if known else f"its values could not be kept: {type(error).__name__}: {error}"
 
 
-def _counts(call: LayerCall) -> bool:
+def _counts(call: ModuleCall) -> bool:
     """A call that only recomputes what a backward pass needs was made before."""
     return call.identity[2] != Phase.BACKWARD or bool(call.gradients)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,7 +16,7 @@ from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 from detaudit.record.names import plain_path
 from detaudit.replay.arithmetic.float64 import Float64
 from detaudit.replay.calls.compiled_parts import compile_like, copy_without_compiling
-from detaudit.replay.calls.keep import LayerCall
+from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.state import State
 
 OUTPUT, OF_INPUT, GRADIENT_OF, BUFFER = "output", "gradient of input", "gradient of ", "buffer "
@@ -47,7 +47,7 @@ class Given:
     """What arrives at the outputs in the backward pass."""
 
 
-def given_by(call: LayerCall) -> Given:
+def given_by(call: ModuleCall) -> Given:
     """What a call of this run was made on."""
     return Given(
         call.state,
@@ -75,7 +75,8 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
     alone = copy_of(module)
     if arithmetic is None:
         alone = compile_like(module, alone)
-    inputs = [entering(leaf, arithmetic) for leaf in given.leaves]
+    # What is given twice is one tensor here too: some modules ask whether it is.
+    inputs = each_once(given.leaves, lambda leaf: entering(leaf, arithmetic))
     parameters = {name: entering(one, arithmetic) for name, one in given.parameters.items()}
     buffers = {name: entering(one, arithmetic) for name, one in given.buffers.items()}
     before = {name: one.clone() for name, one in buffers.items() if "." not in name}
@@ -84,7 +85,7 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
         weights = {name: one.requires_grad_() for name, one in parameters.items() if name in given.trained}
         # A leaf of the graph itself may not be changed in place, as some modules do with their input.
         args, kwargs = tree_unflatten(
-            [leaf.clone() if at in leaves else leaf for at, leaf in enumerate(inputs)], given.spec
+            each_once(inputs, lambda leaf: leaf.clone() if leaf.requires_grad else leaf), given.spec
         )
         # Until the way back is done: a checkpoint calls the module again there.
         with _reparametrize_module(alone, _named_as_in(alone, {**parameters, **buffers}), tie_weights=True):
@@ -95,6 +96,19 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
                 arriving = {at: entering(one, arithmetic) for at, one in given.gradients.items()}
                 values |= _gradients(outputs, arriving, leaves, weights)
     return values
+
+
+def each_once(leaves: Sequence[Any], change: Callable[[torch.Tensor], torch.Tensor]) -> list[Any]:
+    """Change each tensor among arguments; one that is given twice is one tensor afterwards too."""
+    known: dict[int, torch.Tensor] = {}
+    changed = []
+    for leaf in leaves:
+        if isinstance(leaf, torch.Tensor):
+            if id(leaf) not in known:
+                known[id(leaf)] = change(leaf)
+            leaf = known[id(leaf)]  # noqa: PLW2901 - what stands in its place
+        changed.append(leaf)
+    return changed
 
 
 def _named_as_in(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -44,6 +44,15 @@ class State:
         training = tuple(part.training for part in _parts(module))
         return cls(training, torch.is_grad_enabled(), autocast, *_random_states())
 
+    @property
+    def drew(self) -> bool:
+        """Whether a generator has another state by now: random numbers were drawn."""
+        generators, python, numpy = _random_states()
+        # Those that there were: a library that was loaded since has drawn nothing for this call.
+        known = {name: generators[name] for name in self.generators}
+        now = _comparable(known, python, None if self.numpy is None else numpy)
+        return now != _comparable(self.generators, self.python, self.numpy)
+
     def to_plain(self) -> dict[str, object]:
         """The state as plain data and tensors."""
         numpy = self.numpy
@@ -87,6 +96,16 @@ class State:
                         torch.autocast(kind, dtype, enabled=kind in wanted, cache_enabled=False)
                     )
             yield
+
+
+def random_states() -> tuple[object, ...]:
+    """The states of all random generators, to be compared with those of another time."""
+    return _comparable(*_random_states())
+
+
+def _comparable(generators: dict[str, torch.Tensor], python: Any, numpy: Any) -> tuple[object, ...]:  # noqa: ANN401 - the libraries' own types
+    words = () if numpy is None else (numpy[1].tobytes(), *numpy[2:])
+    return {name: state.numpy().tobytes() for name, state in generators.items()}, python, words
 
 
 @contextlib.contextmanager

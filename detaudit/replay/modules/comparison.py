@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from detaudit.replay.arithmetic.float64 import Float64
-from detaudit.replay.calls.keep import LayerCall, LayerCalls
+from detaudit.replay.calls.keep import LayerCalls
+from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.replay import (
     BACKWARD,
     FORWARD,
@@ -109,7 +110,7 @@ class LayerComparison:
             yield from self._of_root(kept, own, in_runs.float64, opens=opens)
 
     def _of_root(
-        self, kept: KeptCall, own: LayerCall, float64: Tensors, *, opens: bool
+        self, kept: KeptCall, own: ModuleCall, float64: Tensors, *, opens: bool
     ) -> Iterator[ValueRow]:
         """What comes from outside: weights, batches, the gradient of the loss."""
         for name in (one for one in kept.parameters if one in own.parameters):
@@ -166,7 +167,7 @@ def _named_dtypes(seen: Iterable[Autocast]) -> tuple[tuple[str, str], ...]:
     return tuple((kind, str(dtype).removeprefix("torch.")) for kind, dtype in seen)
 
 
-def _computing(kept: KeptCall, own: LayerCall) -> Any:  # noqa: ANN401 - a function
+def _computing(kept: KeptCall, own: ModuleCall) -> Any:  # noqa: ANN401 - a function
     """How this run's module computes a call of the first run."""
     leaves = [
         mine if is_own(theirs) else theirs for theirs, mine in zip(kept.leaves, own.leaves, strict=False)
@@ -205,7 +206,7 @@ def _as(value: Any, own: Any) -> Any:  # noqa: ANN401 - any argument of a call
     return torch.empty_like(own).copy_(value)
 
 
-def _other_arguments(kept: KeptCall, own: LayerCall) -> str:
+def _other_arguments(kept: KeptCall, own: ModuleCall) -> str:
     """Why a call of this run cannot stand in for one of the first, if it cannot."""
     if len(kept.leaves) != len(own.leaves):
         return "it is called with other arguments"

@@ -9,11 +9,11 @@ from torch import nn
 
 from detaudit.model.trace import Site
 from detaudit.record.sites import Sites
-from detaudit.replay.calls.keep import LayerCall
+from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.wire.layers import Definition
 
 
-def definitions(calls: Iterable[LayerCall], sites: Sites) -> tuple[Definition, ...]:
+def definitions(calls: Iterable[ModuleCall], sites: Sites) -> tuple[Definition, ...]:
     """Find the line of each layer that has a `forward` of the program's own."""
     found = {}
     for call in calls:

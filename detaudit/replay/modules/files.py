@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from detaudit.replay.arithmetic.float64 import Rounding
-from detaudit.replay.calls.keep import PLAIN, LayerCall
+from detaudit.replay.calls.module_call import PLAIN, ModuleCall
 from detaudit.replay.calls.replay import Values
 from detaudit.replay.calls.state import State
 from detaudit.replay.draws.common import Draws
@@ -63,7 +63,7 @@ class LayerFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / _FOLDER
 
-    def save_calls(self, calls: list[LayerCall], replays: list[Replayed]) -> None:
+    def save_calls(self, calls: list[ModuleCall], replays: list[Replayed]) -> None:
         """Write all calls. Raises OSError or RuntimeError where writing fails."""
         self._folder.mkdir(parents=True, exist_ok=True)
         weights: dict[int, torch.Tensor] = {}
@@ -128,7 +128,7 @@ def plain_leaf(leaf: object) -> object:
     return leaf if isinstance(leaf, torch.Tensor) or type(leaf) in PLAIN else _OWN
 
 
-def _plain_call(call: LayerCall, replayed: Replayed, weights: Mapping[int, int]) -> dict[str, object]:
+def _plain_call(call: ModuleCall, replayed: Replayed, weights: Mapping[int, int]) -> dict[str, object]:
     return {
         "identity": list(call.identity),
         "kind": call.kind,

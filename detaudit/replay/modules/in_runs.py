@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from detaudit.replay.calls.keep import LayerCall
+from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.replay import (
     BACKWARD,
     FORWARD,
@@ -52,14 +52,14 @@ class InRuns:
         return apart(value, exact).relative
 
 
-def values_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+def values_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
     """What a module call gave in its run, and the gradients that came of it."""
     of_inputs = {(BACKWARD, numbered(OF_INPUT, at)): one for at, one in call.of_inputs.items()}
     of_parameters = {(BACKWARD, GRADIENT_OF + name): one for name, one in call.of_parameters.items()}
     return outputs_in_run(call) | of_inputs | of_parameters
 
 
-def outputs_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+def outputs_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
     """What a module call gave in its run."""
     return {
         (FORWARD, numbered(OUTPUT, at)): one
@@ -68,7 +68,7 @@ def outputs_in_run(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
     }
 
 
-def around_call(call: KeptCall | LayerCall) -> dict[Key, torch.Tensor]:
+def around_call(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
     """What a module call was given from outside: its arguments, and the gradients that arrived."""
     arguments = {
         (FORWARD, numbered(INPUT, at)): one

@@ -13,7 +13,7 @@ import torch
 
 from detaudit.replay.arithmetic.float64 import Float64, RoundedByChance, Rounding, widened
 from detaudit.replay.arithmetic.proportion import Error
-from detaudit.replay.calls.keep import LayerCall
+from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.draws.common import Draws, draws_apart, kept_draws, taken_draws
 
 _TRIALS = 3
@@ -121,13 +121,13 @@ def rounding_of(tensors: Iterable[torch.Tensor], narrower: Iterable[torch.dtype]
     return Rounding(max(one.eps for one in infos), max(one.tiny * one.eps for one in infos))
 
 
-def rounding_of_call(call: LayerCall) -> Rounding:
+def rounding_of_call(call: ModuleCall) -> Rounding:
     """The rounding of the arithmetic in which a module call is made."""
     rounding = rounding_of(call.tensors, (dtype for _, dtype in call.state.autocast))
     return replace(rounding, unit=max(rounding.unit, _unit_of_products(call)))
 
 
-def _unit_of_products(call: LayerCall) -> float:
+def _unit_of_products(call: ModuleCall) -> float:
     """Products of float32 numbers are rounded before they are added, if that is allowed."""
     try:
         precision = torch.get_float32_matmul_precision()

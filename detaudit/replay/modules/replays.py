@@ -9,7 +9,7 @@ import torch
 
 from detaudit.replay.arithmetic.float64 import Rounding
 from detaudit.replay.calls.compiled_parts import CompiledError
-from detaudit.replay.calls.keep import LayerCall
+from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.replay import Given, given_by, replay
 from detaudit.replay.distance import apart
 from detaudit.replay.draws.common import Draws
@@ -41,13 +41,13 @@ def computing_call(module: torch.nn.Module, given: Given) -> Compute[Any]:
     return lambda arithmetic: replay(module, given, arithmetic)
 
 
-def replay_own(call: LayerCall) -> Replayed:
+def replay_own(call: ModuleCall) -> Replayed:
     """Make a call of this run again; says so where it does not give what it gave in the run."""
     compute = computing_call(call.module, given_by(call))
     return _first_replay(compute, rounding_of_call(call), outputs_in_run(call))
 
 
-def why_unfaithful(call: LayerCall) -> str:
+def why_unfaithful(call: ModuleCall) -> str:
     """Why a call of this run cannot be made again so that it gives what it gave; empty where it can."""
     try:
         values, _ = drawing(lambda: replay(call.module, given_by(call)))
