@@ -46,12 +46,7 @@ def resolve(
         **{name: checked(BY_NAME[name], value, f"--{name}") for name, value in typed.items()},
     }
     folders = {name: Path(str(merged[name])) for name in PATHS if name in merged}
-    lists = {
-        one.name: tuple(str(merged[one.name]).splitlines())
-        for one in OPTIONS
-        if one.repeated and one.name in merged
-    }
-    return Settings(**{**merged, **folders, **lists})  # type: ignore[arg-type]
+    return Settings(**{**merged, **folders})  # type: ignore[arg-type]
 
 
 def from_file(folder: Path) -> dict[str, Value]:
@@ -114,14 +109,14 @@ def checked(option: Option, value: object, source: str) -> Value:
     return value
 
 
-def _texts(option: Option, value: object, source: str) -> str:
-    """Check what may be given several times, a list or lines; as lines. Raises UsageError otherwise."""
+def _texts(option: Option, value: object, source: str) -> tuple[str, ...]:
+    """Check what may be given several times, a list or lines. Raises UsageError for what is neither."""
     texts = value.splitlines() if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not texts:
         raise _wrong(option, value, source)
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise _wrong(option, value, source)
-    return "\n".join(text.strip() for text in texts)
+    return tuple(text.strip() for text in texts)
 
 
 def _names(option: Option, value: object, source: str) -> str:

@@ -22,7 +22,9 @@ PERTURBATIONS = (
 )
 """What can be made to vary: the names of sources. These are known without importing them."""
 
-Value = int | float | str
+Scalar = int | float | str
+Value = Scalar | tuple[str, ...]
+"""What an option is set to: one thing, or the texts of an option that may be given several times."""
 AUTO = "auto"
 BUDGET = "32"
 
@@ -88,7 +90,7 @@ class Option:
     """
 
     name: str
-    type: type[Value]
+    type: type[Scalar]
     metavar: str
     help: str
     least: float | None = None
@@ -99,7 +101,7 @@ class Option:
     several: tuple[str, ...] = ()
     """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
     repeated: bool = False
-    """True if it may be given several times: one per line where it is one text, a list in files."""
+    """True if it may be given several times: one per line in the environment, a list in files."""
     is_path: bool = False
     """True if it names a file or folder; one in a configuration file is relative to that file."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, chdir, contextmanager
 from os import PathLike
 from pathlib import Path
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
     from detaudit.model.result import AuditResult
     from detaudit.options import Settings
-
-Vary = Mapping[str, Sequence[object]]
+    from detaudit.vary.axis_syntax import Asked
 
 
 @contextmanager
@@ -41,30 +39,30 @@ def name_of(item: pytest.Item, order: Order) -> str:
     return test if not order.call else f"{test}, call {order.call + 1} of detaudit"
 
 
-def audit_test(item: pytest.Item, order: Order, settings: Settings, vary: Vary | None) -> AuditResult:
+def audit_test(item: pytest.Item, order: Order, settings: Settings, asked: Asked | None) -> AuditResult:
     """Run a test, or a call in it, in fresh processes, and hold the runs against each other."""
     from detaudit.diagnose.audit import audit_target
-    from detaudit.vary.audit import audit_varied
+    from detaudit.vary.audit import audit_along_axes
 
     with as_target(item, order) as target, in_folder_of(item.config):
-        if vary is not None:
-            return audit_varied(target, settings, vary, Silence())
+        if asked is not None:
+            return audit_along_axes(target, settings, asked, Silence())
         return audit_target(target, settings, Silence())
 
 
 def audit_model_file(
-    item: pytest.Item, path: str | PathLike[str], settings: Settings, vary: Vary
+    item: pytest.Item, path: str | PathLike[str], settings: Settings, asked: Asked
 ) -> AuditResult:
     """Run a model file under other conditions; `path` is relative to the folder of the test's file."""
     from detaudit.targets.find import find_target
-    from detaudit.vary.audit import audit_varied
+    from detaudit.vary.audit import audit_along_axes
 
     found = find_target(TargetRef(str(Path(item.path).parent / path)))
     if found.kind is not TargetKind.MODEL_FILE:
         hint = "give the path of a file with make_model and make_batches, or a function that trains"
         raise TargetError("model-file-incomplete", f"{path} is no model file", hint)
     with in_folder_of(item.config):
-        return audit_varied(found, settings, vary, Silence())
+        return audit_along_axes(found, settings, asked, Silence())
 
 
 def in_folder_of(config: pytest.Config) -> AbstractContextManager[None]:

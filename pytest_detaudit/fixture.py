@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 import pytest
@@ -13,9 +13,9 @@ from detaudit.errors import DetauditError, UsageError
 from detaudit.model.codec import result_from_json, result_to_json
 from detaudit.model.result import AuditResult
 from detaudit.options import Settings, Value
-from detaudit.vary.asked import check_axes
+from detaudit.vary.axis_syntax import Asked, read_table
 from pytest_detaudit.answer import Answer, in_brief, in_lines, not_audited, verified
-from pytest_detaudit.audit import Vary, audit_model_file, audit_test, name_of
+from pytest_detaudit.audit import audit_model_file, audit_test, name_of
 from pytest_detaudit.collected import collected
 from pytest_detaudit.order import Order, id_of
 from pytest_detaudit.ordered import OrderedTests
@@ -25,6 +25,8 @@ Isolation = Literal["process", "same"]
 Said = Mapping[str, Value | None]
 """Settings that a test gives itself; None where it gives none."""
 Function = Callable[..., object]
+Vary = Mapping[str, Sequence[object]]
+"""Axes and their values, as a test gives them."""
 
 ANSWERS = pytest.StashKey[list[Answer]]()
 """The answers that a test's calls got: shown where the test fails."""
@@ -123,16 +125,17 @@ class Detaudit:
         Along `device` and `dtype`, where bits cannot agree, it fails for a layer that is out of proportion.
         """
         __tracebackhide__ = True
-        settings = self._settings({"seed": seed, "level": level, "tolerance": tolerance}, vary)
+        asked = self._asked(vary)
+        settings = self._settings({"seed": seed, "level": level, "tolerance": tolerance})
         if callable(function):
             result = self._next_call(
                 lambda: function(*args, **kwargs),
-                lambda order: audit_test(self._item, order, settings, vary),
+                lambda order: audit_test(self._item, order, settings, asked),
                 settings,
             )
         else:
             result = self._next_call(
-                lambda: None, lambda _order: audit_model_file(self._item, function, settings, vary), settings
+                lambda: None, lambda _order: audit_model_file(self._item, function, settings, asked), settings
             )
         _pass_if_reproducible(result)
 
@@ -189,10 +192,16 @@ class Detaudit:
             raise usage_error(UsageError("isolation-unknown", message, hint))
         return self._next_call(lambda: function(*args, **kwargs), audit, settings)
 
-    def _settings(self, said: Said, vary: Vary | None = None) -> Settings:
+    def _asked(self, vary: Vary) -> Asked:
         __tracebackhide__ = True
         try:
-            check_axes({} if vary is None else vary)
+            return read_table(vary)
+        except DetauditError as error:
+            raise usage_error(error) from None
+
+    def _settings(self, said: Said) -> Settings:
+        __tracebackhide__ = True
+        try:
             return adjusted(settings_for(self._item.config), said)
         except DetauditError as error:
             raise usage_error(error) from None

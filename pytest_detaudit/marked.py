@@ -10,7 +10,7 @@ import pytest
 
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.result import AuditResult, Verdict
-from detaudit.vary.asked import check_axes
+from detaudit.vary.axis_syntax import read_table
 from pytest_detaudit.answer import Answer, Unverified, in_brief, in_lines, verified
 from pytest_detaudit.audit import audit_test
 from pytest_detaudit.collected import collected
@@ -19,7 +19,7 @@ from pytest_detaudit.settings import adjusted, settings_for
 
 if TYPE_CHECKING:
     from detaudit.options import Settings
-    from pytest_detaudit.audit import Vary
+    from detaudit.vary.axis_syntax import Asked
 
 MARK = "reproducible"
 KEYS = ("runs", "seed", "scope", "level", "vary", "tolerance", "expect")
@@ -30,7 +30,8 @@ class Mark:
     """What the marks of a test say."""
 
     settings: Settings
-    vary: Vary | None
+    asked: Asked | None
+    """The axes, where it has any."""
     expect: str
     """A verdict, or the label of a cause."""
 
@@ -47,7 +48,7 @@ def mark_of(item: pytest.Item) -> Mark:
         given = _arguments(item)
         expect = _expected(given.pop("expect", Verdict.REPRODUCIBLE.value))
         vary = given.pop("vary", None)
-        check_axes({} if vary is None else vary)
+        asked = None if vary is None else read_table(vary)
         settings = adjusted(settings_for(item.config), given)
     except UsageError as error:
         raise _failure(item, error) from None
@@ -55,7 +56,7 @@ def mark_of(item: pytest.Item) -> Mark:
         # That runs differ is all that is asked; why they do would take many more.
         level = "layer" if settings.level == "auto" else settings.level
         settings = replace(settings, diagnose=False, level=level)
-    return Mark(settings, vary, expect)
+    return Mark(settings, asked, expect)
 
 
 def audit_marked(item: pytest.Item) -> None:
@@ -63,7 +64,7 @@ def audit_marked(item: pytest.Item) -> None:
     __tracebackhide__ = True
     mark = mark_of(item)
     try:
-        result = audit_test(item, Order((id_of(item),), seed=mark.settings.seed), mark.settings, mark.vary)
+        result = audit_test(item, Order((id_of(item),), seed=mark.settings.seed), mark.settings, mark.asked)
         collected(item.config).results.append(result)
         verified(result)
     except (DetauditError, Unverified) as error:

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _runs(text: str) -> int:
-    return int(checked(BY_NAME["runs"], parse(BY_NAME["runs"], text, "--runs"), "--runs"))
+    return int(str(checked(BY_NAME["runs"], parse(BY_NAME["runs"], text, "--runs"), "--runs")))
 
 
 def run(arguments: argparse.Namespace) -> int:

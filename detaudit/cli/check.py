@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from detaudit.model.plan import TargetRef
     from detaudit.model.result import AuditResult
     from detaudit.run.progress import Progress
+    from detaudit.vary.axis_syntax import Asked
 
 SETTINGS = (
     "runs",
@@ -54,12 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _one_reference(arguments, resolve(vars(arguments)))
     check_reports(settings)
     _check_folders(settings)
-    _check_axes(settings)
+    asked = _axes(settings)
     if settings.lock is not None and arguments.target is arguments.module is None:
         return _whole_lock(arguments, settings)
     target = target_of(arguments)
     with progress_on_stderr() as progress:
-        result = _audit(target, settings, progress)
+        result = _audit(target, settings, asked, progress)
     return answer(result, settings)
 
 
@@ -86,7 +87,7 @@ def _one_reference(arguments: argparse.Namespace, settings: Settings) -> Setting
     return replace(settings, lock=None) if arguments.lock is None else replace(settings, against=None)
 
 
-def _audit(target: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
+def _audit(target: TargetRef, settings: Settings, asked: Asked, progress: Progress) -> AuditResult:
     """Repeat the target, or hold it against what was recorded before."""
     # Imported late: everything that is wrong with the command line is told at once.
     if settings.lock is not None:
@@ -97,22 +98,23 @@ def _audit(target: TargetRef, settings: Settings, progress: Progress) -> AuditRe
         from detaudit.reference.commit import audit_against_commit
 
         return audit_against_commit(target, settings, progress)
-    if settings.vary:
-        from detaudit.vary.audit import audit_vary
+    if asked:
+        from detaudit.targets.find import find_target
+        from detaudit.vary.audit import audit_along_axes
 
-        return audit_vary(target, settings, progress)
+        return audit_along_axes(find_target(target), settings, asked, progress)
     from detaudit.diagnose.audit import audit
 
     return audit(target, settings, progress)
 
 
-def _check_axes(settings: Settings) -> None:
-    """Raise for axes that cannot be, at once, and for what cannot be asked for together with them."""
+def _axes(settings: Settings) -> Asked:
+    """Read the axes. Raises UsageError for what cannot be, and for what cannot be asked for beside them."""
     if not settings.vary:
-        return
-    from detaudit.vary.asked import asked_in
+        return {}
+    from detaudit.vary.axis_syntax import read_options
 
-    asked_in(settings.vary)
+    asked = read_options(settings.vary)
     if settings.runs > Settings().runs:
         hint = "leave out --runs: each set of conditions is run once, and again where the bits differ"
         raise UsageError("usage", "--vary decides itself how often it runs", hint)
@@ -120,6 +122,7 @@ def _check_axes(settings: Settings) -> None:
         if getattr(settings, name) is not None:
             hint = f"ask for one, then for the other: leave out --{name}, or --vary"
             raise UsageError("usage", f"--vary and --{name} are two questions", hint)
+    return asked
 
 
 def _check_folders(settings: Settings) -> None:

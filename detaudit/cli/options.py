@@ -35,7 +35,7 @@ class Once(argparse.Action):
 
 
 class Again(argparse.Action):
-    """Gather the values of an option that may be given several times, one per line."""
+    """Gather the values of an option that may be given several times."""
 
     def __call__(
         self,
@@ -47,7 +47,7 @@ class Again(argparse.Action):
         """Take one more."""
         del parser, option_string
         before = getattr(namespace, self.dest)
-        setattr(namespace, self.dest, str(values) if before is None else f"{before}\n{values}")
+        setattr(namespace, self.dest, (*(before or ()), str(values)))
 
 
 class Switch(Once):

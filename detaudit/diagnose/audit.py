@@ -37,6 +37,7 @@ from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.reseeding import reseed_notices
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
+from detaudit.model.axes import Conditions
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
@@ -112,7 +113,7 @@ def audit_target(
     settings: Settings,
     progress: Progress,
     call: str | None = None,
-    axes: tuple[tuple[str, str], ...] = (),
+    axes: Conditions = (),
 ) -> AuditResult:
     """Audit a target that was found already, under the conditions of `axes`; see `audit`."""
     if settings.fix is not None:

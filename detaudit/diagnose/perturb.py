@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from detaudit.axes import hash_seed
 from detaudit.compare.compare import compare
 from detaudit.compare.result import finding_from, numbered, why_unverified
 from detaudit.compare.scope import narrowed
@@ -52,7 +53,7 @@ def chosen(text: str | None) -> tuple[str, ...]:
         return ()
     if text != "all":
         return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    fixed = os.environ.get("PYTHONHASHSEED", "random") != "random"
+    fixed = os.environ.get(hash_seed.VARIABLE, hash_seed.RANDOM) != hash_seed.RANDOM
     names = [source.name for source in BY_NAME.values() if source.varied_by]
     return tuple(name for name in names if fixed or name != set_order.BY_SEED)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from detaudit.model.axes import Conditions
 from detaudit.model.result import TargetSummary
 from detaudit.model.trace import Level
 
@@ -143,9 +144,9 @@ class RunPlan:
     """Whether sketches of the values are recorded beside their digests."""
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables that are set for the run, with their values."""
-    axes: tuple[tuple[str, str], ...] = ()
-    """What `--vary` sets for the run: names of axes, as in `detaudit.model.axes`, with one value each."""
-    then_axes: tuple[tuple[str, str], ...] | None = None
+    axes: Conditions = ()
+    """What `--vary` sets for the run: one value for each axis of `detaudit.axes`."""
+    then_axes: Conditions | None = None
     """What it sets for all runs but the first; None: the same."""
     values: Exchange | None = None
     """The values of one step that the run keeps, or holds its own against."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from detaudit.model.axes import Promise
+
 
 @dataclass(frozen=True, slots=True)
 class Apart:
@@ -99,8 +101,8 @@ class Variation:
     first: str
     """The conditions of the first run: `threads=1`."""
     second: str
-    promise: str
-    """`bits`, `rounding` or `precision`: the weakest of the axes'."""
+    promise: Promise
+    """The weakest of the axes'."""
     equal: bool
     """True if every number is the same bit for bit."""
     layers: tuple[LayerNumbers, ...] = ()

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from detaudit.model.axes import Promise
 from detaudit.model.cause import Cause
 from detaudit.model.result import AuditResult, Verdict
 from detaudit.model.variation import Apart, Growth, LayerNumbers, OperatorNumbers, Variation
 from detaudit.report.lines import Line, Tone, count
 
-ROUNDING, PRECISION = Cause.NUMERIC_SETTING, "precision"
 MOST_OPERATORS = 5
 MOST_LAYERS = 6
 LONGEST = 18
@@ -38,7 +38,9 @@ def headline(result: AuditResult) -> tuple[str, Tone] | None:
             if all(one.equal for one in result.varied)
             else ("SAME NUMBERS", Tone.GOOD)
         )
-    only_rounding = bool(result.findings) and all(one.cause == ROUNDING for one in result.findings)
+    only_rounding = bool(result.findings) and all(
+        one.cause == Cause.NUMERIC_SETTING for one in result.findings
+    )
     return ("OTHER BITS", Tone.UNSURE) if only_rounding else None
 
 
@@ -57,11 +59,11 @@ def _told(result: AuditResult, one: Variation) -> str:
         return EQUAL
     if any(layer.flagged for layer in one.layers):
         return WRONG
-    if one.promise == PRECISION:
+    if one.promise == Promise.PRECISION:
         return SAME_NUMBERS if result.verdict is Verdict.REPRODUCIBLE else NOT_ALL_MEASURED
     if one.layers or one.operators:
         return OTHER_BITS
-    rounding = {finding.origin.run for finding in result.findings if finding.cause == ROUNDING}
+    rounding = {finding.origin.run for finding in result.findings if finding.cause == Cause.NUMERIC_SETTING}
     return UNMEASURED if (one.first, one.second) in rounding else BITS
 
 

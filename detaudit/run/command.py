@@ -28,6 +28,6 @@ def command_for(plan: RunPlan) -> list[str]:
         "seed": plan.seed,
         "steps": plan.steps,
         "call": plan.call,
-        "axes": dict(plan.axes),
+        "axes": {one.axis: one.text for one in plan.axes},
     }
     return [sys.executable, str(_DRIVER), json.dumps(how), *target.args]

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from detaudit import nested
+from detaudit.axes import hash_seed
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
 from detaudit.record.session import MAIN_TRACE, load_session, problems_in
@@ -171,7 +172,7 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "held": [asdict(one) for one in plan.held],
         "varied": [asdict(one) for one in plan.varied],
         "sketches": plan.sketches,
-        "axes": plan.axes,
+        "axes": [(one.axis, one.text) for one in plan.axes],
         "values": _exchange(plan.values),
         "draws": _exchange(plan.draws),
         "on_request": plan.on_request,
@@ -197,10 +198,10 @@ def conditions(plan: RunPlan) -> dict[str, object]:
         "level": plan.level.value,
         "seed": plan.seed if plan.target.kind in SEEDED else None,
         "steps": plan.steps,
-        "hash_seed": _variables(plan).get("PYTHONHASHSEED", "random"),
+        "hash_seed": _variables(plan).get(hash_seed.VARIABLE, hash_seed.RANDOM),
         "working_directory": str(plan.folder or Path.cwd()),
         **{f"env:{name}": value for name, value in plan.variables},
-        **dict(plan.axes),
+        **{one.axis: one.text for one in plan.axes},
     }
 
 

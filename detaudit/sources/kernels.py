@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from detaudit.axes import deterministic, threads
 from detaudit.model.cause import Cause
 from detaudit.model.result import Divergence, DivergenceKind
 from detaudit.model.trace import Kind, Phase
@@ -14,7 +15,6 @@ from detaudit.sources.taps import Taps
 
 NAME = "kernels"
 ONE_THREAD = "kernel-threads"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def _tap(taps: Taps) -> None:
@@ -69,7 +69,7 @@ SOURCE = Source(
     suspicion=Suspicion(unseen=8, by_chance=True, by_place=lambda divergence: _by_place(divergence, 0, 64)),
     name_fault=_name,
     names_operator=True,
-    held_by={"CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
+    held_by=deterministic.VARIABLES,
 )
 
 _BY_ONE_THREAD = Source(
@@ -81,7 +81,7 @@ _BY_ONE_THREAD = Source(
     name_fault=_name,
     names_operator=True,
     last_resort=True,
-    held_by=dict.fromkeys(THREAD_VARIABLES, "1"),
+    held_by=threads.variables(1),
 )
 
 SOURCES = (_BY_ONE_THREAD,)

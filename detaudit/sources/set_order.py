@@ -18,6 +18,7 @@ from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
+from detaudit.axes import hash_seed
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.order_wording import naming_order
@@ -34,7 +35,7 @@ from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Taps
 
 _address = id  # the builtin, which is watched for the program
-BY_SEED = "hash-seed"
+BY_SEED = hash_seed.AXIS.name
 BY_ADDRESS = "addresses"
 REVERSED = "reversed"
 """The amount of a change under which sets that are ordered by address are taken from their end."""
@@ -229,6 +230,6 @@ SOURCE = Source(
     name_fault=naming_order(Cause.HASH_ORDER, "the hash of strings, which Python salts anew in each run"),
     covers="hash seed",
     held_by_line=True,
-    held_by={"PYTHONHASHSEED": "0"},
-    varied_by=(Variation("another", "another hash seed", {"PYTHONHASHSEED": OTHER_SEED}),),
+    held_by=hash_seed.variables("0"),
+    varied_by=(Variation("another", "another hash seed", hash_seed.variables(OTHER_SEED)),),
 )

@@ -9,16 +9,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from detaudit.axes import threads
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact, LedgerEntry
 from detaudit.sources import host
 from detaudit.sources.changes import ChangeSeen
-from detaudit.sources.kernels import THREAD_VARIABLES
 from detaudit.sources.source import Source, Variation
 from detaudit.sources.taps import Asked, Taps
 
 FOLDER = "working-directory"
-THREADS = "threads"
+THREADS = threads.AXIS.name
 ENVIRONMENT = "environment"
 LOCALE = "locale-and-time-zone"
 FEW, MANY = "1", "4"
@@ -50,12 +50,12 @@ def _tap_environment(taps: Taps) -> None:
 
 
 def _threads(number: str, words: str) -> Variation:
-    return Variation(number, words, dict.fromkeys(THREAD_VARIABLES, number))
+    return Variation(number, words, threads.variables(int(number)))
 
 
 def _other_number(environment: Mapping[str, object]) -> tuple[str, ...]:
     """Choose another number of threads than a run had."""
-    return (MANY,) if str(environment.get("torch_threads")) == FEW else (FEW,)
+    return (MANY,) if str(environment.get(threads.SEEN_AS)) == FEW else (FEW,)
 
 
 def _name_folder(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:

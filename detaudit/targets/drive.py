@@ -63,7 +63,8 @@ def _given(call: str | None) -> list[tuple[str, str, list[str]]]:
 def train(model_file: ModuleType, steps: int | None, axes: dict[str, str]) -> None:
     """Train a model file's model over its batches once: forward, backward, optimizer step for each."""
     # Imports torch, which a callable may want to do itself, after its own settings.
-    from detaudit.targets.driven import Driven, UnfitError
+    from detaudit.axes.axis import UnfitError
+    from detaudit.targets.driven import Driven
 
     try:
         _train(model_file, steps, Driven(axes))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from detaudit.axes import batch
+from detaudit.axes.catalogue import axis_named, weakest
 from detaudit.compare.compare import compare
 from detaudit.compare.result import (
     finding_from,
@@ -17,27 +19,26 @@ from detaudit.compare.result import (
 from detaudit.compare.scope import narrowed, within_scope
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
-from detaudit.model.axes import BATCH, COMPILE, Promise, weakest
-from detaudit.model.plan import RunPlan, Target, TargetRef
+from detaudit.model.axes import Promise
+from detaudit.model.plan import RunPlan, Target
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Verdict
 from detaudit.model.trace import Level
 from detaudit.model.variation import Variation
 from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
-from detaudit.targets.find import find_target
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.asked import Asked, asked_in, check_axes, check_target, combinations, differing
+from detaudit.vary.axis_syntax import Asked, check_target, combinations, differing
 from detaudit.vary.effect import nothing_varied, without_effect
 from detaudit.vary.experiment import Experiment, Failure, Run, shares_draws
+from detaudit.vary.explanations import explanations_of
 from detaudit.vary.faults import find_source, is_other_data
-from detaudit.vary.judged import judged
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.measured import Repeated, measure
-from detaudit.vary.named import named
 from detaudit.vary.pair import Pair
-from detaudit.vary.unread import unread, variables_on
+from detaudit.vary.unused_variables import unused_variables, variables_on
+from detaudit.vary.verdict import with_verdict
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
 """Notices that only say what was asked for."""
@@ -45,27 +46,19 @@ OTHER_STATES = frozenset({"generator-differs"})
 """What is to be expected where one run is given the random numbers of another."""
 
 
-def audit_vary(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
-    """Run what the user typed along the axes of `settings.vary`; see `audit_varied`."""
-    asked = asked_in(settings.vary)
-    return audit_varied(find_target(ref), settings, asked, progress)
-
-
-def audit_varied(
+def audit_along_axes(
     target: Target, settings: Settings, asked: Asked, progress: Progress, call: str | None = None
 ) -> AuditResult:
     """Run a target once under each combination of values, and say how far the runs are the same.
 
-    `asked` has at least two values for each axis: `{"threads": [1, 2]}`; the first of each are what the other
-    runs are held against. Raises UsageError for an axis that is not known, has fewer values, or one that the
-    target cannot take.
+    The first values of each axis are what the other runs are held against. Raises UsageError for an axis that
+    the target cannot take.
     """
-    check_axes(asked)
     check_target(asked, target)
-    if BATCH in asked:
+    if batch.AXIS.name in asked:
         from detaudit.vary.batch_answer import audit_batch_sizes
 
-        return audit_batch_sizes(target, settings, asked[BATCH], progress)
+        return audit_batch_sizes(target, settings, asked[batch.AXIS.name], progress)
     level = _level(settings, asked)
     plan = RunPlan(target, 1, level, settings.seed, settings.steps, settings.timeout, call=call)
     with workspace(settings.keep) as folder, ExitStack() as stack:
@@ -77,7 +70,7 @@ def _level(settings: Settings, asked: Asked) -> Level:
     """How much is compared: of compiled code, no more than what steps begin and end with can be seen."""
     if settings.level != "auto":
         return Level(settings.level)
-    return Level.STEP if COMPILE in asked else Level.LAYER
+    return Level.STEP if any(axis_named(name).hides_layers for name in asked) else Level.LAYER
 
 
 @dataclass(slots=True)
@@ -98,8 +91,8 @@ class _Answer:
 
     def give(self) -> AuditResult:
         """Make the runs and answer."""
-        for number, chosen in enumerate(combinations(self.asked)):
-            run = self.experiment.run(chosen, first=not number)
+        for number, conditions in enumerate(combinations(self.asked)):
+            run = self.experiment.run(conditions, first=not number)
             if isinstance(run, Failure):
                 return self._failed(run)
             self.runs.append(run)
@@ -119,9 +112,9 @@ class _Answer:
         for one in others:
             self._explain(first, one, comparisons[one.name])
         if not different and self.settings.diagnose:
-            self.notices.extend(unread(self.experiment, first, self.asked))
+            self.notices.extend(unused_variables(self.experiment, first, self.asked))
             self.extra_runs += bool(variables_on(self.asked))
-        answer = judged(self._gathered(result), self.settings.tolerance)
+        answer = with_verdict(self._gathered(result), self.settings.tolerance)
         return within_scope(answer, self.settings.scope)
 
     @property
@@ -134,7 +127,7 @@ class _Answer:
 
     def _without_effect(self) -> str | None:
         for run in self.runs:
-            why = without_effect(run.reader, run.chosen)
+            why = without_effect(run.reader, run.conditions)
             if why is not None:
                 return why
         return nothing_varied(self._readers(), tuple(self.asked))
@@ -160,7 +153,7 @@ class _Answer:
         """Where two runs under the same conditions differ, that is the fault to look for."""
         settings = replace(self.settings, keep=None)
         result = audit_target(
-            run.plan.target, settings, self.experiment.progress, run.plan.call, axes=run.chosen
+            run.plan.target, settings, self.experiment.progress, run.plan.call, axes=run.conditions
         )
         text = f"with {run.name}, two runs differ already: nothing can be said about the axes"
         if result.verdict is Verdict.REPRODUCIBLE:
@@ -168,9 +161,9 @@ class _Answer:
         return replace(result, notices=(Notice("not-varied", text), *result.notices))
 
     def _explain(self, first: Run, second: Run, comparison: Comparison) -> None:
-        axes = differing(first.chosen, second.chosen)
+        axes = differing(first.conditions, second.conditions)
         promise = weakest(axes)
-        variation = Variation(axes, first.name, second.name, promise.value, comparison.equal)
+        variation = Variation(axes, first.name, second.name, promise, comparison.equal)
         if comparison.equal:
             self.varied.append(variation)
             return
@@ -188,7 +181,7 @@ class _Answer:
         folder = self.experiment.folder / f"measured{len(self.varied)}"
         pair = Pair(first.plan, second.plan, (first.name, second.name), folder, self.experiment.progress)
         measured = measure(pair, comparison, repeated)
-        also = named(first, second, axes, measured.variation.operators)
+        also = explanations_of(first, second, axes, measured.variation.operators)
         explained = dict.fromkeys((*measured.variation.named, *also))
         self.varied.append(replace(measured.variation, named=tuple(explained)))
         self.findings.extend(measured.findings)
@@ -231,7 +224,7 @@ class _Answer:
         if not self.runs or failure.outcome.trace is None or not self._looks_closer:
             return
         first = self.runs[0]
-        axes = differing(first.chosen, failure.chosen)
+        axes = differing(first.conditions, failure.conditions)
         if weakest(axes) is not Promise.PRECISION:
             return
         with TraceReader(failure.outcome.trace) as reader:
@@ -241,8 +234,7 @@ class _Answer:
         pair = Pair(first.plan, failure.plan, names, folder, self.experiment.progress)
         report = measure_layers(pair, step, beside_float64=False, breaks_off=True)
         if report.layers:
-            promise = Promise.PRECISION.value
-            yield Variation(axes, *names, promise, equal=False, layers=report.layers)
+            yield Variation(axes, *names, Promise.PRECISION, equal=False, layers=report.layers)
 
     def _unanswered(self, why: str) -> AuditResult:
         """The answer that there is none."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from detaudit.axes.batch import AXIS
 from detaudit.compare.result import bound
-from detaudit.model.axes import BATCH, Promise
+from detaudit.model.axes import Promise, Setting
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Compared, Finding, Notice, Origin, Verdict
@@ -15,7 +16,7 @@ from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.vary.batch import BatchReport, audit_batch
 from detaudit.vary.batch_mixing import Mixing
-from detaudit.vary.judged import ROUNDING
+from detaudit.vary.verdict import ROUNDING
 
 MIXED = "samples-mixed"
 FIX_OF_ROUNDING = (
@@ -27,16 +28,16 @@ BY_DEFINITION = "evaluate with model.eval(), or take GroupNorm or LayerNorm, whi
 
 
 def audit_batch_sizes(
-    target: Target, settings: Settings, sizes: Sequence[object], progress: Progress
+    target: Target, settings: Settings, sizes: Sequence[Setting], progress: Progress
 ) -> AuditResult:
     """Say whether a sample of a model file has the same numbers in batches of these sizes."""
-    report = audit_batch(target, settings, [int(str(size)) for size in sizes], progress)
-    first, second = (f"{BATCH}={size}" for size in (report.sizes[0], report.sizes[-1]))
+    report = audit_batch(target, settings, [AXIS.value_in(size) for size in sizes], progress)
+    first, second = (f"{AXIS.name}={size}" for size in (report.sizes[0], report.sizes[-1]))
     variation = Variation(
-        (BATCH,),
+        (AXIS.name,),
         first,
         second,
-        Promise.ROUNDING.value,
+        Promise.ROUNDING,
         report.equal,
         layers=(*report.layers, *report.training),
         named=tuple(_named(one) for one in report.mixing),
@@ -111,7 +112,7 @@ def _rounding(rounding: Sequence[LayerNumbers], names: tuple[str, str]) -> Findi
     ulp = 0.0 if worst.isolated is None else worst.isolated.ulp
     modules = len({(one.root, one.module) for one in rounding})
     made = "1 module rounds" if modules == 1 else f"{modules} modules round"
-    measured = {"axis": BATCH, "modules": modules, "largest_ulp": ulp}
+    measured = {"axis": AXIS.name, "modules": modules, "largest_ulp": ulp}
     where = f"{worst.value} of {worst.module or worst.root}"
     return Finding(
         id=ROUNDING,

@@ -7,16 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from detaudit.model.axes import CAPABILITY, DEVICE, DTYPE
+from detaudit.axes.catalogue import axis_named
+from detaudit.model.axes import Conditions
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
 from detaudit.run.progress import Progress
 from detaudit.run.runner import execute
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.asked import Chosen, in_words
+from detaudit.vary.axis_syntax import in_words
 from detaudit.vary.pair import ended_well
-
-OTHER_DRAWS = frozenset({DEVICE, CAPABILITY, DTYPE})
-"""Axes along which the same seed gives other random numbers: those of the first run are used in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Run:
 
     name: str
     """Its conditions in words."""
-    chosen: Chosen
+    conditions: Conditions
     plan: RunPlan
     reader: TraceReader
     folder: Path
@@ -37,7 +35,7 @@ class Failure:
     """One that did not."""
 
     name: str
-    chosen: Chosen
+    conditions: Conditions
     plan: RunPlan
     outcome: RunOutcome
 
@@ -54,9 +52,9 @@ class Experiment:
     shares_draws: bool
     count: int = field(default=0, init=False)
 
-    def run(self, chosen: Chosen, *, first: bool) -> Run | Failure:
+    def run(self, conditions: Conditions, *, first: bool) -> Run | Failure:
         """One run under these conditions; the first one is what the others are held against."""
-        return self._carry_out(in_words(chosen), chosen, self._plan(chosen, first=first))
+        return self._carry_out(in_words(conditions), conditions, self._plan(conditions, first=first))
 
     def again(self, run: Run, *, first: bool) -> Run | Failure:
         """The same once more, with sketches of the values, to see whether it repeats itself."""
@@ -64,28 +62,28 @@ class Experiment:
         if draws is not None and first:
             # Its own draws are what is to repeat: it must not be given them.
             draws = replace(draws, folder=self.folder / "draws-again")
-        return self._carry_out(run.name, run.chosen, replace(run.plan, draws=draws, sketches=True))
+        return self._carry_out(run.name, run.conditions, replace(run.plan, draws=draws, sketches=True))
 
     def once(self, run: Run, plan: RunPlan) -> Run | Failure:
         """One more run under the conditions of another, with another plan."""
-        return self._carry_out(run.name, run.chosen, plan)
+        return self._carry_out(run.name, run.conditions, plan)
 
-    def _plan(self, chosen: Chosen, *, first: bool) -> RunPlan:
+    def _plan(self, conditions: Conditions, *, first: bool) -> RunPlan:
         draws = None
         if self.shares_draws:
             draws = Exchange(self.folder / "draws", Part.KEEPS if first else Part.TAKES)
-        return replace(self.plan, axes=chosen, draws=draws)
+        return replace(self.plan, axes=conditions, draws=draws)
 
-    def _carry_out(self, name: str, chosen: Chosen, plan: RunPlan) -> Run | Failure:
+    def _carry_out(self, name: str, conditions: Conditions, plan: RunPlan) -> Run | Failure:
         self.progress.note(f"running with {name}")
         (outcome,) = execute(plan, self.folder / f"vary{self.count}", self.progress)
         self.count += 1
         if not ended_well(outcome) or outcome.trace is None:
-            return Failure(name, chosen, plan, outcome)
+            return Failure(name, conditions, plan, outcome)
         reader = self.stack.enter_context(TraceReader(outcome.trace))
-        return Run(name, chosen, plan, reader, outcome.trace.parent)
+        return Run(name, conditions, plan, reader, outcome.trace.parent)
 
 
 def shares_draws(axes: Iterable[str]) -> bool:
     """Whether the runs must be given the same random numbers."""
-    return not OTHER_DRAWS.isdisjoint(axes)
+    return any(axis_named(axis).shares_draws for axis in axes)

@@ -17,10 +17,10 @@ from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Kind, Phase
 from detaudit.run.progress import Progress
 from detaudit.sources import variables
-from detaudit.vary.asked import differing
+from detaudit.vary.axis_syntax import differing
 from detaudit.vary.drift import DRAWING, find_drift
 from detaudit.vary.experiment import Run
-from detaudit.vary.unread import variables_on, watching
+from detaudit.vary.unused_variables import variables_on, watching
 
 COPIES = (
     "what the loader gives depends on the number of its workers: each has a copy of the dataset, with a "
@@ -67,7 +67,7 @@ def find_source(
     plan = replace(first.plan, runs=2, then_axes=second.plan.axes, draws=None)
     case = Case(plan, folder, progress, steady=True)
     parting = Parting(comparison, 1, 1)
-    axes = differing(first.chosen, second.chosen)
+    axes = differing(first.conditions, second.conditions)
     closer = look_closer(case, parting, None, watching(variables_on(axes)))
     if may_round and _is_arithmetic(closer):
         return Fault((closer.parting.finding(),), extra_runs=case.extra_runs, is_arithmetic=True)

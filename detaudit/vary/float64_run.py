@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from detaudit.axes.catalogue import AXES
 from detaudit.compare.compare import compare
-from detaudit.model.axes import COMPILE, DEVICE, DTYPE
+from detaudit.model.axes import Conditions
 from detaudit.model.plan import Exchange, Part, TargetKind
 from detaudit.replay.wire.files import FLOAT64
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
 
-_EXACT = {DEVICE: "cpu", DTYPE: "float64"}
+_EXACT = {name: axis.setting(axis.in_float64) for name, axis in AXES.items() if axis.in_float64}
+"""What makes the run an exact one: on the CPU, in float64, in eager mode."""
 
 
 def run_in_float64(pair: Pair, values: Exchange, first: Path) -> str:
@@ -41,10 +43,9 @@ def run_in_float64(pair: Pair, values: Exchange, first: Path) -> str:
     return next((f"no run in float64: {why}" for why in problems_of(outcome)), "")
 
 
-def _exactly(axes: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The same conditions on the CPU, in float64 and in eager mode."""
-    kept = {axis: value for axis, value in axes if axis != COMPILE}
-    return tuple((kept | _EXACT).items())
+def _exactly(conditions: Conditions) -> Conditions:
+    """The same conditions, but for those that make the run exact."""
+    return tuple(({one.axis: one for one in conditions} | _EXACT).values())
 
 
 def _same(first: Path, second: Path) -> bool:

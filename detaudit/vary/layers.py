@@ -14,8 +14,8 @@ from detaudit.replay.wire.files import LAYERS
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.layer_lines import LayerLines, lines_of
-from detaudit.vary.left_out import left_out, outside
 from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
+from detaudit.vary.unmeasured import outside, unmeasured
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def measure_layers(
     layers = tuple(numbers_of(measured, step))
     # Where a layer is wrong, what follows from it is no wonder.
     around = () if any(layer.flagged for layer in layers) else outside(measured)
-    problems = tuple(dict.fromkeys((*problems, *left_out(measured), *around)))
+    problems = tuple(dict.fromkeys((*problems, *unmeasured(measured), *around)))
     lines = lines_of(measured.definitions, keeping.trace, step)
     named = tuple(_named(measured, pair.names))
     return LayerReport(layers, problems, lines, named, without_float64)

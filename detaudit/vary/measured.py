@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detaudit.model.axes import COMPILE, DTYPE, weakest
+from detaudit.axes.catalogue import axis_named, weakest
 from detaudit.model.result import Comparison, Finding, Notice
 from detaudit.model.variation import Variation
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.asked import differing
+from detaudit.vary.axis_syntax import differing
+from detaudit.vary.findings import findings_of
 from detaudit.vary.growth import growth_of
-from detaudit.vary.judged import LAYERS_LEFT_OUT
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.operators import OperatorReport, measure_operators
 from detaudit.vary.pair import Pair
 from detaudit.vary.steps import steps_to_measure
-from detaudit.vary.told import findings_of
-
-WITHOUT_OPERATORS = frozenset({DTYPE, COMPILE})
-"""Axes along which the two sides do not call the same operators."""
+from detaudit.vary.verdict import LAYERS_LEFT_OUT
 
 LONGEST = 240
 """Letters of a problem that are said."""
@@ -53,11 +50,12 @@ def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
     for step in steps_to_measure(parted, repeated.first, repeated.second, weakest(axes))[1:]:
         if not any(layer.flagged for layer in layers.layers):
             layers = layers.followed_by(measure_layers(pair, step, beside_float64=False))
-    seen = measure_operators(pair, parted) if WITHOUT_OPERATORS.isdisjoint(axes) else OperatorReport()
+    comparable = all(axis_named(axis).operators_comparable for axis in axes)
+    seen = measure_operators(pair, parted) if comparable else OperatorReport()
     variation = Variation(
         axes,
         *pair.names,
-        weakest(axes).value,
+        weakest(axes),
         equal=False,
         layers=layers.layers,
         operators=seen.operators,

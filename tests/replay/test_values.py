@@ -20,7 +20,7 @@ from detaudit.record.session import Session
 from detaudit.replay.wire.files import LAYERS
 from detaudit.run.listeners import listeners_of
 from detaudit.vary.layer_flags import Measured, numbers_of
-from detaudit.vary.left_out import left_out
+from detaudit.vary.unmeasured import unmeasured
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_a_compiled_module_is_measured_as_a_whole(measure, backend, wrong):
     (root,) = (one for one in numbers if (one.root, one.module, one.value) == ("Sequential", "", "output"))
     assert root.isolated is not None
     assert bool(root.isolated.elements) == bool(wrong)
-    assert not list(left_out(Measured.from_plain(found)))
+    assert not list(unmeasured(Measured.from_plain(found)))
 
 
 def test_what_is_compiled_in_place_is_measured_with_what_is_around_it(measure):
@@ -368,4 +368,4 @@ def test_a_model_that_is_compiled_in_place_is_said_to_be_out_of_sight(measure):
 
     measured = Measured.from_plain(measure(training(Inner, batch), training(compiled, batch)))
     assert not any(one.flagged for one in numbers_of(measured, 0))
-    assert any("within compiled code" in why for why in left_out(measured))
+    assert any("within compiled code" in why for why in unmeasured(measured))

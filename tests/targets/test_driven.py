@@ -11,13 +11,14 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from detaudit.axes.axis import UnfitError
 from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.session import MAIN_TRACE, Session
 from detaudit.replay.draws.common import kept_draws, taken_draws
 from detaudit.targets.devices import missing
 from detaudit.targets.drive import EXIT_TARGET, train
-from detaudit.targets.driven import Driven, UnfitError
+from detaudit.targets.driven import Driven
 from detaudit.trace.reader import TraceReader
 
 

@@ -6,15 +6,17 @@ import textwrap
 
 import pytest
 
-from detaudit.model.axes import ARITHMETIC_VARIABLES, CAPABILITY, COMPILE, ENVIRONMENT, HASH_SEED, THREADS
+from detaudit.axes.variable import ARITHMETIC_VARIABLES, PREFIX
 from detaudit.model.plan import TargetRef
 from detaudit.options import Settings
 from detaudit.run.progress import Silence
-from detaudit.vary.audit import audit_vary
+from detaudit.targets.find import find_target
+from detaudit.vary.audit import audit_along_axes
+from detaudit.vary.axis_syntax import read_options
 from tests.forked import STARTS_RUNS
 
-SETTLED_WHEN_LOADED = {HASH_SEED, THREADS, CAPABILITY, COMPILE}
-SETTLED_WHEN_LOADED |= {ENVIRONMENT + name for name in ARITHMETIC_VARIABLES}
+SETTLED_WHEN_LOADED = {"hash-seed", "threads", "cpu-capability", "compile"}
+SETTLED_WHEN_LOADED |= {PREFIX + name for name in ARITHMETIC_VARIABLES}
 """Axes that an interpreter or torch reads once: along these, only fresh processes differ."""
 
 
@@ -29,11 +31,13 @@ def vary(tmp_path, monkeypatch, request):
 
     def audited(program, *axes, **settings):
         path.write_text(textwrap.dedent(program))
-        asked = Settings(vary=axes, **settings)
+        settings = Settings(vary=axes, **settings)
         with monkeypatch.context() as patched:
             if SETTLED_WHEN_LOADED.isdisjoint(axis.partition("=")[0] for axis in axes):
                 origin = request.getfixturevalue("origin")
                 patched.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
-            return audit_vary(TargetRef(str(path)), asked, Silence())
+            return audit_along_axes(
+                find_target(TargetRef(str(path))), settings, read_options(axes), Silence()
+            )
 
     return audited

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from detaudit.axes.catalogue import axis_named
 from detaudit.model.result import Verdict
 from detaudit.vary.effect import nothing_varied, without_effect
 from tests.results import equal
@@ -109,7 +110,7 @@ def reader(**environment):
 )
 def test_a_condition_that_is_not_in_force_is_told_from_one_that_is_not_known(chosen, environment, why):
     """A process that only starts others never loads torch: of its settings nothing is known."""
-    told = without_effect(reader(**environment), (chosen,))
+    told = without_effect(reader(**environment), (axis_named(chosen[0]).setting(chosen[1]),))
     assert told == (None if why is None else f"{chosen[0]}={chosen[1]} had no effect: {why}")
 
 

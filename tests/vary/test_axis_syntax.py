@@ -6,14 +6,27 @@ from pathlib import Path
 
 import pytest
 
+from detaudit.axes.catalogue import weakest
 from detaudit.errors import UsageError
-from detaudit.model.axes import Promise, weakest
+from detaudit.model.axes import Promise
 from detaudit.model.plan import Target, TargetKind
-from detaudit.vary.asked import asked_in, check_axes, check_target, combinations, differing, in_words
+from detaudit.vary.axis_syntax import (
+    check_target,
+    combinations,
+    differing,
+    in_words,
+    read_options,
+    read_table,
+)
 
 SCRIPT = Target(TargetKind.SCRIPT, "train.py", path=Path("train.py"))
 MODEL_FILE = Target(TargetKind.MODEL_FILE, "model.py", path=Path("model.py"))
 TEST = Target(TargetKind.TEST, "test_it")
+
+
+def texts(options):
+    """The values as they were typed."""
+    return {axis: [one.text for one in settings] for axis, settings in read_options(options).items()}
 
 
 def refused(function, *args):
@@ -24,10 +37,21 @@ def refused(function, *args):
 
 def test_axes_and_values_are_read_as_typed():
     """Values stand behind an equals sign with commas between; in quotes, a comma belongs to the value."""
-    assert asked_in(["threads=1,2"]) == {"threads": ["1", "2"]}
-    assert asked_in(["args=,--workers 2"]) == {"args": ["", "--workers 2"]}
-    assert asked_in(['args="--layers 1,2","--layers 3"']) == {"args": ["--layers 1,2", "--layers 3"]}
-    assert asked_in(["env:A=x,y", "workers=0,2"]) == {"env:A": ["x", "y"], "workers": ["0", "2"]}
+    assert texts(["threads=1,2"]) == {"threads": ["1", "2"]}
+    assert texts(["args=,--workers 2"]) == {"args": ["", "--workers 2"]}
+    assert texts(['args="--layers 1,2","--layers 3"']) == {"args": ["--layers 1,2", "--layers 3"]}
+    assert texts(["env:A=x,y", "workers=0,2"]) == {"env:A": ["x", "y"], "workers": ["0", "2"]}
+
+
+def test_values_are_read_once_into_what_they_are():
+    """A number of threads is a number, a switch is on or off, arguments are a list."""
+    asked = read_options(["threads=1,2", "mkldnn=on,off", "args=,--name 'a b'", "device=cpu,cuda:1"])
+    values = {axis: [one.value for one in settings] for axis, settings in asked.items()}
+    assert values["threads"] == [1, 2]
+    assert values["mkldnn"] == [True, False]
+    assert values["args"] == [(), ("--name", "a b")]
+    assert [(one.kind, one.number) for one in values["device"]] == [("cpu", None), ("cuda", 1)]
+    assert read_table({"threads": [1, 2]})["threads"] == asked["threads"]
 
 
 REFUSED = {
@@ -53,28 +77,28 @@ REFUSED = {
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_cannot_be_is_refused(text):
     """An unknown axis or value is refused with the nearest name, one value only with what to give."""
-    assert REFUSED[text] in refused(asked_in, [text])
+    assert REFUSED[text] in refused(read_options, [text])
 
 
 def test_an_axis_is_given_once_and_batch_alone():
     """Two lists for one axis are refused, and so is `batch` beside another axis."""
-    assert "threads is to vary twice [vary-twice]" in refused(asked_in, ["threads=1,2", "threads=2,4"])
-    assert "[vary-alone]" in refused(asked_in, ["batch=1,4", "threads=1,2"])
+    assert "threads is to vary twice [vary-twice]" in refused(read_options, ["threads=1,2", "threads=2,4"])
+    assert "[vary-alone]" in refused(read_options, ["batch=1,4", "threads=1,2"])
     assert "no axis to vary" in refused(lambda: list(combinations({})))
 
 
 def test_what_is_no_table_is_refused():
     """In pytest, what is given must be a table of lists."""
-    assert "[vary-invalid]" in refused(check_axes, ["threads"])
-    assert "[vary-single]" in refused(check_axes, {"threads": "12"})
-    assert "[vary-unknown]" in refused(check_axes, {1: [1, 2]})
+    assert "[vary-invalid]" in refused(read_table, ["threads"])
+    assert "[vary-single]" in refused(read_table, {"threads": "12"})
+    assert "[vary-unknown]" in refused(read_table, {1: [1, 2]})
 
 
 @pytest.mark.parametrize("axis", ["dtype", "layout", "batch"])
 def test_axes_that_need_a_model_file_say_so(axis):
     """A script cannot be run in another dtype from outside: the message says what to do instead."""
     values = {"dtype": ["float32", "float64"], "layout": ["contiguous", "channels-last"], "batch": [1, 4]}
-    asked = {axis: values[axis]}
+    asked = read_table({axis: values[axis]})
 
     check_target(asked, MODEL_FILE)
     told = refused(check_target, asked, SCRIPT)
@@ -85,14 +109,14 @@ def test_axes_that_need_a_model_file_say_so(axis):
 
 def test_only_a_script_takes_arguments():
     """Arguments vary for scripts and modules alone."""
-    asked = {"args": ["", "--fast"]}
+    asked = read_table({"args": ["", "--fast"]})
     check_target(asked, SCRIPT)
     assert "takes no arguments that could vary" in refused(check_target, asked, MODEL_FILE)
 
 
 def test_values_of_several_axes_are_combined():
     """Each value is tried with each of the other axes; the first of all is what the rest is held against."""
-    found = list(combinations({"threads": [1, 2], "env:A": ["", "x"]}))
+    found = list(combinations(read_table({"threads": [1, 2], "env:A": ["", "x"]})))
 
     assert [in_words(one) for one in found] == [
         'threads=1, env:A=""',

@@ -15,7 +15,7 @@ _NAMED = 3
 """How many layers a message names."""
 
 
-def left_out(measured: Measured) -> Iterator[str]:
+def unmeasured(measured: Measured) -> Iterator[str]:
     """What could not be measured, each reason once."""
     if not measured.rows:
         yield "no layer was measured: the step calls no module"

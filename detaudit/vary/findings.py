@@ -6,35 +6,17 @@ import linecache
 from collections.abc import Iterator
 from dataclasses import replace
 
+from detaudit.axes.catalogue import axis_named
 from detaudit.compare.result import finding_from
-from detaudit.model.axes import (
-    CAPABILITY,
-    COMPILE,
-    DETERMINISTIC,
-    ENVIRONMENT,
-    LAYOUT,
-    MKLDNN,
-    THREADS,
-    Promise,
-)
+from detaudit.model.axes import Promise
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import Comparison, Finding, Origin
 from detaudit.model.trace import Site
 from detaudit.model.variation import LayerNumbers, OperatorNumbers, Variation
-from detaudit.vary.judged import ROUNDING
 from detaudit.vary.layer_lines import LayerLines
+from detaudit.vary.verdict import ROUNDING
 
 WRONG_LAYER = "wrong-layer"
-
-PIN = {
-    THREADS: "pin the number of threads: torch.set_num_threads(N), or OMP_NUM_THREADS=N",
-    CAPABILITY: "set ATEN_CPU_CAPABILITY to what all machines have (avx2)",
-    MKLDNN: "keep torch.backends.mkldnn.enabled as it was",
-    DETERMINISTIC: "switch torch.use_deterministic_algorithms the same way in all runs",
-    COMPILE: "compile in all runs or in none, with one version of torch",
-    LAYOUT: "keep one memory format in all runs",
-}
-"""How to keep a setting as it is."""
 
 
 def findings_of(
@@ -47,7 +29,7 @@ def findings_of(
     flagged = [layer for layer in variation.layers if layer.flagged]
     for layers in _by_module(flagged):
         yield _wrong_layer(variation, layers, comparison, lines.of(layers[0]))
-    if not flagged and variation.promise == Promise.ROUNDING.value and comparison.first is not None:
+    if not flagged and variation.promise == Promise.ROUNDING and comparison.first is not None:
         yield _rounding(variation, comparison, whole=whole)
 
 
@@ -170,6 +152,4 @@ def _text_of(file: str, line: int) -> str:
 
 
 def _pin(axis: str) -> str:
-    if axis.startswith(ENVIRONMENT):
-        return f"set {axis.removeprefix(ENVIRONMENT)} to the same value in all runs"
-    return PIN.get(axis, f"keep {axis} the same in all runs")
+    return axis_named(axis).pin or f"keep {axis} the same in all runs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from detaudit.model.axes import COMPILE
+from detaudit.axes.catalogue import axis_named
 from detaudit.model.variation import OperatorNumbers
 from detaudit.replay.wire.files import NAMED
 from detaudit.vary.experiment import Run, shares_draws
@@ -12,7 +12,7 @@ from detaudit.vary.experiment import Run, shares_draws
 _MOST = 4
 
 
-def named(
+def explanations_of(
     first: Run, second: Run, axes: Sequence[str], operators: Sequence[OperatorNumbers]
 ) -> Iterator[str]:
     """Each in words."""
@@ -21,8 +21,7 @@ def named(
         yield from _chosen(run)
     if shares_draws(axes):
         yield f"the random numbers of the run with {first.name} were used in both"
-    if COMPILE in axes:
-        yield "compiled code drew the random numbers of eager code (inductor's fallback_random)"
+    yield from filter(None, (axis_named(axis).explains for axis in axes))
     one_sided = dict.fromkeys(one.operator for one in operators if one.why.startswith("not called with"))
     if one_sided:
         names = list(one_sided)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from detaudit.model.axes import ARITHMETIC_VARIABLES, ENVIRONMENT
+from detaudit.axes.catalogue import axis_named
+from detaudit.axes.variable import ARITHMETIC_VARIABLES
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Notice
 from detaudit.sources import variables
@@ -15,7 +16,7 @@ from detaudit.vary.experiment import Experiment, Failure, Run
 
 def variables_on(axes: Iterable[str]) -> set[str]:
     """The environment variables among the axes."""
-    return {axis.removeprefix(ENVIRONMENT) for axis in axes if axis.startswith(ENVIRONMENT)}
+    return {axis_named(axis).variable for axis in axes} - {""}
 
 
 def watching(names: Iterable[str]) -> tuple[Intervention, ...]:
@@ -24,7 +25,7 @@ def watching(names: Iterable[str]) -> tuple[Intervention, ...]:
     return (Intervention(variables.NAME, amount=listed),) if listed else ()
 
 
-def unread(experiment: Experiment, run: Run, axes: Iterable[str]) -> Iterator[Notice]:
+def unused_variables(experiment: Experiment, run: Run, axes: Iterable[str]) -> Iterator[Notice]:
     """Run once more with an eye on who reads the variables, and say which of them nobody was seen to read.
 
     Those that torch and its libraries read for themselves, below Python, are left out.

@@ -17,7 +17,7 @@ LAYERS_LEFT_OUT = "layers-not-measured"
 """The notice that says which layers could not be held against each other."""
 
 
-def judged(result: AuditResult, tolerance: float | None) -> AuditResult:
+def with_verdict(result: AuditResult, tolerance: float | None) -> AuditResult:
     """Give the verdict.
 
     Other bits are other bits: `not-reproducible`, whatever the axis may change, unless the user names a
@@ -38,7 +38,7 @@ def judged(result: AuditResult, tolerance: float | None) -> AuditResult:
 
 def _why_unmeasured(variation: Variation, result: AuditResult) -> str | None:
     """Why the numbers say nothing where they alone could; None where they do, or where bits decide."""
-    if variation.equal or variation.promise != Promise.PRECISION.value:
+    if variation.equal or variation.promise != Promise.PRECISION:
         return None
     lost = next((one.step for one in variation.growth if not _is_finite(one)), None)
     if lost is not None:
@@ -55,7 +55,7 @@ def _is_finite(growth: Growth) -> bool:
 
 
 def _is_settled(variation: Variation, tolerance: float | None) -> bool:
-    if variation.equal or variation.promise == Promise.PRECISION.value:
+    if variation.equal or variation.promise == Promise.PRECISION:
         return True
     far = largest(variation.growth)
     return tolerance is not None and far is not None and far <= tolerance

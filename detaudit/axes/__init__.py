@@ -1,0 +1,1 @@
+"""The axes of `--vary`: one file for each, found by `catalogue`."""

@@ -1,0 +1,16 @@
+"""The size of the batch that a sample is in: an experiment of its own, in `vary.batch`."""
+
+from __future__ import annotations
+
+from detaudit.axes.axis import MODEL_FILES, Axis
+from detaudit.axes.syntax import whole
+from detaudit.model.axes import Promise
+
+AXIS = Axis(
+    name="batch",
+    owes=Promise.ROUNDING,
+    syntax=whole(1),
+    targets=MODEL_FILES,
+    instead="a script makes its batches itself: audit a model file (make_model and make_batches)",
+    alone="1,8",
+)

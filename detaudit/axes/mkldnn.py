@@ -1,0 +1,24 @@
+"""oneDNN's kernels, or torch's own."""
+
+from __future__ import annotations
+
+from detaudit.axes.axis import Axis
+from detaudit.axes.seen import flag
+from detaudit.axes.syntax import on_off
+from detaudit.model.axes import Promise
+
+
+def _set(on: bool) -> None:  # noqa: FBT001 - the value of the axis
+    import torch
+
+    torch.backends.mkldnn.set_flags(on)
+
+
+AXIS = Axis(
+    name="mkldnn",
+    owes=Promise.ROUNDING,
+    syntax=on_off(),
+    in_process=_set,
+    in_force=flag("mkldnn"),
+    pin="keep torch.backends.mkldnn.enabled as it was",
+)
