@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from detaudit.sources.imports import ImportWatch
+from detaudit.torch_private.by_name import backward_engines
 
 
 class TrainingWatch:
@@ -27,9 +28,8 @@ class TrainingWatch:
 
     def _watch(self, torch: ModuleType) -> None:
         self._watching = True
-        for owner in (torch.autograd, torch.autograd.graph):
-            # What `backward` and `grad` both end in, under the name that each module has for it.
-            owner._engine_run_backward = self._noticing(owner._engine_run_backward)  # noqa: SLF001 - no public name
+        for spot in backward_engines(torch):
+            setattr(*spot, self._noticing(spot.current))
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         register_optimizer_step_post_hook(self._stepped)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from detaudit.model.trace import Level
 from detaudit.record.attribution import phase_of
@@ -33,6 +32,7 @@ from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.modes import DispatchMode
 
 _current: list[Recorder] = []
 """The process's recorder: empty or one entry."""
@@ -120,7 +120,7 @@ def _observe(session: Session, sites: Sites, taps: Taps | None, scope: Scope) ->
     return recorder
 
 
-def _enter(mode: TorchDispatchMode, scope: Scope) -> None:
+def _enter(mode: DispatchMode, scope: Scope) -> None:
     """Run the calling thread under a mode from now on."""
     mode.__enter__()
     scope.on_end(lambda: mode.__exit__(None, None, None))

@@ -16,6 +16,7 @@ from torch.utils.data.dataloader import DataLoader
 from detaudit.model.axes import COMPILE, DETERMINISTIC, DEVICE, HASH_SEED, MKLDNN, WORKERS
 from detaudit.record.session import Session
 from detaudit.sources import set_order
+from detaudit.torch_private.compiling import draw_as_uncompiled
 
 _TEXT = "detaudit"
 
@@ -60,9 +61,7 @@ def _deterministic(value: str) -> None:
 def _compile(value: str) -> None:
     """Let compiled code draw the random numbers that the same code draws otherwise."""
     if value == "on":
-        import torch._inductor.config as inductor
-
-        inductor.fallback_random = True
+        draw_as_uncompiled()
 
 
 def _workers(value: str) -> None:

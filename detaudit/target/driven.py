@@ -19,11 +19,13 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from detaudit.torch_private.by_name import COMPILERS
+from detaudit.torch_private.modules import apply_to_tensors
+
 _COMPLEX = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 """The memory formats of tensors of images and of volumes, by their number of dimensions."""
 
-_COMPILER = ("torch._dynamo", "torch._inductor", "torch._functorch")
 _MOST_LINES = 2
 """Lines of an error's message that are passed on; compilers have hundreds."""
 
@@ -61,7 +63,7 @@ class Driven:
         if not self._sets_tensors:
             return
         try:
-            model._apply(self._tensor)  # noqa: SLF001 - what `to` and `double` are made of, for all at once
+            apply_to_tensors(model, self._tensor)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError) as error:
@@ -110,7 +112,7 @@ class Driven:
         cause = _brief(error)
         if isinstance(error, torch.OutOfMemoryError):
             return f"the model does not fit on {self._device or 'its device'}: {cause}"
-        if self._compiles and type(error).__module__.startswith(_COMPILER):
+        if self._compiles and type(error).__module__.startswith(COMPILERS):
             return f"torch.compile failed: {cause}"
         unimplemented = isinstance(error, NotImplementedError) or "not implemented for" in str(error)
         if unimplemented and self._sets_tensors:

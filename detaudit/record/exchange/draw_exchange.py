@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import Iterator
 
-from torch._C import DisableTorchFunction
 from xxhash import xxh3_64_hexdigest
 
 from detaudit.model.plan import Exchange, Part
@@ -19,6 +18,7 @@ from detaudit.record.exchange.unfused_dropout import use_unfused_dropout
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.tracing import step_aside_for_tracing
+from detaudit.torch_private.modes import without_function_modes
 
 
 def exchange_draws(recorder: Recorder, exchange: Exchange) -> CommonDraws:
@@ -53,7 +53,7 @@ class _Sides:
         if not self._recorder.active or is_apart():
             return None
         try:
-            with DisableTorchFunction():
+            with without_function_modes():
                 return self._side()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             self._recorder.problem(f"random numbers could not be exchanged: {type(error).__name__}: {error}")

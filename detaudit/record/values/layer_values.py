@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
 from typing import Any
 
 from detaudit.model.plan import Exchange, Part
@@ -20,6 +19,7 @@ from detaudit.record.values.layer_replays import NOT_REPLAYED, replay_own, repla
 from detaudit.record.values.optimizer_steps import OptimizerStep, OptimizerSteps
 from detaudit.record.values.proportion import MEASURED
 from detaudit.record.values.replay_state import unobserved
+from detaudit.torch_private.by_name import compile_counters
 
 
 class LayerValues:
@@ -97,8 +97,8 @@ class LayerValues:
 
 def is_compiled() -> bool:
     """Whether any module of the program was compiled: nothing is seen within."""
-    utils = sys.modules.get("torch._dynamo.utils")
-    return utils is not None and bool(utils.counters["frames"])
+    counters = compile_counters()
+    return counters is not None and bool(counters["frames"])
 
 
 def _plain_step(step: OptimizerStep) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from detaudit.record.exchange.common_draws import Draws, draws_apart, kept_draws
 from detaudit.record.values.arithmetic import Float64, RoundedByChance, Rounding, widened
 from detaudit.record.values.layer_calls import LayerCall
 from detaudit.record.values.proportion import Error
+from detaudit.torch_private.modules import Convolution
 
 _TRIALS = 3
 _MORE_TRIALS = 12
 """Where an error seems out of proportion: a choice between near-equal numbers may fall either way."""
 
-_CONVOLUTIONS = torch.nn.modules.conv._ConvNd, torch.nn.RNNBase
+_CONVOLUTIONS = Convolution, torch.nn.RNNBase
 _TF32_UNIT = 2.0**-10
 
 _Key = TypeVar("_Key")

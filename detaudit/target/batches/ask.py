@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from detaudit.target import drive
@@ -23,6 +22,7 @@ from detaudit.target.batches.measure import Layouts, Record, layouts_of
 from detaudit.target.batches.question import Question, same_outputs, short
 from detaudit.target.batches.samples import CannotTellError, Samples, gather
 from detaudit.target.batches.variants import alone
+from detaudit.torch_private.modules import BatchNorm
 
 EVALUATION, TRAINING = "evaluation", "training"
 
@@ -201,7 +201,7 @@ def _described(module: nn.Module) -> dict[str, Any]:
     """What is known of a module by its type."""
     return {
         "kind": type(module).__name__,
-        "batch_norm": isinstance(module, _BatchNorm),
+        "batch_norm": isinstance(module, BatchNorm),
         "batch_second": getattr(module, "batch_first", None) is False,
         "training": module.training,
     }
