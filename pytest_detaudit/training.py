@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from detaudit.sources.imports import ImportWatch
 from detaudit.torch_private.by_name import backward_engines
+from detaudit.torch_private.loaded import is_loaded
 
 
 class TrainingWatch:
@@ -24,7 +24,7 @@ class TrainingWatch:
     @property
     def missed(self) -> bool:
         """Whether torch is there and was not seen to come, so that nothing can be said about any test."""
-        return not self._watching and {"torch", "torch._C"} <= sys.modules.keys()
+        return not self._watching and is_loaded()
 
     def _watch(self, torch: ModuleType) -> None:
         self._watching = True

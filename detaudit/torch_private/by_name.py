@@ -60,6 +60,11 @@ def compile_counters() -> Any:
     return None if utils is None else utils.counters
 
 
+def compiling_context(module: Any) -> Any:
+    """Give what torch.compile made a module with that it wraps in another; None for one that wraps none."""
+    return getattr(module, "dynamo_ctx", None)
+
+
 def compiling_contexts() -> Any:
     """Give the class of what `torch.compile` makes functions with; no class where it was never loaded."""
     return getattr(sys.modules.get("torch._dynamo.eval_frame"), "_TorchDynamoContext", ())

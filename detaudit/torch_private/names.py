@@ -192,14 +192,18 @@ _RELIED_ON: dict[str, dict[str, str]] = {
 }
 """By the module or the class that has them: public where there is a public way to it."""
 
-PARAMETERS = {
-    "torch._dynamo.eval_frame.OptimizedModule": ("mod", "dynamo_ctx"),
+BY_NAME = {
     "torch.nn.utils.stateless._reparametrize_module": ("tie_weights",),
     "torch.utils.data._utils.worker._worker_loop": ("worker_id", "dataset", "index_queue", "data_queue"),
-    "torch.utils.data.dataloader._BaseDataLoaderIter._reset": ("loader", "first_iter"),
-    "torch.utils.data.dataloader._MultiProcessingDataLoaderIter._process_data": ("data", "worker_id"),
 }
-"""Parameters that are relied on, by the function or class that takes them."""
+"""Parameters that are given, or looked for, by their names."""
+
+BY_POSITION = {
+    "torch._dynamo.eval_frame.OptimizedModule": 2,
+    "torch.utils.data.dataloader._BaseDataLoaderIter._reset": 3,
+    "torch.utils.data.dataloader._MultiProcessingDataLoaderIter._process_data": 3,
+}
+"""How many arguments are given by their position, or stood in for."""
 
 
 class PrivateName(NamedTuple):

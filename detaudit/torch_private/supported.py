@@ -10,7 +10,7 @@ from detaudit.errors import TorchError
 OLDEST = (2, 11)
 """Stated in pyproject.toml and in the README too."""
 
-_HINT = "install a newer one, as in `pip install 'torch>={}'`"
+_HINT = "install a newer one: pip install 'torch>={}'"
 
 
 def torch_version() -> str | None:

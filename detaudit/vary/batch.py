@@ -19,6 +19,7 @@ from detaudit.options import Settings
 from detaudit.run.guard import start
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
+from detaudit.torch_private.supported import refuse_older
 from detaudit.vary.batch_mixing import Mixing, holds_one, mixing_in, numbers_of, unsettled_in
 
 EVALUATION, TRAINING = "evaluation", "training"
@@ -120,6 +121,7 @@ def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progre
 def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> dict[str, Any]:
     """Have a process of its own try everything. Raises RunError if it gives no answer."""
     nested.refuse(f"an audit of {path}")
+    refuse_older()
     file = (folder / "batch.json").resolve()
     how = {"path": str(path), "seed": settings.seed, "sizes": sizes, "answer": str(file)}
     command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(how)]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from detaudit.record.names import plain_path, uncompiled
-from detaudit.torch_private.by_name import compiling_contexts
+from detaudit.torch_private.by_name import compiling_context, compiling_contexts
 from detaudit.torch_private.modules import compile_call, compiled_call
 
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -61,7 +61,7 @@ def has_compiled_parts(module: nn.Module) -> bool:
 
 def _compile_of(part: nn.Module) -> Compile:
     """How a part was compiled."""
-    candidates: Iterable[Any] = [getattr(part, "dynamo_ctx", None)]
+    candidates: Iterable[Any] = [compiling_context(part)]
     if uncompiled(part) is part:
         cells = getattr(compiled_call(part), "__closure__", None) or ()
         candidates = [cell.cell_contents for cell in cells]
