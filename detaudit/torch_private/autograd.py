@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import methodcaller
+from typing import Any
 
 import torch
 from torch._C import _autograd
@@ -13,5 +13,9 @@ current_node = torch._C._current_autograd_node
 following_sequence_number = _autograd._get_sequence_nr
 """Gives the number that the next node of this thread gets: nodes are numbered before their operators run."""
 
-sequence_number = methodcaller("_sequence_nr")
-"""Gives the number of a node, by which a backward operator finds the line of its forward one."""
+
+def sequence_number(node: Any) -> int:
+    """Give the number of a node, by which a backward operator finds the line of its forward one."""
+    # Not `operator.methodcaller`, which takes twice as long: this is asked for each operator.
+    number: int = node._sequence_nr()
+    return number

@@ -1,4 +1,4 @@
-"""Every private name of torch that detaudit relies on, with what stops working where torch has it no more."""
+"""Every private name of torch that detaudit relies on, with what stops working where torch does not have it."""
 
 from __future__ import annotations
 
@@ -215,8 +215,8 @@ class PrivateName(NamedTuple):
     """What stops working, or goes wrong, without it."""
 
     def missing(self, torch: str) -> str:
-        """Say that a version of torch has it no more, and what that means."""
-        return f"torch {torch} has no {self.owner}.{self.name} any more. Without it, {self.loss}."
+        """Say that a version of torch does not have it, and what that means."""
+        return f"torch {torch} has no {self.owner}.{self.name}. Without it, {self.loss}."
 
 
 NAMES = tuple(
