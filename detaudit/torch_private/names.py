@@ -1,4 +1,4 @@
-"""Every private name of torch that detaudit relies on, with what stops working where torch does not have it."""
+"""Every private name of torch that detaudit relies on, with what stops working without it."""
 
 from __future__ import annotations
 
