@@ -12,6 +12,9 @@ from typing import Any
 import torch
 import torch.utils.deterministic
 
+from detaudit.torch_private.backends import fp32_precision, set_fp32_precision
+from detaudit.torch_private.compiling import inductor_is_deterministic, set_inductor_deterministic
+
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
 """The two values with which NVIDIA promises that cuBLAS repeats; the first is the faster one."""
@@ -156,20 +159,16 @@ class _Algorithms:
 
     @staticmethod
     def read() -> _Algorithms:
-        import torch._inductor.config as inductor
-
         return _Algorithms(
             torch.are_deterministic_algorithms_enabled(),
             torch.is_deterministic_algorithms_warn_only_enabled(),
-            inductor.deterministic,
+            inductor_is_deterministic(),
         )
 
     def write(self) -> None:
-        import torch._inductor.config as inductor
-
         torch.use_deterministic_algorithms(self.enabled, warn_only=self.warn_only)
         # Set along with it by torch; the program may have had it otherwise.
-        inductor.deterministic = self.inductor
+        set_inductor_deterministic(self.inductor)
 
     def __str__(self) -> str:
         return "off" if not self.enabled else "warn only" if self.warn_only else "on"
@@ -227,12 +226,12 @@ def _own_precisions() -> dict[tuple[str, str], str]:
 
 
 def _precision(key: tuple[str, str]) -> str:
-    return torch._C._get_fp32_precision_getter(*key)  # noqa: SLF001 - recurrent layers have no public name
+    return fp32_precision(*key)
 
 
 def _set_precisions(values: dict[tuple[str, str], str]) -> None:
     for key, value in values.items():
-        torch._C._set_fp32_precision_setter(*key, value)  # noqa: SLF001 - recurrent layers have no public name
+        set_fp32_precision(*key, value)
 
 
 def _set_older(products: str, convolutions: bool) -> None:  # noqa: FBT001 - the value of a switch

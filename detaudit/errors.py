@@ -51,5 +51,9 @@ class LockError(DetauditError):
     """A lock is missing, damaged, of another version, or has nothing for what is asked."""
 
 
+class TorchError(DetauditError):
+    """The torch that is installed is older than what detaudit knows."""
+
+
 class OutputError(DetauditError):
     """A result could not be written where it was asked for."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from detaudit.sources.imports import ImportWatch
+from detaudit.torch_private.by_name import backward_engines
+from detaudit.torch_private.loaded import is_loaded
 
 
 class TrainingWatch:
@@ -23,13 +24,12 @@ class TrainingWatch:
     @property
     def missed(self) -> bool:
         """Whether torch is there and was not seen to come, so that nothing can be said about any test."""
-        return not self._watching and {"torch", "torch._C"} <= sys.modules.keys()
+        return not self._watching and is_loaded()
 
     def _watch(self, torch: ModuleType) -> None:
         self._watching = True
-        for owner in (torch.autograd, torch.autograd.graph):
-            # What `backward` and `grad` both end in, under the name that each module has for it.
-            owner._engine_run_backward = self._noticing(owner._engine_run_backward)  # noqa: SLF001 - no public name
+        for spot in backward_engines(torch):
+            setattr(*spot, self._noticing(spot.current))
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         register_optimizer_step_post_hook(self._stepped)

@@ -34,9 +34,9 @@ class _Compiled(OnModel):
 def _set(on: bool) -> None:  # noqa: FBT001 - the value of the axis
     """Let compiled code draw the random numbers that the same code draws otherwise."""
     if on:
-        import torch._inductor.config as inductor
+        from detaudit.torch_private.compiling import draw_as_uncompiled
 
-        inductor.fallback_random = True
+        draw_as_uncompiled()
 
 
 def _graphs(reader: TraceReader) -> bool:

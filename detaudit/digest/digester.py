@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch._C import DisableTorchFunction, _AutoDispatchBelowAutograd, _DisableTorchDispatch
 
 from detaudit.digest.algorithm import LEAF_BYTES
 from detaudit.digest.leaves import LENGTH, PLACE, Leaves, Numbers, Table, leaves_of
+from detaudit.torch_private.modes import Unseen
 
 ROWS = 1 << 20
 """Rows of the workspace, at most: 64 MiB, for the leaves of about 1 GiB of values."""
@@ -131,7 +131,7 @@ class DeviceDigester:
         """One thread at a time, on the stream of this digester, and only where something may be launched."""
         if os.getpid() != self._process:
             raise RuntimeError("a device's digests cannot be computed in a forked process")
-        with self._lock, _current(self._stream), _unseen():
+        with self._lock, _current(self._stream), Unseen():
             if self._stream is not None and torch.cuda.is_current_stream_capturing():
                 raise CapturingError("a CUDA graph is being captured")
             # The lock lets its own thread pass: a signal's handler must not wait for what it interrupts.
@@ -232,13 +232,6 @@ class DeviceDigester:
 def stream_of(device: torch.device) -> torch.cuda.Stream | None:
     """The current stream of a device that has streams."""
     return torch.cuda.current_stream(device) if device.type == "cuda" else None
-
-
-@contextlib.contextmanager
-def _unseen() -> Iterator[None]:
-    """Below autograd and without modes: what is done here is none of the program's operators."""
-    with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), DisableTorchFunction():
-        yield
 
 
 def _current(stream: torch.cuda.Stream | None) -> AbstractContextManager[Any]:

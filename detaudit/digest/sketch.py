@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch, _functorch
 
 from detaudit.model.sketch import BUCKETS, Sketch
+from detaudit.torch_private.modes import Unseen
+from detaudit.torch_private.tensors import is_wrapped_by_functorch, unwrapped
 
 _CHUNK = 1 << 16
 """Numbers that are taken at a time. Signs and sums are chosen for one chunk, and shifted for each further."""
@@ -29,8 +30,7 @@ def sketch(value: object) -> Sketch | None:
     Any shape and device. Returns None where there are none, or where one of the tensors is not strided or
     has no values (meta, fake).
     """
-    # Below autograd and without dispatch modes, as in digesting: this is nobody's business but ours.
-    with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
+    with Unseen():
         tensors = list(_floating(value))
         if not tensors or not all(map(_is_readable, tensors)):
             return None
@@ -39,9 +39,9 @@ def sketch(value: object) -> Sketch | None:
 
 def _floating(value: object) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
-        if _functorch.is_functorch_wrapped_tensor(value):
+        if is_wrapped_by_functorch(value):
             # As in digesting: the numbers of all that vmap or grad computes with at once.
-            yield from _floating(_functorch.get_unwrapped(value))
+            yield from _floating(unwrapped(value))
         elif value.is_floating_point() or value.is_complex():
             yield value
     elif isinstance(value, Mapping):

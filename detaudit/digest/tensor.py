@@ -11,14 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch, _functorch
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from xxhash import xxh3_128_digest
 
 from detaudit.digest.algorithm import LEAF_BYTES, combine, digest_address, header_seed, memory_of
 from detaudit.digest.later import Digest, now
 from detaudit.digest.parallel import LEAST_BYTES, digest_large
 from detaudit.digest.strided import digest_strided
+from detaudit.torch_private.modes import Unseen
+from detaudit.torch_private.tensors import (
+    is_fake,
+    is_wrapped_by_functorch,
+    is_wrapper_subclass,
+    is_zero_tensor,
+    sparse_indices,
+    sparse_values,
+    unwrapped,
+)
 
 _FORM_CACHE_ENTRIES = 4096
 
@@ -127,8 +135,7 @@ def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _Form) 
     """Digest a plain tensor on the CPU, of any size and strides, neither lazily conjugated nor negated."""
     if tensor.is_contiguous():
         return _digest_memory(address, form)
-    # Below autograd and without dispatch modes: what is done here is nobody's business but ours.
-    with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
+    with Unseen():
         if form.size > MOST_COPIED_BYTES:
             return digest_strided(tensor, form.seed)
         row_major = tensor.contiguous()
@@ -150,7 +157,7 @@ def _has_kernels(tensor: torch.Tensor) -> bool:
         return False
     if tensor.layout is not _STRIDED or tensor.is_nested or tensor.is_quantized:
         return False
-    if _functorch.is_functorch_wrapped_tensor(tensor) or tensor._is_zerotensor():
+    if is_wrapped_by_functorch(tensor) or is_zero_tensor(tensor):
         return False
     with _readable():
         # Imported late: it imports numpy, which the program itself may not.
@@ -180,8 +187,7 @@ def _readable() -> Iterator[None]:
     from detaudit.digest.device import CapturingError
 
     try:
-        # Below autograd and without dispatch modes: what is done here is nobody's business but ours.
-        with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
+        with Unseen():
             yield
     except CapturingError as error:
         raise UndigestableError("what runs while a CUDA graph is captured cannot be read") from error
@@ -191,12 +197,12 @@ def _readable() -> Iterator[None]:
 
 def _unusual(tensor: torch.Tensor) -> bytes:
     """Bring any other tensor into the usual form and digest that."""
-    with _AutoDispatchBelowAutograd(), _DisableTorchDispatch(), torch._C.DisableTorchFunction():
-        if _functorch.is_functorch_wrapped_tensor(tensor):
-            return tensor_digest(_functorch.get_unwrapped(tensor))
+    with Unseen():
+        if is_wrapped_by_functorch(tensor):
+            return tensor_digest(unwrapped(tensor))
         if tensor.device.type == "meta" or is_fake(tensor):
             return form_digest(tensor)
-        if is_traceable_wrapper_subclass(tensor):
+        if is_wrapper_subclass(tensor):
             return _wrapper_digest(tensor)
         if tensor.is_nested:
             return combine("nested", [tensor_digest(part) for part in tensor.unbind()])
@@ -205,15 +211,8 @@ def _unusual(tensor: torch.Tensor) -> bytes:
         return _other_layout_digest(tensor)
 
 
-def is_fake(tensor: torch.Tensor) -> bool:
-    """Whether a tensor stands for values that do not exist (inside torch.compile and torch.export)."""
-    # By name: importing torch._subclasses costs time that most programs never need.
-    name = type(tensor).__name__
-    return name == "FakeTensor" or (name == "FunctionalTensor" and torch._is_functional_tensor(tensor))
-
-
 def _strided_digest(tensor: torch.Tensor) -> bytes:
-    if tensor._is_zerotensor():
+    if is_zero_tensor(tensor):
         return tensor_digest(torch.zeros(tensor.shape, dtype=tensor.dtype))
     if tensor.nbytes and not tensor.untyped_storage().nbytes():
         return form_digest(tensor)
@@ -252,7 +251,7 @@ def _wrapper_digest(tensor: torch.Tensor) -> bytes:
 
 
 _COMPRESSED: dict[torch.layout, tuple[Callable[[torch.Tensor], torch.Tensor], ...]] = {
-    torch.sparse_coo: (torch.Tensor._indices, torch.Tensor._values),
+    torch.sparse_coo: (sparse_indices, sparse_values),
     torch.sparse_csr: (torch.Tensor.crow_indices, torch.Tensor.col_indices, torch.Tensor.values),
     torch.sparse_bsr: (torch.Tensor.crow_indices, torch.Tensor.col_indices, torch.Tensor.values),
     torch.sparse_csc: (torch.Tensor.ccol_indices, torch.Tensor.row_indices, torch.Tensor.values),

@@ -8,8 +8,9 @@ import torch
 from xxhash import xxh3_128_digest
 
 from detaudit.digest.later import Digest, joined
-from detaudit.digest.tensor import deferred_digest, form_digest, is_fake, tensor_digest
+from detaudit.digest.tensor import deferred_digest, form_digest, tensor_digest
 from detaudit.record.schema import OperatorPlan
+from detaudit.torch_private.tensors import is_fake
 
 _NOTHING = bytes(16)
 

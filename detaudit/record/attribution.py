@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 
 import torch
-from torch._C import _current_autograd_node
-from torch._C._autograd import _get_sequence_nr
 
 from detaudit.model.trace import Phase
 from detaudit.record.sites import Sites
 from detaudit.record.stream import NOBODY, Owner, StreamState
+from detaudit.torch_private.autograd import current_node, following_sequence_number, sequence_number
 
 _ACCUMULATE = 2**64 - 1
 """Sequence number of the nodes that add a gradient to its leaf."""
@@ -25,18 +24,18 @@ def attribute(stream: StreamState, sites: Sites) -> tuple[Owner, Phase]:
     A node of the autograd graph is numbered before its forward operator is dispatched; in the backward
     pass the node under way has that number again. Notes the number in `stream.owners`.
     """
-    node = _current_autograd_node()
+    node = current_node()
     if node is None:
         owner = _here(stream, sites)
-        stream.owners.setdefault(_get_sequence_nr() - 1, owner)
+        stream.owners.setdefault(following_sequence_number() - 1, owner)
         return owner, phase_of(stream)
-    sequence = node._sequence_nr()
+    sequence = sequence_number(node)
     owner = NOBODY if sequence == _ACCUMULATE else stream.owners.get(sequence, NOBODY)
     # A module call in a backward pass recomputes what was not kept.
     if stream.calls or owner is NOBODY:
         owner = _here(stream, sites)
     if torch.is_grad_enabled():
-        stream.owners.setdefault(_get_sequence_nr() - 1, owner)
+        stream.owners.setdefault(following_sequence_number() - 1, owner)
     return owner, Phase.BACKWARD
 
 

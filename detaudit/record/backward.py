@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.jit._builtins import _find_builtin, _register_builtin
 
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.observing import observing
@@ -15,6 +14,7 @@ from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
+from detaudit.torch_private.compiling import compile_as
 
 
 class Backward:
@@ -47,9 +47,7 @@ class Backward:
             return gradients
 
         # TorchScript knows these two functions by identity.
-        builtin = _find_builtin(function)
-        if builtin is not None:
-            _register_builtin(watched, builtin)
+        compile_as(watched, function)
         return watched
 
     def _begins(self, outputs: object, name: str) -> StreamState:

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from detaudit.digest.tensor import UndigestableError, is_fake, tensor_digest
+from detaudit.digest.tensor import UndigestableError, tensor_digest
 from detaudit.model.ledger import Act, Fact, Whose
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.shared_data import SharedData
 from detaudit.sources import memory, torch_random
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.by_name import generator_identity
+from detaudit.torch_private.tensors import is_fake
 
 _NOTHING = b""
 _OWN, _SEEDED = Fact(Act.DRAWS, Whose.OWN), Fact(Act.DRAWS, Whose.GLOBAL)
@@ -69,7 +71,7 @@ class Draws:
         tensors = [tensor for tensor in _tensors(result) if not is_fake(tensor)]
         fact = _OWN
         default = torch.default_generator
-        if generator is None or generator._cdata == default._cdata:  # type: ignore[attr-defined]  # a generator is a new Python object each time
+        if generator is None or generator_identity(generator) == generator_identity(default):
             fact = _SEEDED if taps.torch_seeded else _UNSEEDED
         taps.ledger.note(
             torch_random.NAME,

@@ -9,6 +9,8 @@ import sys
 
 import torch
 
+from detaudit.torch_private.by_name import compile_counters
+
 _PACKAGES = ("numpy", "torch", "transformers", "accelerate", "lightning", "scikit-learn", "torchvision")
 
 _VARIABLES = (
@@ -43,9 +45,9 @@ def environment() -> dict[str, object]:
         values["cuda"] = torch.version.cuda
         values["cudnn_tf32"] = torch.backends.cudnn.allow_tf32
         values["devices"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    dynamo = sys.modules.get("torch._dynamo.utils")
-    if dynamo is not None and dynamo.counters["stats"]["unique_graphs"]:
-        values["compiled_graphs"] = dynamo.counters["stats"]["unique_graphs"]
+    compiled = compile_counters()
+    if compiled is not None and compiled["stats"]["unique_graphs"]:
+        values["compiled_graphs"] = compiled["stats"]["unique_graphs"]
     device = sys.modules.get("detaudit.digest.device")
     if device is not None and device.used():
         values["digests"] = device.used()

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from xxhash import xxh3_64_hexdigest
 
+from detaudit.torch_private.modes import Unseen
+
 _MERSENNE_TWISTER_BYTES = 2500
 """624 words and the position among them."""
 
@@ -47,7 +49,7 @@ class Generators:
 def torch_state(generator: torch.Generator) -> str:
     """Digest of the state of one of torch's generators."""
     # Under a dispatch mode or a fake mode, get_state is an operator like any other.
-    with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():
+    with Unseen():
         state = generator.get_state()
     return xxh3_64_hexdigest((ctypes.c_char * state.nbytes).from_address(state.data_ptr()))
 

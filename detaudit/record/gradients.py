@@ -6,12 +6,12 @@ import time
 import weakref
 
 import torch
-from torch._C import DisableTorchFunction
 
 from detaudit.model.trace import Kind, Level, Phase
 from detaudit.record.identity import IdentitySet
 from detaudit.record.names import Names, TensorName
 from detaudit.record.recorder import Recorder
+from detaudit.torch_private.modes import without_function_modes
 from detaudit.trace.layout import NO_SITE
 
 
@@ -35,7 +35,7 @@ class _Hook:
         start = time.perf_counter()
         try:
             # A function mode of the program's own is not to see what is done here.
-            with DisableTorchFunction():
+            with without_function_modes():
                 stream = recorder.stream()
                 stream.gradients_seen += 1
                 recorder.add(stream, self._key, recorder.digests.value(gradient), site=self._site)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeAlias
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from detaudit.model.trace import Level
 from detaudit.record.attribution import phase_of
@@ -34,6 +33,7 @@ from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.modes import DispatchMode
 
 Attach: TypeAlias = Callable[[Recorder, Names], object]
 """Adds a listener to a recorder, and puts hooks of its own in place."""
@@ -109,7 +109,7 @@ def _observe(
     return recorder
 
 
-def _run_under(modes: list[TorchDispatchMode], scope: Scope) -> None:
+def _run_under(modes: list[DispatchMode], scope: Scope) -> None:
     """Run the calling thread, and those that it starts, under modes, the first of them innermost."""
     for mode in modes:
         step_aside_for_tracing(mode, scope)
@@ -119,7 +119,7 @@ def _run_under(modes: list[TorchDispatchMode], scope: Scope) -> None:
         watch_threads(mode, scope)
 
 
-def _enter(mode: TorchDispatchMode, scope: Scope) -> None:
+def _enter(mode: DispatchMode, scope: Scope) -> None:
     """Run the calling thread under a mode from now on."""
     mode.__enter__()
     scope.on_end(lambda: mode.__exit__(None, None, None))

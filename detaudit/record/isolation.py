@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch._ops import OpOverload
 
-from detaudit.record.onlooking import OnlookingMode
 from detaudit.sources.side_draws import isolates
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.modes import OnlookingMode, Unseen
+from detaudit.torch_private.operators import OpOverload
 
 
 class IsolatedDraws(OnlookingMode):
@@ -30,9 +30,9 @@ class IsolatedDraws(OnlookingMode):
             return func(*args, **kwargs)
         if not isolates(self._taps):
             return func(*args, **kwargs)
-        with torch._C._DisableTorchDispatch():
+        with Unseen():
             state = torch.default_generator.get_state()
         result = func(*args, **kwargs)
-        with torch._C._DisableTorchDispatch():
+        with Unseen():
             torch.default_generator.set_state(state)
         return result

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from detaudit.digest.later import Digest
 from detaudit.model.trace import Phase
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import Owner, StreamState
+from detaudit.torch_private.modes import DispatchMode
 
 Seen: TypeAlias = tuple[StreamState, Owner, Phase, Digest]
 """What is known of a call before it is made: its thread, whose it is, the phase, the digest of its inputs."""
@@ -37,7 +36,7 @@ class Listeners:
     """Called before the trace is closed, each time that somebody asks for that."""
     on_operator: list[OperatorListener] = field(default_factory=list)
     """Told of operators in the steps of the window, at the level that records them."""
-    modes: list[TorchDispatchMode] = field(default_factory=list)
+    modes: list[DispatchMode] = field(default_factory=list)
     """Modes under which every thread runs; they see what the recorder's own mode passes on."""
 
     def to_operators(self) -> OperatorListener | None:

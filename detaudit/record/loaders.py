@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torch.utils.data import dataloader
-from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
-
 from detaudit.digest.algorithm import combine
 from detaudit.digest.value import split_digest
 from detaudit.model.data import LoaderIteration
@@ -18,6 +15,18 @@ from detaudit.record.identity import IdentityMap
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.sampling import Lengths, sampling_of
+from detaudit.torch_private.loaders import (
+    DELIVERED,
+    ITERATOR_MADE,
+    RECEIVED,
+    SAMPLED,
+    STARTED_OVER,
+    batches_taken,
+    is_iterable,
+    keeps_order,
+    worker_count,
+    worker_processes,
+)
 
 
 @dataclass(slots=True)
@@ -62,9 +71,8 @@ class Loaders:
         self._watch_delivery()
 
     def _watch_start(self) -> None:
-        loader_class, started = dataloader.DataLoader, observing(self._recorder, self._started)
-        make_iterator = loader_class._get_iterator
-        reset = _BaseDataLoaderIter._reset
+        started = observing(self._recorder, self._started)
+        make_iterator, reset = ITERATOR_MADE.current, STARTED_OVER.current
 
         @functools.wraps(make_iterator)
         def making(loader: Any) -> Any:  # noqa: ANN401 - torch's private iterator classes
@@ -79,8 +87,8 @@ class Loaders:
             reset(iterator, loader, first_iter)
 
         # The one place where all iteration starts, and the one where persistent workers start over.
-        self._recorder.scope.replace(loader_class, "_get_iterator", making)
-        self._recorder.scope.replace(_BaseDataLoaderIter, "_reset", resetting)
+        self._recorder.scope.replace(*ITERATOR_MADE, making)
+        self._recorder.scope.replace(*STARTED_OVER, resetting)
 
     def _started(self, loader: Any, iterator: Any) -> None:  # noqa: ANN401 - torch's private iterator classes
         counters = self._loaders.get(loader)
@@ -98,19 +106,19 @@ class Loaders:
 
     def _facts(self, iterator: Any, loader: Any, number: tuple[int, int]) -> LoaderIteration:  # noqa: ANN401 - torch's private iterator classes
         sampling, before = sampling_of(iterator, self._lengths), self._iterations.get(iterator)
-        is_iterable = iterator._dataset_kind == dataloader._DatasetKind.Iterable
+        iterable = is_iterable(iterator)
         return LoaderIteration(
             *number,
             dataset=type(loader.dataset).__name__,
             # The sampler of such a loader is a stand-in of torch's.
-            sampler="" if is_iterable else sampling.sampler,
+            sampler="" if iterable else sampling.sampler,
             shuffles=sampling.shuffles,
             covers=sampling.covers,
-            iterable=is_iterable,
+            iterable=iterable,
             droppable=sampling.droppable,
             length=sampling.length,
-            workers=iterator._num_workers,
-            processes=tuple(worker.pid or 0 for worker in getattr(iterator, "_workers", ())),
+            workers=worker_count(iterator),
+            processes=tuple(worker.pid or 0 for worker in worker_processes(iterator)),
             round=0 if before is None else before.facts.round + 1,
             exhausted=False,
         )
@@ -125,16 +133,16 @@ class Loaders:
         self._recorder.batch_writer().set_iteration(iteration.stream, iteration.facts)
 
     def _watch_sampling(self) -> None:
-        next_index, sampled = _BaseDataLoaderIter._next_index, observing(self._recorder, self._sampled)
+        next_index, sampled = SAMPLED.current, observing(self._recorder, self._sampled)
 
         @functools.wraps(next_index)
         def sampling(iterator: Any) -> Any:  # noqa: ANN401 - whatever the sampler gives
-            index = next_index(iterator)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            index = next_index(iterator)
             sampled(iterator, index)
             return index
 
         # Every sampler passes here.
-        self._recorder.scope.replace(_BaseDataLoaderIter, "_next_index", sampling)
+        self._recorder.scope.replace(*SAMPLED, sampling)
 
     def _sampled(self, iterator: Any, index: object) -> None:  # noqa: ANN401 - torch's private iterator classes
         iteration = self._iterations.get(iterator)
@@ -144,16 +152,16 @@ class Loaders:
             iteration.samples.append(index)
 
     def _watch_workers(self) -> None:
-        process_data = _MultiProcessingDataLoaderIter._process_data
+        process_data = RECEIVED.current
         received = observing(self._recorder, self._received)
 
         @functools.wraps(process_data)
         def processing(iterator: Any, data: Any, worker: int) -> Any:  # noqa: ANN401 - a batch can be anything
             received(iterator, worker)
-            return process_data(iterator, data, worker)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            return process_data(iterator, data, worker)
 
         # The one place that knows the worker.
-        self._recorder.scope.replace(_MultiProcessingDataLoaderIter, "_process_data", processing)
+        self._recorder.scope.replace(*RECEIVED, processing)
 
     def _received(self, iterator: Any, worker: int) -> None:  # noqa: ANN401 - torch's private iterator classes
         iteration = self._iterations.get(iterator)
@@ -161,7 +169,7 @@ class Loaders:
             iteration.worker = worker
 
     def _watch_delivery(self) -> None:
-        advance, delivered = _BaseDataLoaderIter.__next__, observing(self._recorder, self._delivered)
+        advance, delivered = DELIVERED.current, observing(self._recorder, self._delivered)
         ended = observing(self._recorder, self._ended)
 
         @functools.wraps(advance)
@@ -175,7 +183,7 @@ class Loaders:
             return data
 
         # Every batch passes here.
-        self._recorder.scope.replace(_BaseDataLoaderIter, "__next__", advancing)
+        self._recorder.scope.replace(*DELIVERED, advancing)
 
     def _delivered(self, iterator: Any, data: object) -> None:  # noqa: ANN401 - torch's private iterator classes
         iteration = self._iterations.get(iterator)
@@ -205,10 +213,10 @@ class Loaders:
     def _samples(self, iterator: Any, iteration: _Iteration) -> object:  # noqa: ANN401 - torch's private iterator classes
         if iteration.worker is None:
             return iteration.take_samples(iteration.delivered)
-        if not getattr(iterator, "_in_order", True):
+        if not keeps_order(iterator):
             # Delivered as they come: which entry this was is known to torch's local variables only.
             return None
-        return iteration.take_samples(iterator._rcvd_idx - 1)
+        return iteration.take_samples(batches_taken(iterator) - 1)
 
 
 def _indices(samples: object) -> tuple[int, ...] | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._C import _functorch
 from torch.autograd.graph import Node
 from torch.nn.modules import module as torch_module
 
@@ -21,16 +20,9 @@ from detaudit.record.recorder import Recorder
 from detaudit.record.stream import Call, StreamState
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
-
-_GLOBAL_HOOKS = (
-    torch_module._global_backward_pre_hooks,
-    torch_module._global_backward_hooks,
-    torch_module._global_forward_pre_hooks,
-    torch_module._global_forward_hooks,
-)
-
-
-_is_tracing = torch._C._get_tracing_state
+from detaudit.torch_private.compiling import tracing_state
+from detaudit.torch_private.modules import ASKING_FOR_HOOKS, GLOBAL_HOOKS
+from detaudit.torch_private.tensors import is_wrapped_by_functorch
 
 
 class Modules:
@@ -59,7 +51,7 @@ class Modules:
             recorder.scope.on_end(handle.remove)
         ours = {handle.id for handle in calls}
         # Compiled modules ask this to warn of hooks; the user is to be warned of their own only.
-        recorder.scope.replace(torch_module, "_has_any_global_hook", lambda: _any_hook_but(ours))
+        recorder.scope.replace(*ASKING_FOR_HOOKS, lambda: _any_hook_but(ours))
 
     # torch.compile traces through the two functions below: it takes `is_compiling()` as true and sees nothing
     # else. torch.jit.trace would write what is done here into its graph.
@@ -68,7 +60,7 @@ class Modules:
         before, recorder, everything = self._before, self._recorder, self._everything
 
         def entering(module: nn.Module, args: tuple[Any, ...]) -> None:
-            if torch.compiler.is_compiling() or _is_tracing() is not None:
+            if torch.compiler.is_compiling() or tracing_state() is not None:
                 return
             stream = recorder.known_stream()
             if stream is not None and stream.calls and not everything:
@@ -82,7 +74,7 @@ class Modules:
         after, recorder, weights = self._after, self._recorder, self._weights
 
         def leaving(module: nn.Module, _args: tuple[Any, ...], output: object) -> None:
-            if torch.compiler.is_compiling() or _is_tracing() is not None:
+            if torch.compiler.is_compiling() or tracing_state() is not None:
                 return
             stream = recorder.known_stream()
             inner = None if stream is None else stream.inner
@@ -143,7 +135,7 @@ class Modules:
         if self._everything and torch.is_grad_enabled():
             self._gradients.called_at[name.root, name.path] = call.site
             for position, tensor in enumerate(_tensors(output)):
-                if tensor.grad_fn is not None and not _functorch.is_functorch_wrapped_tensor(tensor):
+                if tensor.grad_fn is not None and not is_wrapped_by_functorch(tensor):
                     self._watch_output(call, str(position) if position else "", tensor, tensor.grad_fn)
 
     def _watch_output(self, call: Call, position: str, tensor: torch.Tensor, node: Node) -> None:
@@ -154,7 +146,7 @@ class Modules:
 
 
 def _any_hook_but(ours: set[int]) -> bool:
-    return any(identity not in ours for hooks in _GLOBAL_HOOKS for identity in hooks)
+    return any(identity not in ours for hooks in GLOBAL_HOOKS for identity in hooks)
 
 
 def _phase(stream: StreamState) -> Phase:

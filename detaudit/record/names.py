@@ -17,6 +17,8 @@ from torch import nn
 from detaudit.digest.tensor import tensor_digest
 from detaudit.record.identity import IdentityMap
 from detaudit.record.sites import Sites
+from detaudit.torch_private.by_name import COMPILED_MODULE, UNCOMPILED_PART
+from detaudit.torch_private.modules import parts_of
 from detaudit.trace.layout import NO_SITE
 
 
@@ -151,9 +153,8 @@ class Names:
 
 def uncompiled(module: nn.Module) -> nn.Module:
     """What torch.compile was given, if a module is what it made of it."""
-    # By name: importing torch._dynamo costs seconds.
-    while type(module).__name__ == "OptimizedModule":
-        inner = module._modules.get("_orig_mod")
+    while type(module).__name__ == COMPILED_MODULE:
+        inner = parts_of(module).get(UNCOMPILED_PART)
         if inner is None:
             break
         module = inner
@@ -162,7 +163,9 @@ def uncompiled(module: nn.Module) -> nn.Module:
 
 def plain_path(path: str) -> str:
     """The path of a module or parameter as it is without torch.compile."""
-    return ".".join(part for part in path.split(".") if part != "_orig_mod") if "_orig_mod" in path else path
+    if UNCOMPILED_PART not in path:
+        return path
+    return ".".join(part for part in path.split(".") if part != UNCOMPILED_PART)
 
 
 def _shape_and_digest(tensor: torch.Tensor) -> tuple[tuple[int, ...], bytes]:

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from torch._C import DisableTorchFunction
-
 from detaudit.record.recorder import Recorder
+from detaudit.torch_private.modes import without_function_modes
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -27,7 +26,7 @@ def observing(
         start = time.perf_counter()
         try:
             # A function mode of the program's own is not to see what is done here.
-            with DisableTorchFunction():
+            with without_function_modes():
                 return hook(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             recorder.fail(error)

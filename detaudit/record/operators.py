@@ -11,10 +11,7 @@ import sys
 from typing import Any
 
 import torch
-from torch._C import DisableTorchFunction, _len_torch_function_stack
-from torch._ops import OpOverload
 from torch.compiler import is_compiling
-from torch.utils._pytree import tree_leaves
 
 from detaudit.digest.later import Digest
 from detaudit.digest.tensor import UndigestableError
@@ -23,10 +20,12 @@ from detaudit.record.arguments import inputs_digest, outputs_digest
 from detaudit.record.attribution import attribute
 from detaudit.record.draws import Draws
 from detaudit.record.listeners import Seen
-from detaudit.record.onlooking import OnlookingMode
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.modes import OnlookingMode, count_function_modes, without_function_modes
+from detaudit.torch_private.operators import OpOverload
+from detaudit.torch_private.tensors import tree_leaves
 
 _EVERY_STEP = (0, sys.maxsize)
 
@@ -59,11 +58,11 @@ class Operators(OnlookingMode):
         if draws is None:
             return self._call(plan, func, args, kwargs)
         if draws.has_fresh:
-            with DisableTorchFunction():
+            with without_function_modes():
                 draws.before(plan, args, kwargs)
         result = self._call(plan, func, args, kwargs)
         if plan.draws or plan.makes_fresh or draws.has_fresh or draws.follows_threads:
-            with DisableTorchFunction():
+            with without_function_modes():
                 draws.after(plan, args, kwargs, result)
         return result
 
@@ -84,7 +83,7 @@ class Operators(OnlookingMode):
 
     def _digest(self, value: object) -> Digest | None:
         """What the tensors within a value are, all together."""
-        with DisableTorchFunction():
+        with without_function_modes():
             return self._recorder.digests.value(
                 [one for one in tree_leaves(value) if isinstance(one, torch.Tensor)]
             )
@@ -100,11 +99,11 @@ class Operators(OnlookingMode):
         if is_compiling() or not self._recorder.active:
             return func(*args, **kwargs)
         # A function mode of the program's own is not to see what is done here.
-        alone = not _len_torch_function_stack()
+        alone = not count_function_modes()
         if alone:
             seen = self._before(plan, func, args, kwargs)
         else:
-            with DisableTorchFunction():
+            with without_function_modes():
                 seen = self._before(plan, func, args, kwargs)
         result = func(*args, **kwargs)
         if seen is None:
@@ -112,7 +111,7 @@ class Operators(OnlookingMode):
         if alone:
             self._after(plan, seen, args, kwargs, result)
         else:
-            with DisableTorchFunction():
+            with without_function_modes():
                 self._after(plan, seen, args, kwargs, result)
         return result
 

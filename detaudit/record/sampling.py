@@ -19,6 +19,7 @@ from torch.utils.data import (
 from detaudit.record.identity import IdentityMap
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
+from detaudit.torch_private.loaders import SAMPLE_COUNT, index_sampler, makes_batches
 
 _RANGE = type(iter(range(0)))
 
@@ -72,9 +73,9 @@ class Lengths:
 
 def sampling_of(iterator: Any, lengths: Lengths) -> Sampling:  # noqa: ANN401 - torch's private iterator classes
     """Tell how a pass over a loader picks its samples, without running code of the user's."""
-    picks, batches = iterator._index_sampler, None
+    picks, batches = index_sampler(iterator), None
     sampler = picks
-    if iterator._auto_collation:
+    if makes_batches(iterator):
         batches, sampler = picks, _attributes(picks).get("sampler")
     covers = _covers(sampler)
     return Sampling(
@@ -95,7 +96,7 @@ def _shuffles(sampler: object) -> bool:
 def _covers(sampler: object) -> bool:
     if isinstance(sampler, RandomSampler):
         given = _attributes(sampler)
-        return given.get("replacement") is False and given.get("_num_samples", 0) is None
+        return given.get("replacement") is False and given.get(SAMPLE_COUNT, 0) is None
     return isinstance(sampler, SequentialSampler)
 
 

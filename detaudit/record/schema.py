@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from detaudit.torch_private.operators import schema_of
+
 _WRITE_ONLY_SELF = frozenset(
     {
         "copy_", "fill_", "zero_", "uniform_", "normal_", "bernoulli_", "random_", "exponential_",
@@ -76,7 +78,7 @@ class OperatorPlan:
 
 def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOverload, which the stubs leave untyped
     """Read the schema of an operator overload (`torch.ops.aten.add.Tensor`)."""
-    schema = operator._schema
+    schema = schema_of(operator)
     base = schema.name.partition("::")[2]
     overload = schema.overload_name or "default"
     aliased = [argument for argument in schema.arguments if argument.alias_info is not None]

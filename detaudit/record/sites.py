@@ -13,6 +13,7 @@ from enum import Enum
 from types import CodeType, FrameType
 
 from detaudit.model.trace import Site
+from detaudit.torch_private.by_name import GENERATING, WORKER_FILE
 from detaudit.trace.layout import NO_SITE, site_key
 from detaudit.trace.writer import TraceWriter
 
@@ -22,9 +23,7 @@ _FARTHEST = 60
 """How many frames up the user's line is looked for."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
 _CALLING_BACK = re.compile(_TORCH.pattern + r"(?:utils[/\\\\]data|nn[/\\\\]modules|optim)[/\\\\]")
-_GENERATING = "torch._inductor"
 _INSTALLED = re.compile("(?:site|dist)-packages")
-_WORKER = re.compile(r"[/\\\\]utils[/\\\\]data[/\\\\]_utils[/\\\\]worker\.py$")
 _IMPORTING = "<frozen importlib"
 _TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
 """What a user typed has no file either."""
@@ -134,7 +133,7 @@ class Sites:
                 continue
             if owner is Owner.STANDARD and leading and not through_standard:
                 return False
-            if owner is Owner.CALLING_BACK and (leading or _WORKER.search(code.co_filename)):
+            if owner is Owner.CALLING_BACK and (leading or WORKER_FILE.search(code.co_filename)):
                 # A worker that was spawned has no line of the program's below it.
                 return not leading
             if owner is Owner.MACHINERY and (leading or not code.co_filename.startswith(_PACKAGE)):
@@ -231,7 +230,7 @@ class Sites:
 
 def _is_compiled(file: str) -> bool:
     """Whether torch.compile generated the code; torch sets the variable where the user has not done so."""
-    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") if _GENERATING in sys.modules else None
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") if GENERATING in sys.modules else None
     return folder is not None and file.startswith(folder + os.sep)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import threading
 
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from detaudit.record.scope import Scope
+from detaudit.torch_private.modes import DispatchMode
 
 
-def watch_threads(mode: TorchDispatchMode, scope: Scope) -> None:
+def watch_threads(mode: DispatchMode, scope: Scope) -> None:
     """Run every thread started from now on under the mode."""
     # Not `run`: subclasses override that without calling it.
     bootstrap = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]  # the one place all threads pass

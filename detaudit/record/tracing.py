@@ -6,33 +6,22 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch.jit import _trace
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from detaudit.record.scope import Scope
-
-_TRACERS = (
-    (_trace, "_trace_impl"),
-    (_trace, "trace_module"),
-    (torch.jit, "trace_module"),
-    (_trace, "_get_trace_graph"),
-    (torch.jit, "_get_trace_graph"),
-)
+from detaudit.torch_private.compiling import TRACERS
+from detaudit.torch_private.modes import DispatchMode, innermost_mode
 
 
-def step_aside_for_tracing(mode: TorchDispatchMode, scope: Scope) -> None:
+def step_aside_for_tracing(mode: DispatchMode, scope: Scope) -> None:
     """Leave the mode for the time of each trace; what is traced is not recorded."""
-    for owner, name in _TRACERS:
-        scope.replace(owner, name, _without(mode, getattr(owner, name)))
+    for tracer in TRACERS:
+        scope.replace(*tracer, _without(mode, tracer.current))
 
 
-def _without(mode: TorchDispatchMode, tracer: Callable[..., Any]) -> Callable[..., Any]:
+def _without(mode: DispatchMode, tracer: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(tracer)
     def tracing(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch's function takes and gives
         # Only from the top of the stack: a mode that the program put on ours is the program's own affair.
-        depth = torch._C._len_torch_dispatch_stack()
-        if not depth or torch._C._get_dispatch_stack_at(depth - 1) is not mode:
+        if innermost_mode() is not mode:
             return tracer(*args, **kwargs)
         mode.__exit__(None, None, None)
         try:

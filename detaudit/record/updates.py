@@ -21,6 +21,7 @@ from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.record.weights import Weights, has_values
+from detaudit.torch_private.optimizers import MADE, has_own_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Updates:
 
     def _notice_optimizers(self) -> None:
         # Called once for every optimizer object, at the end of its construction.
-        patch_step = Optimizer._patch_step_function
+        patch_step = MADE.current
         recorder = self._recorder
 
         @functools.wraps(patch_step)
@@ -99,7 +100,7 @@ class Updates:
             patch_step(optimizer)
 
         # The only moment that all optimizers share.
-        recorder.scope.replace(Optimizer, "_patch_step_function", noticing)
+        recorder.scope.replace(*MADE, noticing)
 
     def _before(self, optimizer: Optimizer, *, alone: bool) -> None:
         recorder, stream = self._recorder, self._recorder.stream()
@@ -162,8 +163,7 @@ def _parameters(optimizer: Optimizer) -> list[torch.Tensor]:
 
 def _is_torchs_own(optimizer: Optimizer) -> bool:
     """Whether a step of the optimizer runs no code but torch's."""
-    hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
-    return type(optimizer).__module__.startswith("torch.optim.") and not hooks
+    return type(optimizer).__module__.startswith("torch.optim.") and not has_own_hooks(optimizer)
 
 
 def _are(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:

@@ -14,6 +14,7 @@ from detaudit.record.identity import IdentityMap, IdentitySet
 from detaudit.record.names import Names, TensorName, plain_path
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
+from detaudit.torch_private.modules import buffers_of, has_buffers, parameters_of
 
 
 class Weights:
@@ -69,7 +70,7 @@ class Weights:
 
     def lazy_made(self, stream: StreamState, module: nn.Module) -> None:
         """Record parameters that a lazy module made in its first call, which just ended."""
-        for parameter in module._parameters.values():
+        for parameter in parameters_of(module).values():
             if parameter is not None:
                 self.first_seen(stream, parameter)
 
@@ -88,10 +89,10 @@ class Weights:
                     self._buffer(stream, Phase.OPTIMIZER, name, buffer)
 
     def _buffers_of(self, root: nn.Module, label: str) -> Iterator[tuple[TensorName, torch.Tensor]]:
-        if not _has_buffers(root):
+        if not has_buffers(root):
             return
         for path, part in root.named_modules():
-            for name, buffer in part._buffers.items():
+            for name, buffer in buffers_of(part).items():
                 if buffer is not None and has_values(buffer):
                     yield TensorName(label, plain_path(path), name, self._names.made_at(buffer)), buffer
 
@@ -131,19 +132,6 @@ class Weights:
         recorder = self._recorder
         key = recorder.key(phase, Kind.BUFFER, name.root, name.module, name.name)
         recorder.add(stream, key, recorder.digests.value(buffer), site=name.site)
-
-
-def _has_buffers(root: nn.Module) -> bool:
-    # In each step: finding the paths of all modules would take ten times as long.
-    modules, seen = [root], {id(root)}
-    for module in modules:
-        if module._buffers:
-            return True
-        for part in module._modules.values():
-            if part is not None and id(part) not in seen:
-                seen.add(id(part))
-                modules.append(part)
-    return False
 
 
 def has_values(tensor: torch.Tensor) -> bool:

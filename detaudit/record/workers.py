@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from torch.utils.data._utils import worker as torch_worker
-
 from detaudit.digest.value import split_digest
 from detaudit.model.trace import Kind, Phase, StreamRole
 from detaudit.record.current import current
@@ -18,8 +16,9 @@ from detaudit.record.held import WorkerGenerators
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import Scope
+from detaudit.torch_private.loaders import WORKER_LOOP, begins_pass, is_batch
 
-_torch_worker_loop = torch_worker._worker_loop
+_torch_worker_loop = WORKER_LOOP.current
 
 
 class _Worker:
@@ -46,8 +45,8 @@ class _Worker:
 
     def _record(self, item: tuple[Any, Any]) -> None:
         number, data = item
-        self._continues = _is_batch(number, data)
-        if type(number).__name__ == "_ResumeIteration":
+        self._continues = is_batch(number, data)
+        if begins_pass(number):
             self._round += 1
         if not self._continues:
             return
@@ -59,16 +58,6 @@ class _Worker:
             stream.number, stream.step, round_=self._round, number=number, process=os.getpid(), before=before
         )
         recorder.end_step(stream)
-
-
-def _is_batch(number: object, data: object) -> bool:
-    """Whether this is a batch, and not an answer to a reset, the end of a stream or an error."""
-    kind = type(data)
-    return (
-        isinstance(number, int)
-        and kind.__module__ != torch_worker.__name__
-        and kind.__name__ != "ExceptionWrapper"
-    )
 
 
 class _Tasks:
@@ -108,16 +97,17 @@ def worker_loop(*args: Any) -> None:  # noqa: ANN401 - torch's own arguments, pa
     """Run torch's worker loop, watched. Importable, because spawned workers find it by name."""
     recorder = current()
     if recorder is None or not recorder.active:
-        return _torch_worker_loop(*args)
+        _torch_worker_loop(*args)
+        return
     names = _torch_worker_loop.__code__.co_varnames[: _torch_worker_loop.__code__.co_argcount]
     given = dict(zip(names, args, strict=False))
     recorder.name_process(f"loader worker {given['worker_id']}", StreamRole.LOADER_WORKER)
     worker = _Worker(recorder, given["dataset"])
     given["index_queue"] = _Tasks(given["index_queue"], worker)
     given["data_queue"] = _Watching(given["data_queue"], worker)
-    return _torch_worker_loop(*given.values(), *args[len(given) :])
+    _torch_worker_loop(*given.values(), *args[len(given) :])
 
 
 def watch_workers(scope: Scope) -> None:
     """Have every DataLoader start its workers with `worker_loop`."""
-    scope.replace(torch_worker, "_worker_loop", worker_loop)
+    scope.replace(*WORKER_LOOP, worker_loop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch.optim.optimizer import (
     Optimizer,
-    _global_optimizer_post_hooks,
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
@@ -21,6 +20,7 @@ from detaudit.record.recorder import Recorder
 from detaudit.replay.arithmetic.float64 import Float64, widened
 from detaudit.replay.calls.keep import LayerCalls
 from detaudit.replay.calls.replay import computing, entering
+from detaudit.torch_private.optimizers import call_first_after_steps, remove_own_hooks
 
 Place = tuple[str, str | None, str]
 """Root, module and name of a parameter."""
@@ -65,8 +65,7 @@ class OptimizerSteps:
         handle = register_optimizer_step_post_hook(stepped)
         recorder.scope.on_end(handle.remove)
         # Ahead of the one that ends the step, and the program with it.
-        hooks: Any = _global_optimizer_post_hooks
-        hooks.move_to_end(handle.id, last=False)
+        call_first_after_steps(handle)
 
     def _before(self, optimizer: Optimizer, *, alone: bool) -> None:
         if not self._calls.watches() or self.step is not None:
@@ -122,8 +121,7 @@ def step_again(step: OptimizerStep, arithmetic: Float64 | None = None) -> dict[S
     for parameter, state in zip(parameters, step.states, strict=True):
         if state:
             alone.state[parameter] = {name: entering(value, arithmetic) for name, value in state.items()}
-    alone._optimizer_step_pre_hooks = OrderedDict()
-    alone._optimizer_step_post_hooks = OrderedDict()
+    remove_own_hooks(alone)
     with torch.inference_mode(mode=False), torch.enable_grad(), computing(arithmetic):
         type(alone).step(alone)
     return _left(step.places, before, parameters, alone.state)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING
 
 from detaudit.run import variables
@@ -38,12 +38,14 @@ def prepare() -> None:
     if taps is not None and not is_main:
         atexit.register(_write_ledger_if_not_begun, path, taps)
     watch = ImportWatch() if taps is None else taps.imports
-    watch.when_imported("torch", lambda _: _start_recording(path, taps, is_main=is_main))
+    watch.when_imported("torch", lambda torch: _start_recording(path, taps, torch, is_main=is_main))
 
 
 def leave_word_if_not_begun() -> None:
     """Say so where the program has torch and nothing of it was recorded: it may have trained unseen."""
-    if not _awaited or not {"torch", "torch._C"} <= sys.modules.keys():
+    from detaudit.torch_private.loaded import is_loaded
+
+    if not _awaited or not is_loaded():
         return
     from detaudit.record.session import load_session
 
@@ -82,11 +84,17 @@ def _is_first(session: str) -> bool:
     return True
 
 
-def _start_recording(path: str, taps: Taps | None, *, is_main: bool) -> None:
+def _start_recording(path: str, taps: Taps | None, torch: ModuleType, *, is_main: bool) -> None:
     from detaudit.record.session import load_session
+    from detaudit.torch_private.supported import why_too_old
 
     session = load_session(path, is_main=is_main)
     _awaited.clear()
+    why = why_too_old(str(torch.__version__))
+    if why is not None:
+        # The program goes on as it would; only that nothing of it is seen has to be said.
+        session.leave_problem(why)
+        return
     if session.axes:
         from detaudit.run.inside import set_conditions
 

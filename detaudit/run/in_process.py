@@ -8,18 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detaudit.model.plan import RunPlan
-from detaudit.record.install import recording
-from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import MAIN_TRACE, Session
 from detaudit.run.launch import complete, conditions
+from detaudit.torch_private.supported import refuse_older
 
 
 def call_recorded(function: Callable[[], object], plan: RunPlan, folder: Path) -> Path | None:
     """Call a function in this process and return the trace of what it did; None if it used no torch.
 
     Records what a run of the plan would, without a ledger; `folder`, which must exist, gets the trace.
-    What the function raises goes through, except for the end of the steps that were asked for.
+    What the function raises goes through, except for the end of the steps that were asked for. Raises
+    TorchError if torch is too old.
     """
+    refuse_older()
+    # Not before: of an older torch, these would ask for what it does not have.
+    from detaudit.record.install import recording
+    from detaudit.record.recorder import StopAfterSteps
+
     session = Session(
         folder=str(folder.resolve()),
         level=plan.level,

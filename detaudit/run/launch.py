@@ -22,6 +22,7 @@ from detaudit.run.command import command_for
 from detaudit.run.guard import Guarded, start
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
+from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.data import steps_completed
 from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
@@ -59,9 +60,10 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     """Start a run in `folder` (which must exist); whatever happens, none of its processes stays behind.
 
     `capture` sends the program's output to files; without it the program writes to our own streams.
-    Raises RunError if the process cannot be started, and UsageError within a run.
+    Raises RunError if the process cannot be started, UsageError within a run, TorchError if torch is too old.
     """
     nested.refuse(f"a run of {plan.target.name}")
+    refuse_older()
     _write_session(plan, folder)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:

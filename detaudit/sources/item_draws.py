@@ -15,13 +15,14 @@ from xxhash import xxh3_64_intdigest
 from detaudit.model.cause import Cause
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.by_name import FETCHING, map_fetcher
 
 NAME = "item-draws"
 
 
 def _tap(taps: Taps) -> None:
     if taps.holds(NAME):
-        taps.when_imported("torch.utils.data._utils.fetch", lambda module: _seed_fetches(taps, module))
+        taps.when_imported(FETCHING, lambda module: _seed_fetches(taps, module))
 
 
 def _seed_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
@@ -43,7 +44,7 @@ def _seed_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
             if numpy is not None:
                 numpy.random.set_state(states[2])
 
-    taps.method(module._MapDatasetFetcher, "fetch", fetch, calls_program=True)
+    taps.method(map_fetcher(module), "fetch", fetch, calls_program=True)
 
 
 SOURCE = Source(

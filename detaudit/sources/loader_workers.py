@@ -13,6 +13,7 @@ from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Taps
 from detaudit.sources.threads import NAME as SCHEDULE
 from detaudit.sources.threads import jitter
+from detaudit.torch_private.by_name import FETCHING, iterable_fetcher, map_fetcher, multiprocess_iterator
 
 NAME = "loader-workers"
 _SHARES = Fact(Act.SHARES_MEMORY)
@@ -21,7 +22,7 @@ _SHARES = Fact(Act.SHARES_MEMORY)
 def _tap(taps: Taps) -> None:
     taps.when_imported("torch.utils.data.dataloader", lambda module: _tap_loader(taps, module))
     if taps.varied(SCHEDULE) is not None:
-        taps.when_imported("torch.utils.data._utils.fetch", lambda module: _delay_fetches(taps, module))
+        taps.when_imported(FETCHING, lambda module: _delay_fetches(taps, module))
     taps.when_imported("multiprocessing.sharedctypes", lambda module: _tap_shared(taps, module))
 
 
@@ -32,7 +33,7 @@ def _delay_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         jitter(taps)
         return original(fetcher, indices)
 
-    for kind in (module._MapDatasetFetcher, module._IterableDatasetFetcher):
+    for kind in (map_fetcher(module), iterable_fetcher(module)):
         taps.method(kind, "fetch", fetch, calls_program=True)
 
 
@@ -68,7 +69,7 @@ def _tap_loader(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         finally:
             loader.num_workers = workers
 
-    taps.method(module._MultiProcessingDataLoaderIter, "__init__", begin, calls_program=True)
+    taps.method(multiprocess_iterator(module), "__init__", begin, calls_program=True)
 
 
 def _concerns(pair: EntryPair, _situation: Situation) -> bool:

@@ -14,9 +14,10 @@ from detaudit.model.ledger import Act, Fact, Whose
 from detaudit.sources.seeds import GeneratorFamily
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.by_name import SEEDED_THROUGH, generator_identity
 
 NAME = "torch-random"
-SEEDING = frozenset({"torch.random", "torch.cuda.random", "torch._compile", "torch._dynamo.eval_frame"})
+SEEDING = frozenset({"torch.random", "torch.cuda.random", *SEEDED_THROUGH})
 """Modules between torch.manual_seed and the generator."""
 
 
@@ -36,9 +37,9 @@ class _Watch:
         taps, torch = self._taps, self._torch
         if taps.holds(NAME):
             taps.at_each_beginning(self._fix_global)
-        taps.method(torch._C.Generator, "seed", self._seed)
-        taps.method(torch._C.Generator, "manual_seed", self._manual_seed)
-        taps.method(torch._C.Generator, "set_state", self._set_state)
+        taps.method(torch.Generator, "seed", self._seed)
+        taps.method(torch.Generator, "manual_seed", self._manual_seed)
+        taps.method(torch.Generator, "set_state", self._set_state)
 
     def _fix_global(self) -> None:
         torch, taps = self._torch, self._taps
@@ -80,7 +81,7 @@ class _Watch:
             self._taps.torch_seeded = True
 
     def _whose(self, generator: Any) -> Whose:  # noqa: ANN401 - a torch.Generator
-        is_global = generator._cdata == self._torch.default_generator._cdata
+        is_global = generator_identity(generator) == generator_identity(self._torch.default_generator)
         return Whose.GLOBAL if is_global else Whose.OWN
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import torch
 
+from detaudit.torch_private.backends import is_built_for_xpu
+
 
 def missing(device: str) -> str | None:
     """Why `cpu`, `cuda`, `cuda:1`, `mps` or `xpu` cannot be used in this process; None if it can."""
@@ -35,7 +37,7 @@ def _mps() -> tuple[str | None, int]:
 
 
 def _xpu() -> tuple[str | None, int]:
-    built = torch.xpu._is_compiled()  # noqa: SLF001 - torch has no public name for it
+    built = is_built_for_xpu()
     return _accelerator("XPU", built=built, available=torch.xpu.is_available, count=torch.xpu.device_count)
 
 

@@ -23,6 +23,7 @@ from detaudit.axes.catalogue import axis_named
 from detaudit.axes.errors_in_brief import in_brief
 from detaudit.axes.on_model import OnModel
 from detaudit.targets.devices import missing
+from detaudit.torch_private.modules import apply_to_tensors
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -46,7 +47,7 @@ class Driven:
         if not self._sets_tensors:
             return
         try:
-            model._apply(self._tensor)  # noqa: SLF001 - what `to` and `double` are made of, for all at once
+            apply_to_tensors(model, self._tensor)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError) as error:

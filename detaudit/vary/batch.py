@@ -25,6 +25,7 @@ from detaudit.replay.wire.batches import (
 from detaudit.run import guard
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
+from detaudit.torch_private.supported import refuse_older
 from detaudit.vary.batch_mixing import Mixing, holds_one, mixing_in, numbers_of, unsettled_in
 
 _START = (
@@ -125,6 +126,7 @@ def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progre
 def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> BatchAnswer:
     """Have a process of its own try everything. Raises RunError if it gives no answer."""
     nested.refuse(f"an audit of {path}")
+    refuse_older()
     file = (folder / "batch.json").resolve()
     order = BatchOrder(str(path), settings.seed, tuple(sizes), str(file))
     command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(to_plain(order))]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from detaudit.record.onlooking import OnlookingMode
 from detaudit.record.schema import OperatorPlan, make_plan
 from detaudit.replay.arithmetic.reductions import (
     STATISTICS,
@@ -22,6 +21,8 @@ from detaudit.replay.arithmetic.reductions import (
     losses_of_results,
     losses_of_written,
 )
+from detaudit.torch_private.modes import OnlookingMode
+from detaudit.torch_private.operators import schema_of
 
 _WIDE = {
     torch.float32: torch.float64,
@@ -79,7 +80,7 @@ class Float64(OnlookingMode):
 
     def _wide(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a call of any operator
         written = {
-            position for position, argument in enumerate(func._schema.arguments) if _is_written(argument)
+            position for position, argument in enumerate(schema_of(func).arguments) if _is_written(argument)
         }
         positional = tuple(
             value if position in written else _widened(value) for position, value in enumerate(args)
@@ -111,7 +112,7 @@ class RoundedByChance(Float64):
         for position, argument in plan.read:
             if position in STATISTICS.get(name, ()):
                 continue
-            if position < len(args) and not _is_written(func._schema.arguments[position]):
+            if position < len(args) and not _is_written(schema_of(func).arguments[position]):
                 rounded[position] = self._off(args[position], within)
             elif argument in kwargs:
                 kwargs[argument] = self._off(kwargs[argument], within)
@@ -156,7 +157,7 @@ class RoundedByChance(Float64):
 
 def _base_name(operator: Any) -> str:  # noqa: ANN401 - an operator overload
     """The name of an operator without namespace and overload."""
-    return str(operator._schema.name.partition("::")[2])
+    return str(schema_of(operator).name.partition("::")[2])
 
 
 def widened(tensor: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from detaudit.model.codec import from_plain, to_plain
@@ -34,6 +33,7 @@ from detaudit.replay.wire.batches import (
     SampleRow,
 )
 from detaudit.targets import drive
+from detaudit.torch_private.modules import BatchNorm
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def _rows(question: Question) -> tuple[SampleRow, ...]:
 def _described(module: nn.Module) -> AboutModule:
     return AboutModule(
         kind=type(module).__name__,
-        batch_norm=isinstance(module, _BatchNorm),
+        batch_norm=isinstance(module, BatchNorm),
         batch_second=getattr(module, "batch_first", None) is False,
         training=module.training,
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from detaudit.record.names import plain_path
 from detaudit.replay.batches.rows import UncuttableError
@@ -25,6 +24,7 @@ from detaudit.replay.calls.replay import (
     replay,
 )
 from detaudit.replay.calls.state import State
+from detaudit.torch_private.tensors import tree_flatten, tree_unflatten
 
 Key = tuple[str, int]
 """A module's path, and how many calls of it the run has before this one."""

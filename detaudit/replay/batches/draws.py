@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from detaudit.torch_private.modes import OnlookingMode
+from detaudit.torch_private.operators import overload_name
 
 _UNIFORM, _NORMAL, _KEPT = 0.37, 0.5, 0.5
 """The numbers that stand for all draws: of rand, of randn, and what a probability must exceed."""
@@ -29,20 +31,7 @@ def _go_back(states: list[torch.Tensor]) -> None:
         torch.cuda.set_rng_state_all(states[1:])
 
 
-class _Mode(TorchDispatchMode):
-    """A mode that neither compiles nor keeps others from doing so."""
-
-    @classmethod
-    def ignore_compile_internals(cls) -> bool:
-        """Leave compiled code compiled."""
-        return True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False
-
-
-class SameDraws(_Mode):
+class SameDraws(OnlookingMode):
     """Every draw of a kind is one number, so that the batch's size makes no difference."""
 
     def __init__(self) -> None:
@@ -88,16 +77,16 @@ def _constant(func: Any, name: str, args: Any) -> Any:  # noqa: ANN401, PLR0911 
         case "aten.normal":
             return args[0] + _NORMAL * args[1] if len(args) == 2 else None  # noqa: PLR2004 - mean, deviation
         case "aten.randint":
-            low, high = (args[0], args[1]) if func._overloadname.startswith("low") else (0, args[0])
+            low, high = (args[0], args[1]) if overload_name(func).startswith("low") else (0, args[0])
             return int(low + _UNIFORM * (high - low))
-        case "aten.bernoulli_" if func._overloadname == "float":
+        case "aten.bernoulli_" if overload_name(func) == "float":
             return 1.0
-        case "aten.bernoulli" if func._overloadname == "default":
+        case "aten.bernoulli" if overload_name(func) == "default":
             return (args[0] > _KEPT).to(args[0].dtype)
     return None
 
 
-class AllFloat64(_Mode):
+class AllFloat64(OnlookingMode):
     """Casts to a lower floating-point dtype, and fresh tensors in one, are in float64 instead."""
 
     def __init__(self) -> None:

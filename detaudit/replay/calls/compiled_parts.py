@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
 
 from detaudit.record.names import plain_path, uncompiled
+from detaudit.torch_private.by_name import compiling_context, compiling_contexts
+from detaudit.torch_private.modules import compile_call, compiled_call
 
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 """What `torch.compile` makes compiled functions with: its backend and options are within."""
@@ -44,7 +45,7 @@ def _with_compiled(alone: nn.Module, path: str, original: nn.Module) -> nn.Modul
     make = _compile_of(original)
     twin = alone.get_submodule(path)
     if uncompiled(original) is original:
-        twin._compiled_call_impl = make(twin._call_impl)  # as Module.compile does
+        compile_call(twin, make)
         return alone
     wrapped: nn.Module = type(original)(twin, make)
     if not path:
@@ -60,17 +61,16 @@ def has_compiled_parts(module: nn.Module) -> bool:
 
 def _compile_of(part: nn.Module) -> Compile:
     """How a part was compiled."""
-    candidates: Iterable[Any] = [getattr(part, "dynamo_ctx", None)]
+    candidates: Iterable[Any] = [compiling_context(part)]
     if uncompiled(part) is part:
-        cells = getattr(part._compiled_call_impl, "__closure__", None) or ()
+        cells = getattr(compiled_call(part), "__closure__", None) or ()
         candidates = [cell.cell_contents for cell in cells]
-    kind: Any = getattr(sys.modules.get("torch._dynamo.eval_frame"), "_TorchDynamoContext", ())
     for candidate in candidates:
-        if isinstance(candidate, kind):
+        if isinstance(candidate, compiling_contexts()):
             make: Compile = candidate
             return make
     raise CompiledError("it is compiled in a way that cannot be repeated")
 
 
 def _is_compiled(part: nn.Module) -> bool:
-    return getattr(part, "_compiled_call_impl", None) is not None or uncompiled(part) is not part
+    return compiled_call(part) is not None or uncompiled(part) is not part

@@ -8,12 +8,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._C import _functorch
 from torch.nn.modules import module as torch_module
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_flatten
 
-from detaudit.digest.tensor import is_fake
 from detaudit.model.trace import Phase, StreamRole
 from detaudit.record.identity import IdentityMap
 from detaudit.record.names import plain_path
@@ -24,6 +21,8 @@ from detaudit.replay.calls.compiled_parts import has_compiled_parts
 from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.state import State
 from detaudit.replay.wire.layers import Identity
+from detaudit.torch_private.compiling import tracing_state
+from detaudit.torch_private.tensors import is_fake, is_wrapped_by_functorch, tree_flatten
 
 MOST_BYTES = 4 * 1024**3
 """Values of a step that take more memory than this are not kept any more."""
@@ -47,7 +46,7 @@ class Copies:
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """A copy of the tensor's content now. Raises TooLargeError or TypeError."""
-        if is_fake(tensor) or tensor.is_meta or _functorch.is_functorch_wrapped_tensor(tensor):
+        if is_fake(tensor) or tensor.is_meta or is_wrapped_by_functorch(tensor):
             raise TypeError(f"{type(tensor).__name__} has no memory of its own")
         known = self._copies.get(tensor)
         if known is not None and _same(known, tensor):
@@ -108,7 +107,7 @@ class LayerCalls:
 
     def watches(self) -> bool:
         """Whether the calling thread is in the step whose values are kept."""
-        if torch.compiler.is_compiling() or _is_tracing() is not None or not self._recorder.active:
+        if torch.compiler.is_compiling() or tracing_state() is not None or not self._recorder.active:
             return False
         return self.in_step(self._recorder.stream())
 

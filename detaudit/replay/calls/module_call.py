@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import TreeSpec
 
 from detaudit.record.names import uncompiled
 from detaudit.replay.calls.state import State
 from detaudit.replay.wire.layers import Identity
+from detaudit.torch_private.tensors import TreeSpec
 
 PLAIN = (bool, int, float, complex, str, type(None))
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils.stateless import _reparametrize_module
-from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 
 from detaudit.record.names import plain_path
 from detaudit.replay.arithmetic.float64 import Float64
 from detaudit.replay.calls.compiled_parts import compile_like, copy_without_compiling
 from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.state import State
+from detaudit.torch_private.modules import hooks_after, hooks_before, reparametrized
+from detaudit.torch_private.tensors import TreeSpec, tree_leaves, tree_unflatten
 
 OUTPUT, OF_INPUT, GRADIENT_OF, BUFFER = "output", "gradient of input", "gradient of ", "buffer "
 INPUT, OF_OUTPUT = "input", "gradient of output"
@@ -88,7 +88,7 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
             each_once(inputs, lambda leaf: leaf.clone() if leaf.requires_grad else leaf), given.spec
         )
         # Until the way back is done: a checkpoint calls the module again there.
-        with _reparametrize_module(alone, _named_as_in(alone, {**parameters, **buffers}), tie_weights=True):
+        with reparametrized(alone, _named_as_in(alone, {**parameters, **buffers}), tie_weights=True):
             outputs = tree_leaves(alone(*args, **kwargs))
             values = _outputs(outputs)
             values |= _changed(before, buffers)
@@ -133,8 +133,8 @@ def copy_of(module: nn.Module) -> nn.Module:
                 memo[id(value)] = value.detach().clone()
     alone = copy_without_compiling(module, memo)
     for part in alone.modules():
-        _keep_torchs(part._forward_pre_hooks)
-        for hooks in (part._forward_hooks, part._backward_hooks, part._backward_pre_hooks):
+        _keep_torchs(hooks_before(part))
+        for hooks in hooks_after(part):
             hooks.clear()
     return alone
 

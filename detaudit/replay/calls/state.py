@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_module
-from torch.utils._python_dispatch import _disable_current_modes
 
 from detaudit.record.names import uncompiled
 from detaudit.record.recorder import Recorder
+from detaudit.torch_private.modes import without_modes
+from detaudit.torch_private.modules import GLOBAL_HOOKS
 
 _DEVICES = ("cpu", "cuda", "xpu", "mps")
 
@@ -113,27 +113,21 @@ def unobserved(recorder: Recorder) -> Iterator[None]:
     """Run code of the program so that nobody sees it: no hook, no output, no change of random generators."""
     generators = _random_states()
     default, active = torch.get_default_dtype(), recorder.active
-    hooks = [
-        torch_module._global_forward_pre_hooks,
-        torch_module._global_forward_hooks,
-        torch_module._global_backward_pre_hooks,
-        torch_module._global_backward_hooks,
-    ]
-    kept = [dict(one) for one in hooks]
+    kept = [dict(one) for one in GLOBAL_HOOKS]
     recorder.active = False
-    for one in hooks:
+    for one in GLOBAL_HOOKS:
         one.clear()
     try:
         with (
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
             warnings.catch_warnings(),
-            _disable_current_modes(),
+            without_modes(),
         ):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for one, before in zip(hooks, kept, strict=True):
+        for one, before in zip(GLOBAL_HOOKS, kept, strict=True):
             one.clear()
             one.update(before)
         torch.set_default_dtype(default)

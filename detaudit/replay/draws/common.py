@@ -14,12 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
-from torch._C import DisableTorchFunction, DispatchKey, _AutoDispatchBelowAutograd, _DisableTorchDispatch
-from torch._ops import OpOverload
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from detaudit.digest.tensor import is_fake
-from detaudit.record.onlooking import OnlookingMode
 from detaudit.replay.draws.files import Drawn
 from detaudit.replay.draws.forms import (
     Call,
@@ -30,6 +25,9 @@ from detaudit.replay.draws.forms import (
     saved_before,
 )
 from detaudit.replay.operators.plain import tensors_in
+from detaudit.torch_private.modes import OnlookingMode, Unseen
+from detaudit.torch_private.operators import OpOverload, call_by_parts, has_parts, overload_name
+from detaudit.torch_private.tensors import is_fake, is_wrapper_subclass
 
 _apart = threading.local()
 
@@ -137,10 +135,10 @@ class CommonDraws(OnlookingMode):
             draws = self._draws[func] = torch.Tag.nondeterministic_seeded in func.tags
         if not draws or torch.compiler.is_compiling():
             return func(*args, **kwargs)
-        if func.has_kernel_for_dispatch_key(DispatchKey.CompositeImplicitAutograd):
+        if has_parts(func):
             # In inference mode operators arrive whole that are otherwise seen by their parts.
             with self:
-                return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+                return call_by_parts(func, args, kwargs)
         call = Call(func, args, kwargs)
         side = self._side_for(call)
         call.result = func(*args, **kwargs)
@@ -177,7 +175,7 @@ class CommonDraws(OnlookingMode):
 def _quietly(side: Side) -> Iterator[None]:
     """Work on tensors unseen by modes and autograd; whatever goes wrong does not reach the program."""
     try:
-        with DisableTorchFunction(), _AutoDispatchBelowAutograd(), _DisableTorchDispatch():
+        with Unseen():
             yield
     except MismatchError as error:
         side.stop(str(error))
@@ -202,9 +200,9 @@ def _is_unreal(result: Any) -> bool:  # noqa: ANN401 - what any operator gives
 def _drawn(call: Call, form: Form, where: tuple[int, str]) -> Drawn:
     numbers = form.read(call)
     for one in numbers:
-        if is_traceable_wrapper_subclass(one) or one.is_nested:
+        if is_wrapper_subclass(one) or one.is_nested:
             raise MismatchError(f"{type(one).__name__} has no memory of its own")
-    operator = f"{call.name}.{call.operator._overloadname}"
+    operator = f"{call.name}.{overload_name(call.operator)}"
     return Drawn(operator, call.family, call.parameters, numbers, *where)
 
 

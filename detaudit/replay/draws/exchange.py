@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import Iterator
 
-from torch._C import DisableTorchFunction
 from xxhash import xxh3_64_hexdigest
 
 from detaudit.model.plan import Exchange, Part
@@ -18,6 +17,7 @@ from detaudit.replay.draws.common import CommonDraws, Keeping, Side, Taking, is_
 from detaudit.replay.draws.files import DrawFile, Drawn, read_draws
 from detaudit.replay.draws.forms import MismatchError
 from detaudit.replay.draws.unfused_dropout import use_unfused_dropout
+from detaudit.torch_private.modes import without_function_modes
 
 
 def exchange_draws(recorder: Recorder, exchange: Exchange) -> None:
@@ -42,7 +42,7 @@ class _Sides:
         if not self._recorder.active or is_apart():
             return None
         try:
-            with DisableTorchFunction():
+            with without_function_modes():
                 return self._side()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             self._recorder.problem(f"random numbers could not be exchanged: {type(error).__name__}: {error}")

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from detaudit.torch_private.operators import schema_of
+
 _MASK, _NORMAL, _UNIFORM, _SLOPES = "bernoulli", "normal", "uniform", "rrelu_with_noise"
 _DROPOUTS = frozenset({"native_dropout", "_fused_dropout"})
 
@@ -53,7 +55,7 @@ class Call:
     @property
     def name(self) -> str:
         """The operator's name as in a trace, without its overload."""
-        return str(self.operator._schema.name).replace("::", ".")
+        return str(schema_of(self.operator).name).replace("::", ".")
 
     @property
     def base(self) -> str:
@@ -78,7 +80,7 @@ class Call:
 
     def argument(self, name: str) -> Any:  # noqa: ANN401 - an argument of any operator
         """An argument by its name in the schema; its default where it is not given; None if there is none."""
-        for position, argument in enumerate(self.operator._schema.arguments):
+        for position, argument in enumerate(schema_of(self.operator).arguments):
             if argument.name == name:
                 given = self.args[position] if position < len(self.args) else self.kwargs.get(name)
                 return argument.default_value if given is None else given

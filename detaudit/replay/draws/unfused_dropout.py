@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch.nn.modules import rnn
 
 from detaudit.record.recorder import Recorder
 from detaudit.replay.wire.files import NAMED
+from detaudit.torch_private.backends import without_cudnn
 
 _ATTENTION_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p")
 _ATTENTION = "attention with dropout runs unfused (SDPBackend.MATH), so that its mask can be the same"
@@ -72,18 +72,7 @@ def unfused_recurrence(forward: Callable[..., Any], say: Callable[[str], None]) 
         if torch.compiler.is_compiling() or not drops or next(module.parameters()).device.type == "cpu":
             return forward(module, *args, **kwargs)
         say(_RNN)
-        with _without_cudnn():
+        with without_cudnn():
             return forward(module, *args, **kwargs)
 
     return recurrence
-
-
-@contextlib.contextmanager
-def _without_cudnn() -> Iterator[None]:
-    # Not `torch.backends.cudnn.flags`, which sets everything else of cuDNN too.
-    before = torch._C._get_cudnn_enabled()
-    torch._C._set_cudnn_enabled(False)  # noqa: FBT003 - it takes no name
-    try:
-        yield
-    finally:
-        torch._C._set_cudnn_enabled(before)

@@ -15,12 +15,13 @@ from detaudit.replay.arithmetic.float64 import Float64, RoundedByChance, Roundin
 from detaudit.replay.arithmetic.proportion import Error
 from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.draws.common import Draws, draws_apart, kept_draws, taken_draws
+from detaudit.torch_private.modules import Convolution
 
 _TRIALS = 3
 _MORE_TRIALS = 12
 """Where an error seems out of proportion: a choice between near-equal numbers may fall either way."""
 
-_CONVOLUTIONS = torch.nn.modules.conv._ConvNd, torch.nn.RNNBase
+_CONVOLUTIONS = Convolution, torch.nn.RNNBase
 _TF32_UNIT = 2.0**-10
 
 _Key = TypeVar("_Key")

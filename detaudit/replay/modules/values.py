@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 from detaudit.model.codec import to_plain
@@ -20,6 +19,7 @@ from detaudit.replay.modules.in_runs import WholeRun
 from detaudit.replay.modules.replays import NOT_REPLAYED, replay_own, replay_step
 from detaudit.replay.optimizer import OptimizerStep, OptimizerSteps
 from detaudit.replay.wire.files import FLOAT64, LAYERS
+from detaudit.torch_private.by_name import compile_counters
 
 
 class LayerValues:
@@ -87,8 +87,8 @@ class LayerValues:
 
 def is_compiled() -> bool:
     """Whether any module of the program was compiled: nothing is seen within."""
-    utils = sys.modules.get("torch._dynamo.utils")
-    return utils is not None and bool(utils.counters["frames"])
+    counters = compile_counters()
+    return counters is not None and bool(counters["frames"])
 
 
 def _plain_step(step: OptimizerStep) -> dict[str, Any]:

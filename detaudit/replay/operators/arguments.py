@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from detaudit.replay.operators.plain import is_strided
+from detaudit.torch_private.tensors import negative_view, overlaps_itself
 
 
 def as_text(values: dict[str, Any] | None) -> str | None:
@@ -80,7 +81,7 @@ class KeptArguments:
         # As lazily as it was: kernels conjugate while they compute.
         is_conjugate, is_negative = form["flags"]
         tensor = tensor.conj() if is_conjugate else tensor
-        return torch._neg_view(tensor) if is_negative else tensor
+        return negative_view(tensor) if is_negative else tensor
 
     def _load(self, digest: str) -> torch.Tensor:
         tensor: torch.Tensor = torch.load(self._folder / f"{digest}.pt", weights_only=True)
@@ -95,7 +96,7 @@ def _in_form_of(own: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
         return kept.to(own.device, dtype)
     if (own.device, dtype, own.stride()) == (kept.device, kept.dtype, kept.stride()):
         return kept
-    if torch._debug_has_internal_overlap(own):
+    if overlaps_itself(own):
         # Several elements in one place: only a tensor that no operator may write to is like that.
         return kept.to(own.device, dtype)
     return torch.empty_strided(own.shape, own.stride(), dtype=dtype, device=own.device).copy_(kept)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch
 
 from detaudit.digest.later import now
-from detaudit.digest.tensor import is_fake, tensor_digest
+from detaudit.digest.tensor import tensor_digest
 from detaudit.model.plan import Exchange
 from detaudit.model.trace import StreamRole
 from detaudit.record.listeners import Seen
@@ -23,6 +22,9 @@ from detaudit.record.stream import StreamState
 from detaudit.replay.operators.plain import tensors_in
 from detaudit.replay.wire.lines import Lines
 from detaudit.replay.wire.operators import OperatorIdentity
+from detaudit.torch_private.modes import Unseen
+from detaudit.torch_private.operators import schema_of
+from detaudit.torch_private.tensors import is_fake
 
 _COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
 """What operators are called that exchange values between processes."""
@@ -83,8 +85,7 @@ class StepCalls(ABC):
                 identity = OperatorIdentity(*place, self._counts[place])
                 self._counts[place] += 1
                 call = OperatorCall(identity, site.hex(), now(inputs).hex(), plan, operator, args, kwargs)
-                # Nobody else is to see what is done here, as in computing a digest.
-                with _AutoDispatchBelowAutograd(), _DisableTorchDispatch():
+                with Unseen():
                     self._seen = call if self.looks_at(call) else None
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             self.trouble(plan, error)
@@ -95,7 +96,7 @@ class StepCalls(ABC):
         if call is None:
             return
         try:
-            with _AutoDispatchBelowAutograd(), _DisableTorchDispatch():
+            with Unseen():
                 outputs = outputs_of(call.plan, call.operator, call.args, call.kwargs, result)
                 if not any(map(is_unreal, outputs)):
                     self.finish(call, outputs)
@@ -138,7 +139,7 @@ def outputs_of(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, result
     given = [item for position, item in enumerate(results) if plan.results and position not in plan.left_out]
     written = [
         args[position] if position < len(args) else kwargs.get(argument.name)
-        for position, argument in enumerate(operator._schema.arguments)
+        for position, argument in enumerate(schema_of(operator).arguments)
         if argument.alias_info is not None and argument.alias_info.is_write
     ]
     found = list(_with_numbers([given, written]))

@@ -9,7 +9,6 @@ import os
 from typing import Any
 
 import torch
-from torch._C import _AutoDispatchBelowAutograd, _DisableTorchDispatch
 
 from detaudit.model.plan import Capture
 from detaudit.model.trace import StreamRole
@@ -18,6 +17,9 @@ from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.replay.operators.plain import Spans, encode, is_strided, resolved, storage_key, tensors_in
 from detaudit.replay.wire.files import CAPTURED
+from detaudit.torch_private.autograd import current_node
+from detaudit.torch_private.modes import Unseen
+from detaudit.torch_private.operators import overload_name, schema_of
 
 MOST_BYTES = 2 * 1024**3
 """Arguments that take more memory than this are not saved."""
@@ -63,8 +65,7 @@ def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: A
     Raises TypeError or ValueError for arguments that cannot be saved, OSError or RuntimeError where writing
     fails.
     """
-    # Nobody else is to see what is done here, as in computing a digest.
-    with _AutoDispatchBelowAutograd(), _DisableTorchDispatch():
+    with Unseen():
         call = _call(plan, operator, args, kwargs)
     # In two steps: a program that is killed meanwhile leaves no half of a file.
     torch.save(call, f"{path}.part")
@@ -77,12 +78,12 @@ def _call(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> dict[str
     devices = sorted({str(tensor.device) for tensor in tensors if tensor.is_cuda})
     return {
         "torch": str(torch.__version__),
-        "operator": operator._schema.name,
-        "overload": operator._overloadname,
+        "operator": schema_of(operator).name,
+        "overload": overload_name(operator),
         "args": copies.encode(args),
         "kwargs": {name: copies.encode(value) for name, value in kwargs.items()},
         "left_out": sorted(plan.left_out),
-        "backward": torch._C._current_autograd_node() is not None,
+        "backward": current_node() is not None,
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "cudnn": {name: bool(getattr(torch.backends.cudnn, name)) for name in ("benchmark", "deterministic")},

@@ -28,6 +28,7 @@ from detaudit.digest.tensor import tensor_digest
 from detaudit.replay.operators.difference import Difference, difference, worse
 from detaudit.replay.wire.lines import line_of
 from detaudit.replay.wire.repeats import Replay, SavedCall, Tried
+from detaudit.torch_private.operators import schema_of
 
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
 _MOST_ARGUMENTS = 8
@@ -44,7 +45,7 @@ class Call:
     @property
     def schema(self) -> Any:  # noqa: ANN401 - torch._C.FunctionSchema
         """What the operator declares about its arguments and results."""
-        return self.operator._schema
+        return schema_of(self.operator)
 
     @property
     def device(self) -> str:
@@ -192,7 +193,7 @@ def _expressions(call: Call) -> Iterator[str]:
         if number not in call.saved["left_out"] and not _is_written(one):
             star = "*" if str(one.type).startswith("List") else ""
             yield f"{star}result[{number}]" if len(returns) > 1 else f"{star}result"
-    for number, argument in enumerate(call.operator._schema.arguments):
+    for number, argument in enumerate(call.schema.arguments):
         if _is_written(argument):
             star = "*" if str(argument.type).startswith("List") else ""
             known = number < len(call.saved["args"])

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from detaudit.digest.tensor import is_fake
+from detaudit.torch_private.tensors import is_fake, is_wrapper_subclass, negative_view, storage_identity
 
 _ALIGNMENT = 16
 """A multiple of every element's size."""
@@ -55,7 +54,7 @@ def resolved(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The values of a tensor over the memory of `like`, which may stand for its conjugate or negative."""
     # A lazily conjugated tensor has the values of another one in its memory.
     tensor = tensor.conj() if like.is_conj() else tensor
-    tensor = torch._neg_view(tensor) if like.is_neg() else tensor
+    tensor = negative_view(tensor) if like.is_neg() else tensor
     return tensor.resolve_conj().resolve_neg()
 
 
@@ -93,11 +92,11 @@ class Spans:
 
 def storage_key(tensor: torch.Tensor) -> int:
     """A number for a tensor's storage: the same for all tensors that share it, while it lives."""
-    return int(tensor.untyped_storage()._cdata)
+    return int(storage_identity(tensor.untyped_storage()))
 
 
 def _has_memory(tensor: torch.Tensor) -> bool:
-    if is_fake(tensor) or is_traceable_wrapper_subclass(tensor) or tensor.is_meta or tensor.is_nested:
+    if is_fake(tensor) or is_wrapper_subclass(tensor) or tensor.is_meta or tensor.is_nested:
         return False
     # Some tensors of zeros are only said to be there.
     return not is_strided(tensor) or bool(tensor.data_ptr()) or not tensor.numel()

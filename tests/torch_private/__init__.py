@@ -1,0 +1,1 @@
+"""Tests of detaudit.torch_private."""
