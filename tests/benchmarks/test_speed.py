@@ -83,7 +83,7 @@ def test_a_part_that_does_not_exist_is_refused(capsys):
 def test_a_short_bar_is_no_failure(monkeypatch, capsys):
     monkeypatch.setattr(speed, "measure", lambda part, quick: [SLOW] if part == "scale" and quick else [])
     assert speed.main(["--only", "scale", "--quick", "--markdown"]) == 0
-    assert "| scale | bytes per event |" in capsys.readouterr().out
+    assert "## Scale\n\n| what | value |" in capsys.readouterr().out
 
 
 def test_a_command_that_ends_otherwise_than_it_should_gives_no_figure():

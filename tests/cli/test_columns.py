@@ -35,8 +35,8 @@ def test_columns_are_as_wide_as_their_cells_and_numbers_stand_at_the_right():
 def test_where_that_is_too_wide_words_are_wrapped():
     assert printed(40) == (
         "  axis     what it sets          seconds\n"
-        "  threads  the number of threads     1.5\n"
-        "           of torch\n"
+        "  threads  the number of             1.5\n"
+        "           threads of torch\n"
         "  seed                           10 / 12\n"
     )
 
