@@ -111,7 +111,7 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
 
 def _expected(value: object) -> str:
     """A verdict, or the label of a cause."""
-    from detaudit.sources.page import causes
+    from detaudit.pages.page import causes
 
     known = (Verdict.REPRODUCIBLE.value, Verdict.NOT_REPRODUCIBLE.value, *causes())
     if value in known:

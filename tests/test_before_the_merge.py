@@ -1,4 +1,4 @@
-"""The README's section "Before the merge", and the example repository that shows it."""
+"""The section "Before the merge" of the page `ci`, and the example repository that shows it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from detaudit.pages.page import page
 from detaudit.reference.lock_file import read_lock
 
 HERE = Path(__file__).parent
@@ -20,7 +21,7 @@ BROKEN = "noise in the inputs"
 
 def commands():
     """The commands of the section, without their remarks."""
-    text = (HERE.parent / "README.md").read_text()
+    text = page("ci").text
     block = re.search(re.escape(MARK) + r"\n```sh\n(.*?)```", text, re.DOTALL)
     assert block is not None
     return [line.partition("  #")[0].strip() for line in block[1].splitlines()]
@@ -31,7 +32,7 @@ def shell(command, folder):
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     # Other plugins take time to load in each of the sessions, of which there is one for each run.
     environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_detaudit.plugin"}
-    done = subprocess.run(  # noqa: S602 - the README's own commands
+    done = subprocess.run(  # noqa: S602 - the page's own commands
         command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr

@@ -9,11 +9,10 @@ from detaudit.axes.errors_in_brief import in_brief
 from detaudit.axes.on_model import OnModel
 from detaudit.axes.syntax import on_off
 from detaudit.model.axes import Promise
+from detaudit.torch_private.by_name import COMPILERS
 
 if TYPE_CHECKING:
     from detaudit.trace.reader import TraceReader
-
-_COMPILER = ("torch._dynamo", "torch._inductor", "torch._functorch")
 
 
 class _Compiled(OnModel):
@@ -27,7 +26,7 @@ class _Compiled(OnModel):
 
     def explain(self, error: Exception) -> str | None:
         """Tell errors of the compiler from those of the program."""
-        ours = type(error).__module__.startswith(_COMPILER)
+        ours = type(error).__module__.startswith(COMPILERS)
         return f"torch.compile failed: {in_brief(error)}" if ours else None
 
 

@@ -1,4 +1,4 @@
-"""Show the page for a cause: what it is, how it shows, and what to change.
+"""Show a page: for a cause what it is, how it shows and what to change; for a topic how to use detaudit.
 
 Where the output is not a terminal, lines are 100 wide, code is indented, and no Markdown is left.
 """
@@ -9,9 +9,11 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
+from detaudit.cli.columns import print_table
 from detaudit.errors import EXIT_REPRODUCIBLE
+from detaudit.pages.markdown import BULLET, Block, Kind, blocks
+from detaudit.pages.page import Page, causes, other_findings, page, topics
 from detaudit.report.terminal import LOG_WIDTH, NARROW
-from detaudit.sources.page import BULLET, Block, Kind, Page, blocks, causes, other_findings, page
 
 if TYPE_CHECKING:
     import argparse
@@ -28,38 +30,41 @@ CODE_STYLES = {("Keyword",): "bold", ("Literal", "String"): "green", ("Comment",
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the argument of this verb."""
-    help_text = "a cause, such as unseeded-numpy; without one, all causes are listed"
-    parser.add_argument("cause", metavar="CAUSE", nargs="?", help=help_text)
+    help_text = (
+        "a cause, such as unseeded-numpy, or a topic, such as vary; without a name, all pages are listed"
+    )
+    parser.add_argument("page", metavar="NAME", nargs="?", help=help_text)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the page, or the list of pages."""
-    if arguments.cause is None:
+    if arguments.page is None:
         print_lists(sys.stdout)
     else:
-        print_page(page(arguments.cause), sys.stdout)
+        print_page(page(arguments.page), sys.stdout)
     return EXIT_REPRODUCIBLE
 
 
 def print_lists(file: TextIO, *, width: int | None = None) -> None:
-    """Print each cause and other finding with its summary, and how to read more."""
+    """Print each page's name with its summary, and how to read more."""
     console = _console(file, width)
     beside = max(map(len, causes())) + 2 * INDENT
     _print_list("Causes: why two runs of a training differ", causes(), beside, console)
     _print_list("Found by check --vary besides", other_findings(), beside, console)
-    _print(_text("To read the page for one of them: `detaudit explain CAUSE`"), console)
+    _print_list("Topics: how to use detaudit", topics(), beside, console)
+    _print(_text("To read the page for one of them: `detaudit explain NAME`"), console)
 
 
-def _print_list(title: str, labels: tuple[str, ...], beside: int, console: Console) -> None:
-    """Print labels with their summaries; below each other where the terminal is narrow."""
+def _print_list(title: str, names: tuple[str, ...], beside: int, console: Console) -> None:
+    """Print names with their summaries; below each other where the terminal is narrow."""
     _print(_text(title, "bold"), console)
-    for one in map(page, labels):
-        label = " " * INDENT + one.cause
+    for listed in map(page, names):
+        name = " " * INDENT + listed.name
         if console.width < NARROW:
-            _print(_text(label.strip(), "bold"), console, INDENT)
-            _print(_text(one.summary), console, 2 * INDENT)
+            _print(_text(name.strip(), "bold"), console, INDENT)
+            _print(_text(listed.summary), console, 2 * INDENT)
         else:
-            _print(_text(one.summary), console, beside, label)
+            _print(_text(listed.summary), console, beside, name)
 
 
 def print_page(shown: Page, file: TextIO, *, width: int | None = None) -> None:
@@ -81,9 +86,18 @@ def _print_block(block: Block, console: Console) -> None:
             _print(_text(block.text), console, INDENT)
         case Kind.ITEM:
             _print(_text(block.text), console, INDENT + len(BULLET), " " * INDENT + BULLET)
+        case Kind.TABLE:
+            print_table(block.text, console, INDENT, _text)
         case Kind.CODE:
-            for line in _code(block.text, console).split(allow_blank=True):
-                _print(line, console, CODE_INDENT)
+            indent = _code_indent(block.text, console.width)
+            for line in _code(block, console).split(allow_blank=True):
+                _print(line, console, indent)
+
+
+def _code_indent(code: str, width: int) -> int:
+    """Choose the indent of a piece of code: less than usual if its longest line fits only then."""
+    room = width - max(map(len, code.splitlines()), default=0)
+    return min(CODE_INDENT, room) if room >= 0 else CODE_INDENT
 
 
 def _print(text: Text, console: Console, indent: int = 0, label: str = "") -> None:
@@ -97,7 +111,7 @@ def _print(text: Text, console: Console, indent: int = 0, label: str = "") -> No
 
 
 def _text(text: str, style: str = "") -> Text:
-    """A text whose names, which stand between backquotes, have a colour instead."""
+    """Make a text whose names, which stand between backquotes, have a colour instead."""
     from rich.text import Text
 
     parts = text.split("`")
@@ -105,22 +119,23 @@ def _text(text: str, style: str = "") -> Text:
     return Text.assemble(*styled, style=style)
 
 
-def _code(text: str, console: Console) -> Text:
+def _code(block: Block, console: Console) -> Text:
+    """Make a text of code: Python in colours, on a terminal."""
     from rich.text import Text
 
-    if not console.is_terminal:
-        return Text(text)
+    if not console.is_terminal or block.language != "python":
+        return Text(block.text)
     from rich.style import Style
     from rich.syntax import ANSISyntaxTheme, Syntax
 
     theme = ANSISyntaxTheme({token: Style.parse(style) for token, style in CODE_STYLES.items()})
-    code = Syntax(text, "python", theme=theme).highlight(text)
+    code = Syntax(block.text, "python", theme=theme).highlight(block.text)
     code.rstrip()
     return code
 
 
 def _console(file: TextIO, width: int | None) -> Console:
-    """A console no wider than a page is written for: lines across a whole screen are hard to read."""
+    """Make a console no wider than a page is written for: lines across a whole screen are hard to read."""
     # rich takes some 70 ms to import, which whoever prints nothing should not pay.
     from rich.console import Console
 

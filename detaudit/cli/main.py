@@ -23,7 +23,7 @@ VERBS = {
     "diff": "Compare two traces and say whether the runs are the same, and if not, where they part.",
     "bisect": "Find the commit that broke reproducibility, or changed the numbers.",
     "report": "Show a result again that was saved with --json, or those of a session of pytest.",
-    "explain": "Show the page for a cause: what it is, how it shows, and what to change.",
+    "explain": "Show the page for a cause (what it is, how it shows, what to change) or for a topic.",
     "env": "Show the versions, flags and settings that matter for reproducibility here.",
 }
 """Each is a module of this package; only the one that is called is loaded."""

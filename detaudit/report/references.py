@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detaudit.model.result import AuditResult, Finding, ReferenceComparison, ReferenceState, Verdict
+from detaudit.pages.page import labels
 from detaudit.report.lines import Line, Tone, count, within_run
-from detaudit.sources.page import labels
 
 KINDS = {"lock": "lock", "commit": "against"}
 """How the line about a reference of each kind is labelled."""

@@ -14,11 +14,11 @@ from xxhash import xxh3_128_hexdigest
 
 from detaudit import __version__
 from detaudit.model.result import FaultScope, Verdict
+from detaudit.pages.page import labels, page
 from detaudit.report.paths import below_root
 from detaudit.report.references import DIFFERENCE, is_from_reference, reference_lines, rule_of
 from detaudit.report.summary import headline
 from detaudit.report.terminal import printable
-from detaudit.sources.page import labels, page
 
 if TYPE_CHECKING:
     from detaudit.model.result import AuditResult, Finding

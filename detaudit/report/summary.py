@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from detaudit.model.evidence import EvidenceKind
 from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, FaultScope, Finding, Verdict
+from detaudit.pages.page import labels
 from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
 from detaudit.report.references import is_from_reference, reference_lines
-from detaudit.sources.page import labels
 
 MOST_NOTICES = 3
 MOST_OUTPUT = 8

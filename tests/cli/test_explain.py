@@ -1,4 +1,4 @@
-"""`detaudit explain`: the list of causes, and the page for one."""
+"""`detaudit explain`: the list of pages, and each page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import io
 
 import pytest
 
-from detaudit.cli.explain import print_lists, print_page
-from detaudit.sources.page import Kind, Page, blocks, causes, labels, other_findings, page
+from detaudit.cli.explain import CODE_INDENT, print_lists, print_page
+from detaudit.pages.markdown import Kind, blocks
+from detaudit.pages.page import Page, causes, labels, other_findings, page, topics
 from tests.cli.test_main import run as imports_torch
 
+NAMES = labels() + topics()
 WIDTHS = (30, 59, 60, 80, 100, 200)
 
 
@@ -34,37 +36,39 @@ def printed(shown, width, file=None):
     return file.getvalue()
 
 
-def test_without_a_cause_all_are_listed_with_a_line_each(command):
+def test_without_a_name_all_pages_are_listed_with_a_line_each(command):
     code, out, err = command("explain")
     assert (code, err) == (0, "")
     first, *listed, last = out.splitlines()
     assert first == "Causes: why two runs of a training differ"
-    besides = listed.pop(len(causes()))
-    assert besides == "Found by check --vary besides"
-    assert [line.split()[0] for line in listed] == [*causes(), *other_findings()]
+    assert listed.pop(len(causes())) == "Found by check --vary besides"
+    assert listed.pop(len(labels())) == "Topics: how to use detaudit"
+    assert [line.split()[0] for line in listed] == [*causes(), *other_findings(), *topics()]
     assert listed[causes().index("seed-order")] == (
         "  seed-order            A seed is set, but something was drawn before it."
     )
-    assert last == "To read the page for one of them: detaudit explain CAUSE"
+    assert last == "To read the page for one of them: detaudit explain NAME"
 
 
-@pytest.mark.parametrize("cause", labels())
-def test_each_page_is_printed_as_plain_text(command, cause):
-    code, out, err = command("explain", cause)
+@pytest.mark.parametrize("name", NAMES)
+def test_each_page_is_printed_as_plain_text(command, name):
+    code, out, err = command("explain", name)
     assert (code, err) == (0, "")
-    assert out.startswith(f"{cause}\n\n  ")
-    assert "\n\nWhat to change\n  " in out
+    assert out.startswith(f"{name}\n\n  ")
+    assert "\n\nSee also\n  - " in out
     assert not any(mark in out for mark in ("`", "#" * 2, "\x1b"))
     assert max(map(len, out.splitlines())) <= 100
     assert all(line == line.rstrip() for line in out.splitlines())
 
 
-@pytest.mark.parametrize("cause", labels())
-def test_code_is_indented_and_otherwise_as_it_was_written(command, cause):
-    out = command("explain", cause)[1]
-    for part in blocks(page(cause).text):
+@pytest.mark.parametrize("name", NAMES)
+def test_code_is_indented_and_otherwise_as_it_was_written(command, name):
+    out = command("explain", name)[1]
+    for part in blocks(page(name).text):
         if part.kind is Kind.CODE:
-            indented = "\n".join(f"    {line}".rstrip() for line in part.text.splitlines())
+            room = 100 - max(map(len, part.text.splitlines()))
+            indent = " " * min(CODE_INDENT, room)
+            indented = "\n".join(f"{indent}{line}".rstrip() for line in part.text.splitlines())
             assert f"\n{indented}\n\n" in out
 
 
@@ -87,12 +91,13 @@ def test_a_long_item_hangs_behind_its_dash():
 def test_nothing_is_wider_than_the_terminal(width):
     listed = io.StringIO()
     print_lists(listed, width=width)
-    shown = [listed.getvalue(), *(printed(page(cause), width) for cause in labels())]
+    shown = [listed.getvalue(), *(printed(page(name), width) for name in NAMES)]
     assert max(len(line) for one in shown for line in one.splitlines()) <= min(width, 100)
 
 
-def test_words_are_kept_however_narrow_it_is():
-    narrow, wide = (printed(page("rng-drift"), width).split() for width in (30, 100))
+@pytest.mark.parametrize("name", ["rng-drift", "locks"])
+def test_words_are_kept_however_narrow_it_is(name):
+    narrow, wide = (printed(page(name), width).split() for width in (30, 100))
     assert "".join(narrow) == "".join(wide)
 
 
@@ -102,6 +107,11 @@ def test_a_terminal_gets_colours_for_headings_names_and_code():
     assert "\x1b[36mPYTHONHASHSEED\x1b[0m" in shown
     assert "\x1b[1mfor\x1b[0m" in shown
     assert "`" not in shown
+
+
+def test_only_python_is_coloured_as_python():
+    text = "# a\n\nb\n\n```sh\nfor\n```\n\n```python\nfor\n```\n"
+    assert printed(Page("a", "b", text), 80, Screen()).count("\x1b[1mfor\x1b[0m") == 1
 
 
 def test_what_a_terminal_shows_is_the_plain_text():
@@ -115,11 +125,12 @@ def test_what_a_terminal_shows_is_the_plain_text():
     ("arguments", "answer"),
     [
         (["unseeded-nunpy"], "did you mean unseeded-numpy?"),
-        (["xyzzy"], "`detaudit explain` lists all causes"),
+        (["wary"], "did you mean vary?"),
+        (["xyzzy"], "`detaudit explain` lists all pages"),
         (["hash-order", "fs-order"], "see `detaudit explain --help`"),
     ],
 )
-def test_what_is_no_cause_is_an_error_with_a_hint(command, arguments, answer):
+def test_what_is_no_page_is_an_error_with_a_hint(command, arguments, answer):
     code, out, err = command("explain", *arguments)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1] == f"  hint: {answer}"

@@ -16,8 +16,8 @@ import pytest
 
 from detaudit.model.result import FaultScope, TargetSummary
 from detaudit.model.trace import Site
+from detaudit.pages.page import causes, other_findings, page
 from detaudit.report.sarif import render_sarif
-from detaudit.sources.page import causes, other_findings, page
 from tests.results import changed, differing, equal, finding, reference, unverified
 
 SCHEMA = json.loads(Path(__file__).with_name("sarif-2.1.0-rtm.5.json").read_text())

@@ -1,4 +1,4 @@
-"""A source of nondeterminism is added by adding a file: nothing else has to know of it."""
+"""A source of nondeterminism is added by adding a file, and its page by another: nothing else has to know."""
 
 from __future__ import annotations
 
@@ -63,11 +63,23 @@ for _ in range(2):
 """
 
 
+PAGE = """
+# processor-times
+
+The processor time that a run has used reaches the numbers.
+
+## What it is
+
+A program reads it.
+"""
+
+
 def with_file(folder, text):
-    """Copy the package and add one file to its sources; give the folder to import it from."""
+    """Copy the package and add one file to its sources, and a page; give the folder to import it from."""
     package = Path(detaudit.__file__).parent
     shutil.copytree(package, folder / "detaudit", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "detaudit" / "sources" / "processor_times.py").write_text(text)
+    (folder / "detaudit" / "pages" / "processor-times.md").write_text(PAGE.lstrip())
     return folder
 
 
@@ -82,6 +94,16 @@ def test_a_file_in_sources_is_observed_suspected_held_named_and_mended(tmp_path)
     assert (finding["cause"], finding["symbol"], finding["site"]["line"]) == ("env-dependence", "os.times", 8)
     assert finding["evidence"][0]["control"] == "processor-times"
     assert finding["fix"] == "leave it"
+
+
+def test_a_page_in_pages_is_listed_and_shown(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(with_file(tmp_path, SOURCE))}
+    for name, shown in (("processor-times", "A program reads it."), (None, "processor-times  ")):
+        command = [sys.executable, "-m", "detaudit", "explain", *([name] if name else [])]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        assert shown in done.stdout
 
 
 def test_without_that_file_the_source_does_not_exist():

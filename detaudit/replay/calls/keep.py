@@ -27,8 +27,6 @@ from detaudit.torch_private.tensors import is_fake, is_wrapped_by_functorch, tre
 MOST_BYTES = 4 * 1024**3
 """Values of a step that take more memory than this are not kept any more."""
 
-_is_tracing = torch._C._get_tracing_state
-
 
 class TooLargeError(Exception):
     """The values of the step take more memory than is allowed."""

@@ -47,10 +47,17 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """The table as it stands in the README."""
-    rule = "|".join("--:" if head in RIGHT else "---" for head in HEADS)
-    lines = (" | ".join(cells(one)) for one in rows)
-    return "\n".join([f"| {' | '.join(HEADS)} |", f"|{rule}|", *(f"| {line} |" for line in lines)])
+    """Write the tables of the page `performance`: one for each part, without the bars."""
+    parts = dict.fromkeys(row.part for row in rows)
+    return "\n\n".join(_section(part, [row for row in rows if row.part == part]) for part in parts)
+
+
+def _section(part: str, rows: Sequence[Row]) -> str:
+    heads = HEADS[1:4]
+    rule = "|".join("--:" if head in RIGHT else "---" for head in heads)
+    lines = (" | ".join(cells(row)[1:4]) for row in rows)
+    table = [f"| {' | '.join(heads)} |", f"|{rule}|", *(f"| {line} |" for line in lines)]
+    return "\n".join([f"## {part.capitalize()}", "", *table])
 
 
 def tally(rows: Sequence[Row]) -> str:

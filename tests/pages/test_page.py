@@ -1,4 +1,4 @@
-"""The pages for the causes: all there, built alike, with code that is Python."""
+"""The pages: all there, those of the causes built alike, with code that is Python."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from importlib.resources import files
 import pytest
 
 from detaudit.errors import UsageError
-from detaudit.sources.page import Block, Kind, blocks, causes, labels, other_findings, page
+from detaudit.pages.markdown import Block, Kind, blocks, table
+from detaudit.pages.page import causes, labels, other_findings, page, topics
 
 HEADINGS = [
     "What it is",
@@ -21,6 +22,10 @@ HEADINGS = [
     "Looks like it, and is not",
     "See also",
 ]
+TOPICS = ("accuracy", "check", "ci", "glossary", "internals", "locks", "performance", "vary")
+LANGUAGES = {"python", "sh", "text", "console", "yaml", "toml"}
+MORE_MARKDOWN = re.compile(r"\*\w|\]\(|^\||^\d+\. |^ +- |^>|<\w+>", re.MULTILINE)
+"""What the renderer has no rule for."""
 WIDTH = 100
 CODE_WIDTH = 76
 """Behind the indent that `detaudit explain` gives code, it fits a terminal of 80 columns."""
@@ -40,20 +45,14 @@ def faults(cause, text):
         "a long summary": len(shape[1][1].replace("`", "")) <= SUMMARY_WIDTH,
         "not one sentence": re.fullmatch(r"[^.!?]+\.", shape[1][1]) is not None,
         "other headings": [part.text for part in parts if part.kind is Kind.HEADING] == HEADINGS,
-        "an empty section": all(
-            after.kind is not Kind.HEADING
-            for before, after in zip(parts, [*parts[1:], parts[0]], strict=True)
-            if before.kind is Kind.HEADING
-        ),
+        "an empty section": not has_empty_section(parts),
         "not two pieces of code": len(code) == 2 and text.count("```python\n") == 2,
         "the same code twice": len(set(code)) == len(code),
         "a long line": max(map(len, lines)) <= WIDTH,
         "long code": all(len(line) <= CODE_WIDTH for one in code for line in one.splitlines()),
         "too short or long": 40 <= len(lines) <= 80,
-        "more Markdown than there is a rule for": not re.search(
-            r"\*\w|\]\(|^\||^\d+\. |^ +- |^>|<\w+>",
-            "\n".join(part.text for part in told(parts)),
-            re.MULTILINE,
+        "more Markdown than there is a rule for": not MORE_MARKDOWN.search(
+            "\n".join(part.text for part in told(parts))
         ),
         "a backquote too many": all(part.text.count("`") % 2 == 0 for part in told(parts)),
         "not ASCII": text.isascii(),
@@ -63,6 +62,40 @@ def faults(cause, text):
         "no seed or control held": "nothing else" in section(parts, HEADINGS[5]),
     }
     return [fault for fault, is_well in checks.items() if not is_well]
+
+
+def topic_faults(topic, text):
+    """What is wrong with the page of a topic, as sentences."""
+    parts = list(blocks(text))
+    shape = [(part.kind, part.text) for part in parts[:3]]
+    code = [part for part in parts if part.kind is Kind.CODE]
+    tables = [table(part.text) for part in parts if part.kind is Kind.TABLE]
+    words = [part.text for part in told(parts)] + [cell for one in tables for row in one.rows for cell in row]
+    narrow = [line for line in text.splitlines() if not line.startswith("|")]
+    headings = [part.text for part in parts if part.kind is Kind.HEADING]
+    checks = {
+        "another title": shape[0] == (Kind.TITLE, topic),
+        "no summary": [kind for kind, _ in shape[1:]] == [Kind.TEXT, Kind.HEADING],
+        "a long summary": len(shape[1][1].replace("`", "")) <= SUMMARY_WIDTH,
+        "not one sentence": re.fullmatch(r"[^.!?]+\.", shape[1][1]) is not None,
+        "an empty section": not has_empty_section(parts),
+        "a heading twice": len(set(headings)) == len(headings),
+        "a long line": max(map(len, narrow)) <= WIDTH,
+        "code in no language": {part.language for part in code} <= LANGUAGES,
+        "a row of another length": all(len(row) == len(one.heads) for one in tables for row in one.rows),
+        "more Markdown than there is a rule for": not any(map(MORE_MARKDOWN.search, words)),
+        "a backquote too many": all(text.count("`") % 2 == 0 for text in words),
+        "not ASCII": text.isascii(),
+        "no related page": headings[-1] == HEADINGS[-1] and bool(related(parts)),
+        "an unknown page": related(parts) <= {*labels(), *topics()} - {topic},
+    }
+    return [fault for fault, is_well in checks.items() if not is_well]
+
+
+def has_empty_section(parts):
+    following = zip(parts, [*parts[1:], parts[0]], strict=True)
+    ends = {Kind.HEADING, Kind.TITLE}
+    return any(before.kind is Kind.HEADING and after.kind in ends for before, after in following)
 
 
 def told(parts):
@@ -94,17 +127,27 @@ def test_every_cause_and_other_finding_has_a_page_that_is_built_like_the_others(
     assert faults(cause, page(cause).text) == []
 
 
-def test_every_page_belongs_to_a_cause_or_another_finding():
-    found = {file.name for file in files("detaudit.sources").joinpath("pages").iterdir()}
-    assert found == {f"{label}.md" for label in labels()}
+def test_every_cause_and_other_finding_has_a_label_of_its_own():
+    found = {file.name.removesuffix(".md") for file in files("detaudit.pages").iterdir()}
+    assert {*labels()} < found
     assert len(set(causes())) == len(causes()) == 22
     assert set(labels()) - set(causes()) == set(other_findings()) == {"wrong-layer", "samples-mixed"}
 
 
-@pytest.mark.parametrize("cause", labels())
-def test_the_code_of_every_page_is_python(cause):
-    for part in blocks(page(cause).text):
-        if part.kind is Kind.CODE:
+def test_every_other_page_is_a_topic():
+    assert topics() == TOPICS
+    assert not {*topics()} & {*labels()}
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_every_topic_has_a_page_that_can_be_shown(topic):
+    assert topic_faults(topic, page(topic).text) == []
+
+
+@pytest.mark.parametrize("name", labels() + topics())
+def test_the_python_of_every_page_is_python(name):
+    for part in blocks(page(name).text):
+        if part.language == "python":
             assert python_fault(part.text) is None
 
 
@@ -148,37 +191,54 @@ def test_a_page_that_is_built_otherwise_is_found(fault, old, new):
 
 
 @pytest.mark.parametrize(
+    ("fault", "old", "new"),
+    [
+        ("another title", "# vary", "# axes"),
+        ("no summary", "the first.\n\n", "the first.\n\n- And more.\n\n"),
+        ("a long summary", "each run against the first", "each run against the first of them, one by one"),
+        ("not one sentence", "conditions, and", "conditions. And"),
+        ("an empty section", "## See also", "## Nothing\n\n## See also"),
+        ("a heading twice", "## Numbers", "## Bits"),
+        ("a long line", "`OTHER BITS` is", "`OTHER BITS`" + " again and again" * 9),
+        ("code in no language", "```sh", "```"),
+        ("a row of another length", "| numbers | a layer that is wrong |", "| numbers |"),
+        ("more Markdown than there is a rule for", "Axes promise", "Axes [promise](much)"),
+        ("more Markdown than there is a rule for", "| as above |", "| *as above* |"),
+        ("a backquote too many", "`OTHER BITS` is", "`OTHER BITS is"),
+        ("a backquote too many", "| `dtype` |", "| `dtype |"),
+        ("not ASCII", "Axes promise", "Axes \N{EM DASH} promise"),
+        ("no related page", "## See also", "## Others"),
+        ("an unknown page", "- `wrong-layer`", "- `wrong-row`"),
+        ("an unknown page", "- `wrong-layer`", "- `vary`"),
+    ],
+)
+def test_a_topic_whose_page_cannot_be_shown_is_found(fault, old, new):
+    text = page("vary").text
+    assert old in text
+    assert fault in topic_faults("vary", text.replace(old, new))
+
+
+@pytest.mark.parametrize(
     ("typed", "nearest"),
     [
         ("unseeded-nunpy", "unseeded-numpy"),
         ("numpy", "unseeded-numpy"),
         ("Hash_Order", "hash-order"),
         ("uninitialised-memory", "uninitialized-memory"),
+        ("lock", "locks"),
+        ("glosary", "glossary"),
     ],
 )
-def test_an_unknown_cause_is_told_with_the_nearest(typed, nearest):
+def test_an_unknown_page_is_told_with_the_nearest(typed, nearest):
     with pytest.raises(UsageError) as raised:
         page(typed)
-    assert raised.value.slug == "unknown-cause"
+    assert raised.value.slug == "unknown-page"
     assert repr(typed) in raised.value.message
     assert raised.value.hint == f"did you mean {nearest}?"
 
 
-@pytest.mark.parametrize("typed", ["xyzzy", "", "../page", "none"])
-def test_a_word_like_no_cause_leads_to_the_list(typed):
+@pytest.mark.parametrize("typed", ["xyzzy", "", "../page", "none", "page.py", "__init__"])
+def test_a_word_like_no_page_leads_to_the_list(typed):
     with pytest.raises(UsageError) as raised:
         page(typed)
-    assert raised.value.hint == "`detaudit explain` lists all causes"
-
-
-def test_a_page_is_taken_apart():
-    text = "# a\n\nOne\ntwo.\n\n- b\n  c\n- d\n\n```python\n# e\n\n- f\n```\n## g\nh"
-    assert list(blocks(text)) == [
-        Block(Kind.TITLE, "a"),
-        Block(Kind.TEXT, "One two."),
-        Block(Kind.ITEM, "b c"),
-        Block(Kind.ITEM, "d"),
-        Block(Kind.CODE, "# e\n\n- f"),
-        Block(Kind.HEADING, "g"),
-        Block(Kind.TEXT, "h"),
-    ]
+    assert raised.value.hint == "`detaudit explain` lists all pages"

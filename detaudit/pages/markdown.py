@@ -1,0 +1,83 @@
+"""Take a page apart into blocks: the part of Markdown that the pages use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+FENCE = "```"
+BULLET = "- "
+COMMENT = "<!--"
+"""Begins a line that no reader sees: a mark for the tests."""
+COLUMN = "|"
+
+
+class Kind(Enum):
+    """Say what a block is."""
+
+    TITLE = auto()
+    HEADING = auto()
+    TEXT = auto()
+    ITEM = auto()
+    CODE = auto()
+    TABLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Hold a part of a page, with the backquotes around its names and the bars of its tables."""
+
+    kind: Kind
+    text: str
+    language: str = ""
+    """The word behind the fence of a piece of code: `python`."""
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Take a page apart."""
+    lines = iter([*text.splitlines(), ""])
+    kind, words = Kind.TEXT, list[str]()
+    for line in lines:
+        begins = _begun_by(line)
+        if words and (not line or begins is Kind.ITEM):
+            yield _block(kind, words)
+            kind, words = Kind.TEXT, []
+        if line.startswith(FENCE):
+            code = "\n".join(iter(lambda: next(lines), FENCE))
+            yield Block(Kind.CODE, code, line.removeprefix(FENCE))
+        elif line.startswith("#"):
+            marks, _, title = line.partition(" ")
+            yield Block(Kind.TITLE if marks == "#" else Kind.HEADING, title)
+        elif line and not line.startswith(COMMENT):
+            kind = begins or kind
+            words.append(line.removeprefix(BULLET).strip())
+
+
+def _begun_by(line: str) -> Kind | None:
+    """Recognize the first line of an item or of a table; None for any other line."""
+    if line.startswith(BULLET):
+        return Kind.ITEM
+    return Kind.TABLE if line.startswith(COLUMN) else None
+
+
+def _block(kind: Kind, words: list[str]) -> Block:
+    return Block(kind, ("\n" if kind is Kind.TABLE else " ").join(words))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Hold the cells of a table."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    to_the_right: tuple[bool, ...]
+    """For each column whether its cells stand at the right."""
+
+
+def table(text: str) -> Table:
+    """Take a table apart, of which each row has a line and begins and ends with a bar."""
+    heads, rule, *rows = (
+        [cell.strip() for cell in line.strip(COLUMN).split(COLUMN)] for line in text.splitlines()
+    )
+    return Table(tuple(heads), tuple(map(tuple, rows)), tuple(mark.endswith(":") for mark in rule))
