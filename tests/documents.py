@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
-from detaudit.vary.asked import asked_in
 
 from detaudit.cli.main import VERBS, Parser, build_parser, split
 from detaudit.config import resolve
 from detaudit.errors import DetauditError
 from detaudit.pages.page import page
+from detaudit.vary.axis_syntax import read_options
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
@@ -108,7 +108,7 @@ def _fault_of_detaudit(arguments: list[str]) -> str | None:
     try:
         given, unknown = build_parser(own[0]).parse_known_args(own)
         if given.verb == "check":
-            asked_in(resolve(vars(given), folder=ROOT, environment={}).vary)
+            read_options(resolve(vars(given), folder=ROOT, environment={}).vary)
         if given.verb == "explain" and not PLACEHOLDER.fullmatch(given.page):
             page(given.page)
     except DetauditError as error:
