@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from detaudit.replay.operators.plain import is_strided
+from detaudit.replay.operators.plain import decode, is_strided
 from detaudit.torch_private.tensors import negative_view, overlaps_itself
 
 
@@ -32,9 +33,7 @@ class KeptArguments:
 
     def decode(self, value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
         """An argument as it was."""
-        if isinstance(value, list):
-            return [self.decode(item) for item in value]
-        return self._special(value) if isinstance(value, dict) else value
+        return decode(value, self._restored)
 
     def like(self, value: Any, own: Any) -> Any:  # noqa: ANN401 - arguments of any operator
         """An argument in the form that it has here: the device, the dtype, the order in memory."""
@@ -54,24 +53,15 @@ class KeptArguments:
             return {name: self.like(item, own[name]) for name, item in value.items()}
         return self.decode(value)
 
-    def _special(self, value: dict[str, Any]) -> Any:  # noqa: ANN401 - what JSON has no word for
-        decoded: Any
+    def _restored(self, value: Any) -> torch.Tensor | None:  # noqa: ANN401 - as above
         match value:
             case {"memory": str(digest)}:
-                decoded = self._tensor(value, digest)
+                return self._tensor(value, digest)
             case {"whole": str(digest), "device": str(device)}:
-                decoded = self._load(digest).to(device)
-            case {"torch": str(name)}:
-                decoded = getattr(torch, name)
-            case {"device": str(name)}:
-                decoded = torch.device(name)
-            case {"complex": [real, imaginary]}:
-                decoded = complex(real, imaginary)
-            case _:
-                decoded = {name: self.decode(item) for name, item in value.items()}
-        return decoded
+                return self._load(digest).to(device)
+        return None
 
-    def _tensor(self, form: dict[str, Any], digest: str) -> torch.Tensor:
+    def _tensor(self, form: Mapping[str, Any], digest: str) -> torch.Tensor:
         number = form["storage"]
         if number not in self._storages:
             self._storages[number] = self._load(digest).to(form["device"])

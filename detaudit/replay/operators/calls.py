@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,17 @@ from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import StreamState
-from detaudit.replay.operators.plain import tensors_in
+from detaudit.replay.operators.plain import outputs_of, tensors_in
 from detaudit.replay.wire.lines import Lines
 from detaudit.replay.wire.operators import OperatorIdentity
 from detaudit.torch_private.modes import Unseen
-from detaudit.torch_private.operators import schema_of
 from detaudit.torch_private.tensors import is_fake
 
 _COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
 """What operators are called that exchange values between processes."""
 
-_WIDEST = {float: torch.float64, complex: torch.complex128}
+_ALL = range(sys.maxsize)
+"""Places of the results of an operator that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class StepCalls(ABC):
             return
         try:
             with Unseen():
-                outputs = outputs_of(call.plan, call.operator, call.args, call.kwargs, result)
+                outputs = outputs_of_call(call, call.args, call.kwargs, result)
                 if not any(map(is_unreal, outputs)):
                     self.finish(call, outputs)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
@@ -133,17 +133,9 @@ def is_unreal(tensor: torch.Tensor) -> bool:
     return is_fake(tensor) or tensor.is_meta
 
 
-def outputs_of(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - a call of any operator
-    """All that a call gave and wrote: each tensor once, numbers as tensors."""
-    results = result if isinstance(result, tuple | list) else (result,)
-    given = [item for position, item in enumerate(results) if plan.results and position not in plan.left_out]
-    written = [
-        args[position] if position < len(args) else kwargs.get(argument.name)
-        for position, argument in enumerate(schema_of(operator).arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-    ]
-    found = list(_with_numbers([given, written]))
-    return [one for number, one in enumerate(found) if not any(one is other for other in found[:number])]
+def outputs_of_call(call: OperatorCall, args: Any, kwargs: Any, result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - a call of any operator
+    """All that a call gave and wrote, with these arguments."""
+    return outputs_of(call.operator, args, kwargs, result, call.plan.left_out if call.plan.results else _ALL)
 
 
 def digests_of(tensors: list[torch.Tensor]) -> list[str]:
@@ -157,13 +149,3 @@ def generator_states(args: Any, kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN
     devices = sorted({str(tensor.device) for tensor in tensors_in([args, kwargs]) if tensor.is_cuda})
     states = [torch.get_rng_state(), *(one.get_state() for one in given)]
     return [*states, *map(torch.cuda.get_rng_state, devices)]
-
-
-def _with_numbers(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, bool | int | float | complex):
-        yield torch.tensor(value, dtype=_WIDEST.get(type(value)))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _with_numbers(item)

@@ -26,13 +26,13 @@ import torch
 
 from detaudit.digest.tensor import tensor_digest
 from detaudit.replay.operators.difference import Difference, difference, worse
+from detaudit.replay.operators.plain import decode, is_written, outputs_of, tensors_in
 from detaudit.replay.wire.lines import line_of
 from detaudit.replay.wire.repeats import Replay, SavedCall, Tried
 from detaudit.torch_private.operators import schema_of
 
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
 _MOST_ARGUMENTS = 8
-_WIDEST = {float: torch.float64, complex: torch.complex128}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +50,27 @@ class Call:
     @property
     def device(self) -> str:
         """The device that the operator ran on."""
-        kinds = [tensor.device.type for tensor in tensors_in(self.saved["args"], self.saved["kwargs"])]
+        kinds = [tensor.device.type for tensor in tensors_in([self.saved["args"], self.saved["kwargs"]])]
         return next((kind for kind in kinds if kind != "cpu"), "cpu")
 
     def outputs(self) -> list[torch.Tensor]:
         """Make the call with fresh copies of its arguments; return what it gives and what it writes."""
         memory: dict[int, Any] = {}
-        args = [fresh(value, memory) for value in self.saved["args"]]
-        kwargs = {name: fresh(value, memory) for name, value in self.saved["kwargs"].items()}
+
+        def fresh(value: Any) -> torch.Tensor | None:  # noqa: ANN401 - an argument of any operator
+            if not isinstance(value, torch.Tensor):
+                return None
+            # What shares memory is to share it in the copies.
+            strided = value.layout is torch.strided
+            copied: torch.Tensor = copy.deepcopy(value, memory) if strided else value.clone()
+            return copied
+
+        args = [decode(value, fresh) for value in self.saved["args"]]
+        kwargs = {name: decode(value, fresh) for name, value in self.saved["kwargs"].items()}
         for device, state in self.saved["generators"].items():
             torch.set_rng_state(state) if device == "cpu" else torch.cuda.set_rng_state(state, device)
         result = self.operator(*args, **kwargs)
-        results = result if isinstance(result, tuple | list) else (result,)
-        given = [item for number, item in enumerate(results) if number not in self.saved["left_out"]]
-        written = [
-            args[number] if number < len(args) else kwargs.get(argument.name)
-            for number, argument in enumerate(self.schema.arguments)
-            if _is_written(argument)
-        ]
-        found = list(tensors_in(given, written))
-        return [one for number, one in enumerate(found) if not any(one is other for other in found[:number])]
+        return outputs_of(self.operator, args, kwargs, result, self.saved["left_out"])
 
 
 def load(path: str) -> Call:
@@ -77,33 +78,6 @@ def load(path: str) -> Call:
     saved = torch.load(path, weights_only=True)
     namespace, _, name = saved["operator"].partition("::")
     return Call(getattr(getattr(getattr(torch.ops, namespace), name), saved["overload"]), saved)
-
-
-def fresh(value: Any, memory: dict[int, Any]) -> Any:  # noqa: ANN401 - an argument of any operator
-    """An argument as it was, copied; `memory` keeps what shares memory together."""
-    match value:
-        case torch.Tensor():
-            return copy.deepcopy(value, memory) if value.layout is torch.strided else value.clone()
-        case list():
-            return [fresh(item, memory) for item in value]
-        case {"torch": name}:
-            return getattr(torch, name)
-        case {"device": name}:
-            return torch.device(name)
-        case {"generator": state, "on": device}:
-            return torch.Generator(device).set_state(state)
-    return value
-
-
-def tensors_in(*values: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - arguments and results
-    """Every tensor, and every number as a tensor, that is in some arguments or results."""
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, bool | int | float | complex):
-            yield torch.tensor(value, dtype=_WIDEST.get(type(value)))
-        elif isinstance(value, list | tuple | dict):
-            yield from tensors_in(*(value.values() if isinstance(value, dict) else value))
 
 
 def measure(call: Call, times: int, seconds: float) -> Replay:
@@ -190,18 +164,14 @@ def _expressions(call: Call) -> Iterator[str]:
     """Python for everything that the call gives and writes, as `outputs` collects it."""
     returns = call.schema.returns
     for number, one in enumerate(returns):
-        if number not in call.saved["left_out"] and not _is_written(one):
+        if number not in call.saved["left_out"] and not is_written(one):
             star = "*" if str(one.type).startswith("List") else ""
             yield f"{star}result[{number}]" if len(returns) > 1 else f"{star}result"
     for number, argument in enumerate(call.schema.arguments):
-        if _is_written(argument):
+        if is_written(argument):
             star = "*" if str(argument.type).startswith("List") else ""
             known = number < len(call.saved["args"])
             yield f"{star}args[{number}]" if known else f'{star}kwargs["{argument.name}"]'
-
-
-def _is_written(argument: Any) -> bool:  # noqa: ANN401 - torch._C.Argument
-    return argument.alias_info is not None and argument.alias_info.is_write
 
 
 def _generator_statement(device: str) -> str:

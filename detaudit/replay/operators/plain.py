@@ -1,18 +1,20 @@
-"""The arguments of an operator as plain data, and the memory that its tensors lie in."""
+"""The arguments of an operator as plain data and back, the memory of its tensors, and all that it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from detaudit.torch_private.operators import schema_of
 from detaudit.torch_private.tensors import is_fake, is_wrapper_subclass, negative_view, storage_identity
 
 _ALIGNMENT = 16
 """A multiple of every element's size."""
 
 _PLAIN = (bool, int, float, complex, str, type(None))
+_WIDEST = {float: torch.float64, complex: torch.complex128}
 _NAMED = (torch.dtype, torch.layout, torch.memory_format)
 
 
@@ -34,6 +36,62 @@ def encode(value: Any, of_tensor: Callable[[torch.Tensor], Any]) -> Any:  # noqa
     if type(value) in _PLAIN:
         return value
     raise TypeError(f"{type(value).__name__} cannot be saved")
+
+
+def decode(value: Any, restored: Callable[[Any], torch.Tensor | None]) -> Any:  # noqa: ANN401 - as above
+    """Turn plain data back into an argument; `restored` gives a tensor for what stands for one, else None."""
+    tensor = restored(value)
+    if tensor is not None:
+        return tensor
+    decoded: Any = value
+    match value:
+        case list():
+            decoded = [decode(item, restored) for item in value]
+        case {"torch": str(name)}:
+            decoded = getattr(torch, name)
+        case {"device": str(name)}:
+            decoded = torch.device(name)
+        case {"generator": state, "on": device}:
+            decoded = torch.Generator(device).set_state(state)
+        case {"complex": [real, imaginary]}:
+            decoded = complex(real, imaginary)
+        case dict():
+            decoded = {name: decode(item, restored) for name, item in value.items()}
+    return decoded
+
+
+def outputs_of(
+    operator: Any,  # noqa: ANN401 - any operator
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    result: object,
+    left_out: Container[int],
+) -> list[torch.Tensor]:
+    """All that a call gave and wrote: each tensor once, numbers as tensors; no results in those places."""
+    results = result if isinstance(result, tuple | list) else (result,)
+    given = [item for position, item in enumerate(results) if position not in left_out]
+    written = [
+        args[position] if position < len(args) else kwargs.get(argument.name)
+        for position, argument in enumerate(schema_of(operator).arguments)
+        if is_written(argument)
+    ]
+    found = list(_with_numbers([given, written]))
+    return [one for number, one in enumerate(found) if not any(one is other for other in found[:number])]
+
+
+def is_written(argument: Any) -> bool:  # noqa: ANN401 - torch._C.Argument
+    """Whether an operator writes to an argument, or gives one that it has written to."""
+    return argument.alias_info is not None and argument.alias_info.is_write
+
+
+def _with_numbers(value: object) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, bool | int | float | complex):
+        yield torch.tensor(value, dtype=_WIDEST.get(type(value)))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _with_numbers(item)
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:

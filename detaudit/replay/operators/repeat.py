@@ -14,7 +14,7 @@ from detaudit.model.plan import Exchange
 from detaudit.record.recorder import Recorder
 from detaudit.replay.distance import apart
 from detaudit.replay.operators.arguments import KeptArguments
-from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, outputs_of
+from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, outputs_of_call
 from detaudit.replay.operators.plain import tensors_in
 from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT
 from detaudit.replay.wire.lines import read_records
@@ -101,7 +101,7 @@ class RepeatedCalls(StepCalls):
         kwargs = arguments.like(values["kwargs"], own)
         devices = sorted({one.get_device() for one in tensors_in([args, kwargs]) if one.is_cuda})
         with torch.random.fork_rng(devices, enabled=call.plan.draws):
-            return outputs_of(call.plan, call.operator, args, kwargs, call.operator(*args, **kwargs))
+            return outputs_of_call(call, args, kwargs, call.operator(*args, **kwargs))
 
     def _is_unsteady(self, kept: KeptOperator, call: OperatorCall) -> bool:
         """Whether repeated calls with the same arguments give more than one result."""
