@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
+from pathlib import Path
 
 from detaudit.errors import TorchError
 
@@ -14,17 +16,22 @@ _HINT = "install a newer one: pip install 'torch>={}'"
 
 
 def torch_version() -> str | None:
-    """Say which torch is loaded, or else installed; None where there is none. Loads nothing."""
+    """Say which torch is loaded, or else would be; None where that is not known. Loads nothing of it."""
     loaded = getattr(sys.modules.get("torch"), "__version__", None)
-    if loaded is not None:
-        return str(loaded)
-    # Imported late: a process of the program asks about the torch that it has loaded, and needs none of it.
-    from importlib.metadata import PackageNotFoundError, version
+    return _version_found() if loaded is None else str(loaded)
 
+
+def _version_found() -> str | None:
+    # Not from the metadata: reading them loads far more, and a torch that was built by hand may have none.
     try:
-        return version("torch")
-    except PackageNotFoundError:
+        spec = importlib.util.find_spec("torch")
+        if spec is None or spec.origin is None:
+            return None
+        text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    except (ImportError, OSError, ValueError):
         return None
+    stated = re.search(r"""^__version__ = ['"](.+)['"]""", text, re.MULTILINE)
+    return None if stated is None else stated[1]
 
 
 def why_too_old(found: str) -> str | None:

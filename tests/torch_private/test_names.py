@@ -27,7 +27,9 @@ ELSEWHERE = [
     for file in sorted((ROOT / package).rglob("*.py"))
     if file.parent != ROOM
 ]
-KNOWN = {one.name for one in NAMES}
+DISTINCT = {one.name for one in NAMES} - {"__next__", "counters", "deterministic", "fallback_random"}
+"""Names that nothing else has, nor torch in public."""
+OVERRIDDEN = {one.name for one in NAMES if one.owner.endswith("TorchDispatchMode")}
 NOT_TORCHS = frozenset(
     {
         # python's own
@@ -100,8 +102,10 @@ def touched(source):
             case ast.Attribute(attr=name) if is_private(name):
                 own = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
                 paths = [] if own or name in NOT_TORCHS else [f"torch.{name}"]
-            case ast.Constant(value=str(text)) if is_private(text) and text in KNOWN:
-                paths = [f"torch.{text}"]
+            case ast.Constant(value=str(name)) if name in DISTINCT:
+                paths = [f"torch.{name}"]
+            case ast.FunctionDef(name=name) if name in OVERRIDDEN:
+                paths = [f"torch.{name}"]
             case ast.Constant(value=str(text)) if re.fullmatch(r"torch(\.\w+)+", text):
                 paths = [text]
             case _:
@@ -109,7 +113,7 @@ def touched(source):
         for path in paths:
             first, *others = path.split(".")
             if first == "torch":
-                yield from ((node.lineno, part) for part in others if is_private(part))
+                yield from ((node.lineno, one) for one in others if is_private(one) or one in DISTINCT)
 
 
 def is_private(name):
@@ -179,13 +183,15 @@ def test_no_private_name_of_torch_is_touched_elsewhere(file):
     ("source", "names"),
     [
         ("import torch\nguard = torch._C._DisableTorchDispatch()", {"_C", "_DisableTorchDispatch"}),
-        ("from torch._C import DisableTorchFunction", {"_C"}),
+        ("from torch._C import DisableTorchFunction", {"_C", "DisableTorchFunction"}),
         ("from torch.utils.data.dataloader import _BaseDataLoaderIter", {"_BaseDataLoaderIter"}),
         ("def read():\n    import torch._inductor.config as inductor", {"_inductor"}),
         ("def worker(iterator):\n    return iterator._rcvd_idx", {"_rcvd_idx"}),
         ("def new(tensor):\n    return tensor._no_such_name_yet", {"_no_such_name_yet"}),
         ("scope.replace(DataLoader, '_get_iterator', making)", {"_get_iterator"}),
         ("sys.modules.get('torch._dynamo.utils')", {"_dynamo"}),
+        ("fake = type(tensor).__name__ == 'FakeTensor'", {"FakeTensor"}),
+        ("class Mode:\n    def _should_skip_dynamo(cls):\n        return False", {"_should_skip_dynamo"}),
         ("import torch\nimport _thread\nfrom concurrent.futures import _base", set()),
         ("class Loader:\n    def __init__(self):\n        self._workers = sys._getframe().__name__", set()),
         ("text = 'torch.manual_seed'\nname = '_not_a_name_of_torch'", set()),

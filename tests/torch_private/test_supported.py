@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import sys
 import tomllib
@@ -52,15 +51,25 @@ def test_the_oldest_torch_is_stated_where_pip_reads_it():
     assert f"torch>={'.'.join(map(str, OLDEST))}" in project["dependencies"]
 
 
-def test_the_torch_that_is_loaded_counts_and_else_the_one_that_is_installed(monkeypatch):
-    assert torch_version() == str(torch.__version__)
+def test_the_torch_that_is_loaded_counts_and_else_the_one_that_would_be(monkeypatch, tmp_path):
+    loaded = str(torch.__version__)
+    assert torch_version() == loaded
     monkeypatch.delitem(sys.modules, "torch")
-    assert torch_version() == importlib.metadata.version("torch")
+    assert torch_version() == loaded
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert torch_version() is None
+    refuse_older()
+    (tmp_path / "torch" / "version.py").write_text('import os\n\n__version__ = "2.10.1+cpu"\ncuda = None\n')
+    with pytest.raises(TorchError, match=re.escape(TOO_OLD)):
+        refuse_older()
 
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(importlib.metadata, "version", missing)
+def test_nothing_is_refused_where_there_is_no_torch(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", [])
     assert torch_version() is None
     refuse_older()
 
