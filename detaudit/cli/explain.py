@@ -1,4 +1,4 @@
-"""Show a page: for a cause what it is, how it shows and what to change; for a topic how to use detaudit.
+"""Show the page for a cause (what it is, how it shows, what to change) or for a topic.
 
 Where the output is not a terminal, lines are 100 wide, code is indented, and no Markdown is left.
 """
