@@ -128,7 +128,7 @@ def answer(function: Callable[..., object], *, at: str) -> AuditResult:
     where the function is the one for which this file is loaded. `at` is the line that asks.
     """
     from detaudit.model.codec import result_from_json
-    from detaudit.model.result import AuditResult, TargetSummary, Verdict
+    from detaudit.model.result import AuditResult, TargetSummary
 
     asked = (str(getattr(function, "__module__", "")), str(getattr(function, "__qualname__", function)))
     if _LOADING:
@@ -139,7 +139,7 @@ def answer(function: Callable[..., object], *, at: str) -> AuditResult:
             raise Reached
     note(f"detaudit.check({asked[1]}) at {at}")
     reason = "not started: this process is itself a run of an audit, and that one tells"
-    return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("callable", ":".join(asked)), (), None, ())
+    return AuditResult.unanswered(reason, TargetSummary("callable", ":".join(asked)))
 
 
 def in_words(asked: tuple[str, ...]) -> str:

@@ -79,7 +79,7 @@ def not_audited(name: str, error: DetauditError) -> AuditResult:
     """The answer about what could not be run at all."""
     hint = f"; {error.hint}" if error.hint else ""
     reason = f"{error.message} [{error.slug}]{hint}"
-    return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("test", name), (), None, ())
+    return AuditResult.unanswered(reason, TargetSummary("test", name))
 
 
 def not_watched() -> AuditResult:
@@ -88,7 +88,7 @@ def not_watched() -> AuditResult:
         "torch was loaded, and it was not seen which tests train, since it was not loaded as an import "
         "statement does it"
     )
-    return AuditResult(Verdict.UNVERIFIED, reason, TargetSummary("test", "all tests"), (), None, ())
+    return AuditResult.unanswered(reason, TargetSummary("test", "all tests"))
 
 
 def verified(result: AuditResult) -> AuditResult:

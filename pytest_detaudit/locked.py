@@ -82,7 +82,7 @@ def _as_locked(item: pytest.Item, locked: Locked) -> AuditResult:
     if locked.block is None:
         why = "its two runs differ" if locked.state is LockState.DIFFERS else "there is nothing to lock"
         reason = f"{why}: {locked.reason}" + (f" ({locked.place})" if locked.place else "")
-        return AuditResult(Verdict.UNVERIFIED, reason, summary, (), None, ())
+        return AuditResult.unanswered(reason, summary)
     if locked.state is not LockState.UNCHANGED:
         collected(item.config).written.append(locked.block)
     return AuditResult(Verdict.REPRODUCIBLE, None, summary, (), None, ())

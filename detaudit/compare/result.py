@@ -10,6 +10,7 @@ import xxhash
 from detaudit import nested
 from detaudit.compare.scope import gravest
 from detaudit.compare.wording import describe, message
+from detaudit.model.agreement import bound
 from detaudit.model.result import (
     AuditResult,
     Compared,
@@ -28,8 +29,6 @@ from detaudit.model.trace import Kind, Place, StreamRole
 from detaudit.trace.data import steps_completed
 from detaudit.trace.layout import place_key
 from detaudit.trace.reader import TraceReader
-
-CONFIDENCE = 0.95
 
 NOT_VARIED = (
     "device",
@@ -114,14 +113,6 @@ def _last_weights(reader: TraceReader, stream: int) -> dict[tuple[int, Place], b
             if event.place.kind is Kind.WEIGHT and event.outputs is not None:
                 last[stream, event.place] = event.outputs
     return last
-
-
-def bound(pairs: int) -> dict[str, float]:
-    """What `pairs` independent pairs of equal runs say about how often two runs agree."""
-    return {
-        "confidence": CONFIDENCE,
-        "agreement_at_least": round(1 - CONFIDENCE, 6) ** (1 / pairs) if pairs else 0.0,
-    }
 
 
 def compared(comparisons: Sequence[Comparison], constant: tuple[str, ...]) -> Compared:

@@ -43,6 +43,7 @@ from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultS
 from detaudit.model.trace import Level
 from detaudit.options import AUTO, BY_NAME, Settings
 from detaudit.run.progress import Progress, Silence
+from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
@@ -132,7 +133,7 @@ def audit_target(
     )
     with workspace(settings.keep) as folder, ExitStack() as stack:
         case = Case(
-            plan, folder, progress, settings.scope, budget=Budget(settings.budget), jobs=settings.jobs
+            plan, Runs(folder, progress), settings.scope, budget=Budget(settings.budget), jobs=settings.jobs
         )
         outcomes = case.run()
         readers = {
@@ -143,7 +144,7 @@ def audit_target(
         if len(readers) < plan.runs:
             return _unverified(plan, outcomes, readers, [])
         comparisons = [compare(readers["1"], readers[run], ("1", run)) for run in list(readers)[1:]]
-        failed = any(outcome.timed_out or outcome.exit_code for outcome in outcomes)
+        failed = not all(outcome.finished for outcome in outcomes)
         if failed or why_unverified(readers, comparisons) is not None:
             return _unverified(plan, outcomes, readers, comparisons)
         if all(narrowed(comparison, case.asked).equal for comparison in comparisons):

@@ -13,7 +13,7 @@ from detaudit.model.result import ALL
 from detaudit.model.trace import Level
 from detaudit.options import AUTO
 from detaudit.run.progress import Progress
-from detaudit.run.runner import execute
+from detaudit.run.runs import Runs
 
 WIDEST = 90
 """Characters of a line about what is being tried; with the name of the tool in front, 100."""
@@ -24,8 +24,7 @@ class Case:
     """One audit under way."""
 
     plan: RunPlan
-    folder: Path
-    progress: Progress
+    runs: Runs
     asked: str = ALL
     """What the audit is about: all, or the training alone."""
     steady: bool = False
@@ -40,6 +39,16 @@ class Case:
     _side_by_side: int | None = field(default=None, init=False)
 
     @property
+    def folder(self) -> Path:
+        """Where the runs leave their traces."""
+        return self.runs.folder
+
+    @property
+    def progress(self) -> Progress:
+        """Who is told what goes on."""
+        return self.runs.progress
+
+    @property
     def extra_runs(self) -> int:
         """Runs beyond those of the plan: what looking for the cause has cost."""
         return self.budget.runs
@@ -47,8 +56,8 @@ class Case:
     def run(self) -> list[RunOutcome]:
         """Run the target as often as the plan says."""
         if self.plan.jobs > 1:
-            return execute(self.plan, self.folder, self.progress)
-        outcomes, self.load = measured(lambda: execute(self.plan, self.folder, self.progress))
+            return self.runs.carry_out(self.plan)
+        outcomes, self.load = measured(lambda: self.runs.carry_out(self.plan))
         return outcomes
 
     def run_again(
@@ -88,7 +97,7 @@ class Case:
             capture=capture,
         )
         self.budget.runs += runs
-        return execute(plan, self.folder / name, self.progress)
+        return self.runs.carry_out(plan, name)
 
     @property
     def side_by_side(self) -> int:

@@ -26,7 +26,7 @@ def why_failed(plan: RunPlan, outcomes: list[RunOutcome]) -> str | None:
 def failure_notices(outcomes: list[RunOutcome]) -> tuple[Notice, ...]:
     """The end of what the first failed run wrote to standard error."""
     for outcome in outcomes:
-        if outcome.exit_code or outcome.timed_out:
+        if not outcome.finished:
             text = tail(outcome.stderr)
             return (Notice("target-stderr", f"run {outcome.id} wrote:\n{text}"),) if text else ()
     return ()

@@ -163,7 +163,7 @@ def _check(case: Case, original: Path, copy: Path) -> Check:
         level=Level.LAYER,
         import_from=original.absolute().parent,
     )
-    trial = Case(plan, case.folder / "patched", case.progress)
+    trial = Case(plan, case.runs.below("patched"))
     outcomes = trial.run()
     case.budget.runs += len(outcomes)
     failed = why_failed(plan, outcomes)

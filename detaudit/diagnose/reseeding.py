@@ -33,7 +33,7 @@ def reseed_notices(case: Case, first: TraceReader, *, named: bool) -> list[Notic
 def _ledger(case: Case, last: int) -> list[LedgerEntry]:
     case.progress.note("a generator comes back to an earlier state; running again to see which line seeds it")
     (outcome,) = case.run_again("reseeded", runs=1, level=Level.LAYER, window=(0, last + 1), ledger=True)
-    if outcome.trace is None or outcome.exit_code or outcome.timed_out:
+    if outcome.trace is None or not outcome.finished:
         return []
     with TraceReader(outcome.trace) as reader:
         return list(read_ledger(reader))

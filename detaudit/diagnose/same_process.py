@@ -44,7 +44,7 @@ def audit_same_process(
             trace = call_recorded(function, plan, own)
             if trace is None:
                 reason = f"{plan.target.name} trains nothing: {NOTHING}"
-                return AuditResult(Verdict.UNVERIFIED, reason, target, (), None, ())
+                return AuditResult.unanswered(reason, target)
             readers[str(number)] = stack.enter_context(TraceReader(trace))
         comparisons = [compare(readers["1"], readers[run], ("1", run)) for run in list(readers)[1:]]
         result = within_scope(plain_result(target, readers, comparisons), scope)

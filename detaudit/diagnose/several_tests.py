@@ -62,7 +62,7 @@ def _together(test: str, outcomes: Sequence[TestOutcome]) -> AuditResult:
     failure = next((one.failure for one in outcomes if one.failure is not None), None)
     traces = [one.trace for one in outcomes if one.trace is not None]
     if failure is not None or len(traces) < len(outcomes):
-        return AuditResult(Verdict.UNVERIFIED, failure or f"{test} trains nothing", target, (), None, ())
+        return AuditResult.unanswered(failure or f"{test} trains nothing", target)
     return _compared(target, traces)
 
 

@@ -135,7 +135,7 @@ class Laboratory:
     def _judge(
         self, stack: ExitStack, held: tuple[Intervention, ...], outcomes: list[RunOutcome], before: int = 0
     ) -> Trial:
-        failed = next((one for one in outcomes if one.trace is None or one.exit_code or one.timed_out), None)
+        failed = next((one for one in outcomes if not one.ended_well), None)
         if failed is not None:
             return Trial(
                 held,

@@ -66,7 +66,7 @@ def look_closer(
         case.progress.note(_announcement(window))
         name = f"closer-{case.extra_runs}"
         outcomes = case.run_again(name, runs=2, level=Level.OP, window=window, held=held, ledger=True)
-        if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
+        if not all(outcome.ended_well for outcome in outcomes):
             return replace(closer, notices=(_not_named("a run at level `op` did not end well"),))
         fine, closer = _compare(outcomes, coarse, hooked, replace(closer, window=window))
         if coarse.first is not None and (coarse.first.kind is DivergenceKind.VALUE or not fine.equal):
@@ -110,7 +110,7 @@ def name_racing_operator(
         varied=(Intervention(surroundings.THREADS, amount=surroundings.MANY),),
         ledger=True,
     )
-    if any(outcome.trace is None or outcome.exit_code or outcome.timed_out for outcome in outcomes):
+    if not all(outcome.ended_well for outcome in outcomes):
         return closer
     fine, _ = _compare(outcomes, coarse, None, closer)
     if fine.first is None or fine.first.event.place.kind is not Kind.OP or not fine.first.origin:

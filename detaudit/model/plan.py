@@ -191,3 +191,13 @@ class RunOutcome:
     """What a process left word of that could not be recorded."""
     nested: tuple[str, ...] = ()
     """What asked for another audit in the run, where no such thing is started."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended by itself, and without an error."""
+        return not self.exit_code and not self.timed_out
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the run ended by itself, without an error, and left a trace."""
+        return self.finished and self.trace is not None

@@ -275,6 +275,11 @@ class AuditResult:
     scope: str = ALL
     """What was asked: `all`, or `training`, which leaves evaluations out of account."""
 
+    @classmethod
+    def unanswered(cls, reason: str, target: TargetSummary) -> AuditResult:
+        """Make the answer where nothing was compared, and say why."""
+        return cls(Verdict.UNVERIFIED, reason, target, (), None, ())
+
     @property
     def reproducible(self) -> bool:
         """True only for the verdict `reproducible`."""

@@ -19,6 +19,7 @@ from detaudit.reference.side import Side
 from detaudit.reference.transplant import at_commit, code_of_ours, plan_of
 from detaudit.reference.worktree import checked_out, links_of
 from detaudit.run.progress import Progress
+from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.targets.find import find_target
 
@@ -39,11 +40,12 @@ def audit_against_commit(ref: TargetRef, settings: Settings, progress: Progress)
     target = find_target(ref)
     with ExitStack() as stack:
         kept = stack.enter_context(workspace(settings.keep))
+        runs = Runs(kept, progress)
         place = stack.enter_context(workspace(None))
         progress.note(f"checking out {reference} ({commit[:SHORT]}) in a folder of its own")
         checkout = stack.enter_context(checked_out(repository, commit, place, links))
-        there = Side(reference, at_commit(ref, settings, checkout, folder), kept / "there", progress)
-        here = Side(HERE, plan_of(target, settings), kept / "here", progress)
+        there = Side(reference, at_commit(ref, settings, checkout, folder), runs.below("there"))
+        here = Side(HERE, plan_of(target, settings), runs.below("here"))
         stack.callback(there.close)
         stack.callback(here.close)
         return within_scope(_result(Change(settings, checkout, there, here)), settings.scope)
@@ -97,11 +99,11 @@ def _by_itself(change: Change, comparison: Comparison) -> AuditResult | None:
 def _audited(change: Change, comparison: Comparison, ours: Comparison) -> AuditResult:
     """The answer where the work tree is not reproducible: that of an audit of it."""
     here, settings = change.here, change.settings
-    here.progress.note("two runs of the work tree differ, so it is audited by itself")
+    here.runs.progress.note("two runs of the work tree differ, so it is audited by itself")
     return audited_by_itself(
         here.plan.target,
         settings,
-        here.progress,
+        here.runs.progress,
         reference=change.not_comparable(comparison),
         unequal=ours,
         told=f"not compared with {change.there.name}: two runs of the work tree differ already",

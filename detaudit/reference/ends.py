@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from detaudit.errors import DetauditError, RunError
+from detaudit.model.agreement import ENOUGH, all_agree, all_like, runs_needed
 from detaudit.reference.git import SHORT
-from detaudit.reference.repeats import ENOUGH, all_agree, all_like, runs_needed
 from detaudit.reference.trial import Outcome, Trial, Tried, differ, opened
 from detaudit.run.progress import Progress
 from detaudit.trace.reader import TraceReader

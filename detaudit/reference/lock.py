@@ -25,6 +25,7 @@ from detaudit.reference.lock_answer import Answer, relock
 from detaudit.reference.lock_file import NAME, read_lock
 from detaudit.reference.wording import shown
 from detaudit.run.progress import Progress
+from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
@@ -60,7 +61,7 @@ def audit_target_against_lock(
     blocks = _blocks(lock, locked, settings, path, command)
     plan = _plan(target, settings, blocks)
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        case = Case(plan, folder, progress)
+        case = Case(plan, Runs(folder, progress))
         reference = Lock(lock.digest, tuple(_of_scope(block, settings.scope) for block in blocks))
         answer = Answer(case, settings, path, command, blocks)
         return _Audit(case, answer, reference, locked, stack).result()

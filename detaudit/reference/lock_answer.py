@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detaudit.compare.result import (
-    bound,
     conditions_notices,
     not_varied,
     summarize_run,
 )
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import failure_notices
+from detaudit.model.agreement import bound
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.lock import Block
 from detaudit.model.plan import RunOutcome, TargetRef

@@ -23,6 +23,7 @@ from detaudit.reference.entries import asked_about, entries_of
 from detaudit.reference.environments import held_for, noted_of
 from detaudit.reference.hold import Held, hold
 from detaudit.run.progress import Progress
+from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
@@ -79,7 +80,7 @@ def lock_target(
     """The same for a target that was found already, under the name `locked`."""
     plan = _plan(target, settings, blocks_for(lock, locked))
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        outcomes = Case(plan, folder, progress).run()
+        outcomes = Case(plan, Runs(folder, progress)).run()
         failed = why_failed(plan, outcomes)
         if failed is not None:
             told = "\n".join(notice.message for notice in failure_notices(outcomes))

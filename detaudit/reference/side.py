@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import summarize_run
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.model.plan import RunOutcome, RunPlan
 from detaudit.model.result import Comparison, Notice, RunSummary
-from detaudit.run.progress import Progress
-from detaudit.run.runner import execute
+from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
 
 
@@ -21,16 +19,15 @@ class Side:
 
     name: str
     plan: RunPlan
-    folder: Path
-    progress: Progress
+    runs: Runs
     outcomes: list[RunOutcome] = field(default_factory=list)
     readers: list[TraceReader] = field(default_factory=list)
 
     def run(self) -> str | None:
         """Run the target once more; why it failed, or None."""
         number = len(self.outcomes) + 1
-        self.progress.note(f"running the target of {self.name}{', again' if number > 1 else ''}")
-        (outcome,) = execute(self.plan, self.folder / str(number), self.progress)
+        self.runs.progress.note(f"running the target of {self.name}{', again' if number > 1 else ''}")
+        outcome = self.runs.once(self.plan, str(number))
         self.outcomes.append(outcome)
         if outcome.trace is not None:
             self.readers.append(TraceReader(outcome.trace))

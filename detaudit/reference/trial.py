@@ -21,7 +21,7 @@ from detaudit.options import Settings
 from detaudit.reference.transplant import at_commit, code_of_ours
 from detaudit.reference.worktree import Checkout, checked_out
 from detaudit.run.progress import Progress
-from detaudit.run.runner import execute
+from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
 
 
@@ -126,7 +126,8 @@ class Trial:
             ExitStack() as readers,
         ):
             plan = at_commit(ref, settings, checkout, Path(self.folder))
-            traces = (_run(plan, Path(folder) / str(number), progress) for number in count(1))
+            runs = Runs(Path(folder), progress)
+            traces = (_run(plan, runs, str(number)) for number in count(1))
             yield (_checked(readers.enter_context(TraceReader(trace)), checkout) for trace in traces)
 
 
@@ -149,8 +150,8 @@ def differ(first: TraceReader, second: TraceReader) -> bool:
     return not comparison.equal
 
 
-def _run(plan: RunPlan, folder: Path, progress: Progress) -> Path:
-    (outcome,) = execute(plan, folder, progress)
+def _run(plan: RunPlan, runs: Runs, name: str) -> Path:
+    outcome = runs.once(plan, name)
     reason = why_failed(plan, [outcome])
     if outcome.trace is None or reason is not None:
         last = tail(outcome.stderr).rpartition("\n")[2]

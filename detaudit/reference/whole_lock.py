@@ -10,7 +10,7 @@ from pathlib import Path
 from detaudit.errors import DetauditError, LockError
 from detaudit.model.lock import LockedTarget
 from detaudit.model.plan import TargetRef
-from detaudit.model.result import AuditResult, TargetSummary, Verdict
+from detaudit.model.result import AuditResult, TargetSummary
 from detaudit.options import Settings
 from detaudit.reference.lock import audit_against_lock
 from detaudit.reference.lock_file import NAME, read_lock
@@ -49,7 +49,7 @@ def _audits(
         except DetauditError as error:
             reason = f"{error.message} [{error.slug}]; {error.hint}"
             summary = TargetSummary("script", target.name, target.args)
-            yield AuditResult(Verdict.UNVERIFIED, reason, summary, (), None, ())
+            yield AuditResult.unanswered(reason, summary)
 
 
 def ref_of(target: LockedTarget, path: Path) -> TargetRef:

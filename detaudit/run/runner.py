@@ -63,7 +63,7 @@ class _Series:
             timed_out = watch(self.plan, under_way, self.progress, self.stop)
         outcome = collect(under_way, timed_out=timed_out)
         self.progress.run_ended(run, under_way.steps(), outcome.seconds)
-        if outcome.exit_code or outcome.timed_out or outcome.trace is None:
+        if not outcome.ended_well:
             self.failed.set()
         return outcome
 

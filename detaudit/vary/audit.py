@@ -26,6 +26,7 @@ from detaudit.model.trace import Level
 from detaudit.model.variation import Variation
 from detaudit.options import Settings
 from detaudit.run.progress import Progress
+from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
@@ -37,7 +38,7 @@ from detaudit.vary.faults import find_source, is_other_data
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.measured import Repeated, measure
 from detaudit.vary.pair import Pair
-from detaudit.vary.unused_variables import unused_variables, variables_on
+from detaudit.vary.unused_variables import unused_variables
 from detaudit.vary.verdict import with_verdict
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
@@ -62,7 +63,7 @@ def audit_along_axes(
     level = _level(settings, asked)
     plan = RunPlan(target, 1, level, settings.seed, settings.steps, settings.timeout, call=call)
     with workspace(settings.keep) as folder, ExitStack() as stack:
-        experiment = Experiment(plan, folder, progress, stack, shares_draws(asked))
+        experiment = Experiment(plan, Runs(folder, progress), stack, shares_draws(asked))
         return _Answer(experiment, settings, asked).give()
 
 
@@ -87,7 +88,6 @@ class _Answer:
     unexplained: list[str] = field(default_factory=list, init=False)
     notices: list[Notice] = field(default_factory=list, init=False)
     varied: list[Variation] = field(default_factory=list, init=False)
-    extra_runs: int = field(default=0, init=False)
 
     def give(self) -> AuditResult:
         """Make the runs and answer."""
@@ -113,7 +113,6 @@ class _Answer:
             self._explain(first, one, comparisons[one.name])
         if not different and self.settings.diagnose:
             self.notices.extend(unused_variables(self.experiment, first, self.asked))
-            self.extra_runs += bool(variables_on(self.asked))
         answer = with_verdict(self._gathered(result), self.settings.tolerance)
         return within_scope(answer, self.settings.scope)
 
@@ -136,7 +135,6 @@ class _Answer:
         """Run again under the same conditions: what does not repeat itself differs along no axis."""
         for number, run in enumerate(runs):
             again = self.experiment.again(run, first=not number)
-            self.extra_runs += 1
             if isinstance(again, Failure):
                 return self._failed(again)
             readers = {run.name: run.reader, f"{run.name}, again,": again.reader}
@@ -153,7 +151,7 @@ class _Answer:
         """Where two runs under the same conditions differ, that is the fault to look for."""
         settings = replace(self.settings, keep=None)
         result = audit_target(
-            run.plan.target, settings, self.experiment.progress, run.plan.call, axes=run.conditions
+            run.plan.target, settings, self.experiment.runs.progress, run.plan.call, axes=run.conditions
         )
         text = f"with {run.name}, two runs differ already: nothing can be said about the axes"
         if result.verdict is Verdict.REPRODUCIBLE:
@@ -178,21 +176,19 @@ class _Answer:
             self.varied.append(variation)
             return
         repeated = Repeated(self.repeated[first.name].reader, self.repeated[second.name].reader)
-        folder = self.experiment.folder / f"measured{len(self.varied)}"
-        pair = Pair(first.plan, second.plan, (first.name, second.name), folder, self.experiment.progress)
+        runs = self.experiment.runs.below(f"measured{len(self.varied)}")
+        pair = Pair(first.plan, second.plan, (first.name, second.name), runs)
         measured = measure(pair, comparison, repeated)
         also = explanations_of(first, second, axes, measured.variation.operators)
         explained = dict.fromkeys((*measured.variation.named, *also))
         self.varied.append(replace(measured.variation, named=tuple(explained)))
         self.findings.extend(measured.findings)
         self.notices.extend(measured.notices)
-        self.extra_runs += measured.extra_runs
 
     def _is_fault(self, first: Run, second: Run, comparison: Comparison, *, may_round: bool) -> bool:
         """Look for the source of a difference; False if it turns out to be arithmetic."""
-        folder = self.experiment.folder / f"searched{len(self.varied)}"
-        fault = find_source(first, second, comparison, folder, self.experiment.progress, may_round=may_round)
-        self.extra_runs += fault.extra_runs
+        runs = self.experiment.runs.below(f"searched{len(self.varied)}")
+        fault = find_source(first, second, comparison, runs, may_round=may_round)
         if fault.is_arithmetic:
             return False
         self.findings.extend(fault.findings)
@@ -209,7 +205,7 @@ class _Answer:
             unexplained=tuple(dict.fromkeys(self.unexplained)),
             notices=tuple(dict.fromkeys((*self.notices, *notices))),
             varied=tuple(self.varied),
-            extra_runs=self.extra_runs,
+            extra_runs=self.experiment.runs.count - len(self.runs),
         )
 
     def _failed(self, failure: Failure) -> AuditResult:
@@ -230,8 +226,7 @@ class _Answer:
         with TraceReader(failure.outcome.trace) as reader:
             step = steps_completed(reader)
         names = (first.name, failure.name)
-        folder = self.experiment.folder / "until-it-failed"
-        pair = Pair(first.plan, failure.plan, names, folder, self.experiment.progress)
+        pair = Pair(first.plan, failure.plan, names, self.experiment.runs.below("until-it-failed"))
         report = measure_layers(pair, step, beside_float64=False, breaks_off=True)
         if report.layers:
             yield Variation(axes, *names, Promise.PRECISION, equal=False, layers=report.layers)

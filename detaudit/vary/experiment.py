@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detaudit.axes.catalogue import axis_named
 from detaudit.model.axes import Conditions
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
-from detaudit.run.progress import Progress
-from detaudit.run.runner import execute
+from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.axis_syntax import in_words
-from detaudit.vary.pair import ended_well
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,9 @@ class Experiment:
 
     plan: RunPlan
     """What all have in common: one run, its conditions left open."""
-    folder: Path
-    progress: Progress
+    runs: Runs
     stack: ExitStack
     shares_draws: bool
-    count: int = field(default=0, init=False)
 
     def run(self, conditions: Conditions, *, first: bool) -> Run | Failure:
         """One run under these conditions; the first one is what the others are held against."""
@@ -61,7 +57,7 @@ class Experiment:
         draws = run.plan.draws
         if draws is not None and first:
             # Its own draws are what is to repeat: it must not be given them.
-            draws = replace(draws, folder=self.folder / "draws-again")
+            draws = replace(draws, folder=self.runs.folder / "draws-again")
         return self._carry_out(run.name, run.conditions, replace(run.plan, draws=draws, sketches=True))
 
     def once(self, run: Run, plan: RunPlan) -> Run | Failure:
@@ -71,14 +67,13 @@ class Experiment:
     def _plan(self, conditions: Conditions, *, first: bool) -> RunPlan:
         draws = None
         if self.shares_draws:
-            draws = Exchange(self.folder / "draws", Part.KEEPS if first else Part.TAKES)
+            draws = Exchange(self.runs.folder / "draws", Part.KEEPS if first else Part.TAKES)
         return replace(self.plan, axes=conditions, draws=draws)
 
     def _carry_out(self, name: str, conditions: Conditions, plan: RunPlan) -> Run | Failure:
-        self.progress.note(f"running with {name}")
-        (outcome,) = execute(plan, self.folder / f"vary{self.count}", self.progress)
-        self.count += 1
-        if not ended_well(outcome) or outcome.trace is None:
+        self.runs.progress.note(f"running with {name}")
+        outcome = self.runs.once(plan, f"vary{self.runs.count}")
+        if outcome.trace is None or not outcome.finished:
             return Failure(name, conditions, plan, outcome)
         reader = self.stack.enter_context(TraceReader(outcome.trace))
         return Run(name, conditions, plan, reader, outcome.trace.parent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import diagnose
@@ -15,7 +14,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import LedgerEntry
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
 from detaudit.model.trace import Kind, Phase
-from detaudit.run.progress import Progress
+from detaudit.run.runs import Runs
 from detaudit.sources import variables
 from detaudit.vary.axis_syntax import differing
 from detaudit.vary.drift import DRAWING, find_drift
@@ -39,7 +38,6 @@ class Fault:
     findings: tuple[Finding, ...]
     unexplained: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
-    extra_runs: int = 0
     is_arithmetic: bool = False
     """True if an operator makes it from the same inputs: the arithmetic differs, not the program."""
 
@@ -57,23 +55,21 @@ def is_other_data(comparison: Comparison) -> bool:
     )
 
 
-def find_source(
-    first: Run, second: Run, comparison: Comparison, folder: Path, progress: Progress, *, may_round: bool
-) -> Fault:
+def find_source(first: Run, second: Run, comparison: Comparison, runs: Runs, *, may_round: bool) -> Fault:
     """Look closer, then hold one source after the other fixed in both runs, until they are equal.
 
     `may_round`: a difference that an operator makes from equal inputs is arithmetic, and not searched for.
     """
     plan = replace(first.plan, runs=2, then_axes=second.plan.axes, draws=None)
-    case = Case(plan, folder, progress, steady=True)
+    case = Case(plan, runs, steady=True)
     parting = Parting(comparison, 1, 1)
     axes = differing(first.conditions, second.conditions)
     closer = look_closer(case, parting, None, watching(variables_on(axes)))
     if may_round and _is_arithmetic(closer):
-        return Fault((closer.parting.finding(),), extra_runs=case.extra_runs, is_arithmetic=True)
+        return Fault((closer.parting.finding(),), is_arithmetic=True)
     drift = find_drift(Laboratory(case, "drift"), closer, (first.reader, second.reader))
     if drift is not None:
-        return Fault((_in_these_words(drift, first, second),), extra_runs=case.extra_runs)
+        return Fault((_in_these_words(drift, first, second),))
     readers = {first.name: first.reader, second.name: second.reader}
     diagnosis = diagnose(case, closer, comparison, readers)
     findings = diagnosis.findings
@@ -81,8 +77,8 @@ def find_source(
         findings = tuple(_by_variable(one, closer, axes) for one in findings)
     told = tuple(_in_these_words(one, first, second) for one in findings)
     if any(one.cause for one in findings):
-        return Fault(told, extra_runs=case.extra_runs)
-    return Fault(told, diagnosis.unexplained, closer.notices, case.extra_runs)
+        return Fault(told)
+    return Fault(told, diagnosis.unexplained, closer.notices)
 
 
 def _is_arithmetic(closer: Closer) -> bool:

@@ -11,7 +11,7 @@ from detaudit.model.axes import Conditions
 from detaudit.model.plan import Exchange, Part, TargetKind
 from detaudit.replay.wire.files import FLOAT64
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
+from detaudit.vary.pair import Pair, problems_of, up_to
 
 _EXACT = {name: axis.setting(axis.in_float64) for name, axis in AXES.items() if axis.in_float64}
 """What makes the run an exact one: on the CPU, in float64, in eager mode."""
@@ -27,8 +27,8 @@ def run_in_float64(pair: Pair, values: Exchange, first: Path) -> str:
         return ""
     draws = pair.first.draws
     if draws is None:
-        draws = Exchange(pair.folder / "float64-draws", Part.KEEPS)
-        drawing = pair.run(replace(up_to(pair.first, values.step), draws=draws), "float64-draws")
+        draws = Exchange(pair.runs.folder / "float64-draws", Part.KEEPS)
+        drawing = pair.runs.once(replace(up_to(pair.first, values.step), draws=draws), "float64-draws")
         if drawing.trace is None or not _same(first, drawing.trace):
             return "no run in float64: with its random numbers kept, the first run gives other bits"
     plan = replace(
@@ -37,8 +37,8 @@ def run_in_float64(pair: Pair, values: Exchange, first: Path) -> str:
         draws=replace(draws, part=Part.TAKES),
         values=Exchange(values.folder / FLOAT64, Part.KEEPS, values.step, replays=False),
     )
-    outcome = pair.run(plan, FLOAT64)
-    if not ended_well(outcome):
+    outcome = pair.runs.once(plan, FLOAT64)
+    if not outcome.ended_well:
         return "no run in float64: it failed"
     return next((f"no run in float64: {why}" for why in problems_of(outcome)), "")
 

@@ -14,7 +14,7 @@ from detaudit.replay.wire.files import LAYERS
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.layer_lines import LayerLines, lines_of
-from detaudit.vary.pair import Pair, ended_well, problems_of, up_to
+from detaudit.vary.pair import Pair, problems_of, up_to
 from detaudit.vary.unmeasured import outside, unmeasured
 
 
@@ -49,16 +49,16 @@ def measure_layers(
 
     `breaks_off`: the second is known to fail within the step; what it does until then is measured.
     """
-    values = Exchange(pair.folder / f"values{step}", Part.KEEPS, step)
+    values = Exchange(pair.runs.folder / f"values{step}", Part.KEEPS, step)
     values.folder.mkdir(parents=True, exist_ok=True)
-    keeping = pair.run(replace(up_to(pair.first, step), values=values), f"layers-keeps{step}")
-    if keeping.trace is None or not ended_well(keeping):
+    keeping = pair.runs.once(replace(up_to(pair.first, step), values=values), f"layers-keeps{step}")
+    if keeping.trace is None or not keeping.ended_well:
         return _failed(pair.names[0], problems_of(keeping))
     without_float64 = run_in_float64(pair, values, keeping.trace) if beside_float64 else ""
     values = replace(values, part=Part.TAKES)
-    taking = pair.run(replace(up_to(pair.second, step), values=values), f"layers-takes{step}")
+    taking = pair.runs.once(replace(up_to(pair.second, step), values=values), f"layers-takes{step}")
     problems = (*problems_of(keeping), *problems_of(taking))
-    if not ended_well(taking) and not breaks_off:
+    if not taking.ended_well and not breaks_off:
         return _failed(pair.names[1], problems)
     measured = _read(taking.stdout.parent / LAYERS)
     if measured is None:

@@ -36,7 +36,6 @@ class Measured:
     variation: Variation
     findings: tuple[Finding, ...]
     notices: tuple[Notice, ...]
-    extra_runs: int
 
 
 def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
@@ -68,7 +67,7 @@ def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
         *_notices("no-float64-run", tuple(filter(None, [layers.without_float64]))),
     )
     findings = tuple(findings_of(variation, comparison, layers.lines, whole=not layers.problems))
-    return Measured(variation, findings, notices, pair.extra_runs)
+    return Measured(variation, findings, notices)
 
 
 def _notices(identity: str, problems: tuple[str, ...]) -> tuple[Notice, ...]:

@@ -14,7 +14,7 @@ from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT
 from detaudit.replay.wire.lines import Lines, Note, read_records
 from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.pair import Pair, ended_well
+from detaudit.vary.pair import Pair
 
 _PHASES = [phase.value for phase in Phase]
 
@@ -39,7 +39,7 @@ def measure_operators(pair: Pair, step: int) -> OperatorReport:
     bits change, one more takes them under the first, to leave out what changes by itself. Raises RunError if
     a run cannot be started.
     """
-    values = pair.folder / "operator-values"
+    values = pair.runs.folder / "operator-values"
     values.mkdir(parents=True)
     runs = _Runs(pair, step, values)
     try:
@@ -85,13 +85,13 @@ class _Runs:
         if plan.draws is not None:
             # Their own, however the runs before have exchanged theirs.
             asked = replace(asked, draws=Exchange(self.values / "draws", part))
-        outcome = self.pair.run(asked, name)
+        outcome = self.pair.runs.once(asked, name)
         if outcome.trace is not None:
             with TraceReader(outcome.trace) as reader:
                 self.sites |= {key.hex(): site for key, site in reader.sites.items()}
                 for problem in reader.info.problems:
                     self.problems[f"operators with {conditions}: {problem}"] = None
-        if ended_well(outcome):
+        if outcome.ended_well:
             return outcome
         self.problems[f"operators were not compared: the run with {conditions} did not end well"] = None
         return None

@@ -1,14 +1,12 @@
-"""Two sets of conditions, and how to run the target once under one of them."""
+"""Two sets of conditions of one target, and its runs under them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from detaudit.model.plan import RunOutcome, RunPlan
 from detaudit.model.trace import Level
-from detaudit.run.progress import Progress
-from detaudit.run.runner import execute
+from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
 
 
@@ -21,21 +19,7 @@ class Pair:
     second: RunPlan
     names: tuple[str, str]
     """The conditions in words: `threads=1`."""
-    folder: Path
-    progress: Progress
-    extra_runs: int = field(default=0, init=False)
-    """Runs beyond the two whose bits are compared."""
-
-    def run(self, plan: RunPlan, name: str) -> RunOutcome:
-        """Carry out a variant of one of the two plans, in a folder of that name."""
-        self.extra_runs += 1
-        (outcome,) = execute(plan, self.folder / name, self.progress)
-        return outcome
-
-
-def ended_well(outcome: RunOutcome) -> bool:
-    """Whether a run ended by itself, without an error, and left a trace."""
-    return outcome.trace is not None and not outcome.exit_code and not outcome.timed_out
+    runs: Runs
 
 
 def up_to(plan: RunPlan, step: int) -> RunPlan:

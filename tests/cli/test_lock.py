@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.diagnose import case
 from detaudit.reference.lock_file import read_lock
 from tests.locks import Runs
 
@@ -27,7 +26,7 @@ def runs(monkeypatch):
         Path(name).write_text("lr = 1\n")
     monkeypatch.delenv("CI", raising=False)
     made = Runs()
-    monkeypatch.setattr(case, "execute", made)
+    monkeypatch.setattr("detaudit.run.runs.execute", made)
     return made
 
 

@@ -13,6 +13,7 @@ from detaudit.errors import UsageError
 from detaudit.model.plan import Intervention, RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
+from detaudit.run.runs import Runs
 from detaudit.sources.catalogue import SOURCES
 
 
@@ -54,7 +55,7 @@ def test_what_is_tried_is_said_in_a_line_of_at_most_a_hundred_characters(tmp_pat
     told = []
     progress = Silence()
     progress.note = told.append
-    case = Case(RunPlan(Target(TargetKind.SCRIPT, "train.py"), 2, Level.LAYER, 0), tmp_path, progress)
+    case = Case(RunPlan(Target(TargetKind.SCRIPT, "train.py"), 2, Level.LAYER, 0), Runs(tmp_path, progress))
     held = tuple(Intervention(source.name) for source in SOURCES)
     for number in range(len(held)):
         case.announce(f"holding {in_words(held[number:])} fixed", why)

@@ -17,6 +17,7 @@ from detaudit.model.plan import RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.trace import Level, Site
 from detaudit.options import Settings
 from detaudit.run.progress import Silence
+from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
 from tests.results import finding
 
@@ -75,7 +76,7 @@ def fixed(tmp_path):
 
     def run(path, *findings, target=None):
         target = target or find_target(TargetRef(str(path)))
-        case = Case(RunPlan(target, 2, Level.LAYER, 0), tmp_path / "runs", Silence())
+        case = Case(RunPlan(target, 2, Level.LAYER, 0), Runs(tmp_path / "runs", Silence()))
         case.folder.mkdir()
         diagnosis, notices = fix(case, Diagnosis(tuple(findings)), Path("copy"))
         return diagnosis.findings, [(notice.id, notice.message) for notice in notices], case

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from detaudit.cli.main import VERBS, build_parser, main
-from detaudit.reference import bisect, trial
-from detaudit.reference.repeats import all_agree, all_like, runs_needed
+from detaudit.model.agreement import all_agree, all_like, runs_needed
+from detaudit.reference import bisect
 from detaudit.reference.trial import Trial
 from detaudit.run.progress import Silence
 from tests.reference.pretended import Pretended, target
@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 STEP = (
     "import sys; sys.path.append(sys.argv[2])\n"
     "from detaudit.cli.bisect_step import main_exit\n"
-    "from detaudit.reference import trial\n"
+    "from detaudit.run import runs\n"
     "from tests.reference.pretended import Pretended\n"
-    "trial.execute = Pretended()\n"
+    "runs.execute = Pretended()\n"
 )
 GOES_ON = "main_exit(sys.argv[1])"
 
@@ -55,7 +55,7 @@ def test_one_run_of_many_that_is_not_like_the_reference_needs_many():
 @pytest.fixture
 def search(repository, monkeypatch, capfd):
     """Search a history of targets, the first of which is good and the last bad; no run trains anything."""
-    monkeypatch.setattr(trial, "execute", Pretended())
+    monkeypatch.setattr("detaudit.run.runs.execute", Pretended())
     monkeypatch.setattr(bisect, "_STEP", STEP + GOES_ON)
 
     def searched(targets, *arguments, target_file="train.py"):
@@ -173,8 +173,8 @@ def test_an_error_in_a_step_ends_the_search(search, monkeypatch):
 
 
 ENDS_PRETENDED = (
-    "from detaudit.cli.main import main_exit\nfrom detaudit.reference import trial\n"
-    "from tests.reference.pretended import Pretended\ntrial.execute = Pretended()\nmain_exit()\n"
+    "from detaudit.cli.main import main_exit\nfrom detaudit.run import runs\n"
+    "from tests.reference.pretended import Pretended\nruns.execute = Pretended()\nmain_exit()\n"
 )
 """Only what is between the ends is really run: by the processes that git starts."""
 

@@ -14,7 +14,7 @@ from detaudit.errors import TargetError
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import ReferenceState, Verdict
 from detaudit.options import Settings
-from detaudit.reference import by_itself, change, side
+from detaudit.reference import by_itself, change
 from detaudit.reference.commit import audit_against_commit
 from detaudit.reference.worktree import worktrees
 from detaudit.run.progress import Silence
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 def pretended(monkeypatch):
     """No process is started: the target says what its trace has."""
     runs = Pretended()
-    monkeypatch.setattr(side, "execute", runs)
+    monkeypatch.setattr("detaudit.run.runs.execute", runs)
     return runs
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.diagnose import case
 from detaudit.errors import LockError, UsageError
 from detaudit.model.lock import VARIES
 from detaudit.model.plan import TargetRef
@@ -31,7 +30,7 @@ def runs(monkeypatch, repository):
     """What the runs leave; the current folder is a repository with a script."""
     repository.commit("one", {"train.py": "lr = 1\n"})
     made = Runs()
-    monkeypatch.setattr(case, "execute", made)
+    monkeypatch.setattr("detaudit.run.runs.execute", made)
     return made
 
 

@@ -174,9 +174,9 @@ def test_nothing_is_left_of_a_search_for_a_commit_that_is_killed(family, tmp_pat
     pretended.write_text(
         textwrap.dedent("""
         from detaudit.cli.main import main_exit
-        from detaudit.reference import trial
+        from detaudit.run import runs
         from tests.reference.pretended import Pretended
-        trial.execute = Pretended()
+        runs.execute = Pretended()
         main_exit()
         """)
     )

@@ -9,6 +9,7 @@ import pytest
 from detaudit.model.plan import Exchange, Part, RunPlan, TargetRef
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
+from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
 from detaudit.vary.float64_run import run_in_float64
 from detaudit.vary.layers import measure_layers
@@ -43,7 +44,7 @@ def pair_of(path, folder, **variables):
     """A program with SCALED in its environment on one side, and more variables on both."""
     first = RunPlan(find_target(TargetRef(str(path))), 1, Level.LAYER, 0, variables=tuple(variables.items()))
     second = replace(first, variables=(*first.variables, ("SCALED", "1")))
-    return Pair(first, second, ("plain", "scaled"), folder, Silence())
+    return Pair(first, second, ("plain", "scaled"), Runs(folder, Silence()))
 
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -71,7 +72,7 @@ def test_the_run_that_is_off_is_told_by_a_run_in_float64_with_the_same_random_nu
 
 def test_a_model_that_cannot_run_in_float64_is_said_to_be_so(program, tmp_path):
     pair = pair_of(program, tmp_path / "runs", NARROW="1")
-    first = pair.run(up_to(pair.first, 0), "first")
+    first = pair.runs.once(up_to(pair.first, 0), "first")
     assert "failed" in run_in_float64(pair, Exchange(tmp_path, Part.KEEPS), first.trace)
 
 
@@ -80,4 +81,4 @@ def test_a_script_cannot_be_cast_and_nothing_is_run_or_said(tmp_path):
     path.write_text("import torch")
     pair = pair_of(path, tmp_path / "runs")
     assert not run_in_float64(pair, Exchange(tmp_path, Part.KEEPS), tmp_path / "no-trace")
-    assert not pair.extra_runs
+    assert not pair.runs.count

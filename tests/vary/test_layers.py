@@ -23,6 +23,7 @@ from detaudit.replay.wire.files import LAYERS
 from detaudit.replay.wire.layers import ValueRow
 from detaudit.run.listeners import listeners_of
 from detaudit.run.progress import Silence
+from detaudit.run.runs import Runs
 from detaudit.targets.drive import default_loss
 from detaudit.targets.find import find_target
 from detaudit.vary.layer_flags import Measured, numbers_of
@@ -255,7 +256,7 @@ def pair(tmp_path, forked):  # noqa: ARG001 - for what it does
         target = find_target(TargetRef(str(path)))
         plan = RunPlan(target, 1, Level.LAYER, 0)
         other = RunPlan(target, 1, Level.LAYER, 0, variables=((variable, "1"),))
-        return Pair(plan, other, ("plain", variable), tmp_path / "runs", Silence())
+        return Pair(plan, other, ("plain", variable), Runs(tmp_path / "runs", Silence()))
 
     return pair_of
 

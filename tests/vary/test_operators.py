@@ -9,6 +9,7 @@ import pytest
 from detaudit.model.plan import RunPlan, TargetRef
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
+from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
 from detaudit.vary.operators import measure_operators
 from detaudit.vary.pair import Pair
@@ -45,7 +46,7 @@ def measure(tmp_path, monkeypatch):
             RunPlan(target, 1, Level.LAYER, 0, variables=((variable, value),)) for value in (first, second)
         ]
         names = f"{variable}={first}", f"{variable}={second}"
-        pair = Pair(*plans, names, tmp_path / "runs", Silence())
+        pair = Pair(*plans, names, Runs(tmp_path / "runs", Silence()))
         return measure_operators(pair, step), pair
 
     return measured
@@ -68,15 +69,15 @@ def test_instruction_set_names_the_gate_that_it_changes(measure, tmp_path):
     assert 1 <= silu.apart.ulp <= 4
     assert report.problems == ()
     # One run keeps the values, one takes them; a third shows that they do not change by themselves.
-    assert pair.extra_runs == 3
-    assert not (pair.folder / "operator-values").exists()
+    assert pair.runs.count == 3
+    assert not (pair.runs.folder / "operator-values").exists()
 
 
 def test_program_whose_bits_agree_names_nothing(measure):
     """Two threads, where every operator is too small for two: nothing is named, after two runs."""
     report, pair = measure(NET.format(gate="SiLU"), "OMP_NUM_THREADS", "1", "2")
     assert (report.operators, report.problems) == ((), ())
-    assert pair.extra_runs == 2
+    assert pair.runs.count == 2
 
 
 ONE_SIDE = """

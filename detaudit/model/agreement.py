@@ -1,0 +1,80 @@
+"""How many equal runs are enough: what a number of runs that agree says about those that were not made.
+
+One model throughout: each pair of runs differs at one rate, which is unknown, and before anything was seen all
+rates are as likely (Laplace's rule). A search for a cause asks for the mean chance over all rates that fit what
+was seen (`chance`); a bisection, which cannot run each commit a hundred times, for the chance at the likeliest
+one (`all_agree`, `all_like`); and an answer states the rate that is excluded where no pair differed (`bound`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from math import exp, lgamma
+
+CONFIDENCE = 0.95
+"""How sure an answer is of the rate that it excludes."""
+
+DOUBT = 0.05
+"""How likely it may be that runs are equal by chance although what was done to them does nothing."""
+
+DOUBT_IF_UNSEEN = 0.01
+"""The same, for a source that was not seen at work: that the runs are equal is all that speaks for it."""
+
+MISSED = 0.01
+"""How likely a commit with the fault may be taken for one without it."""
+
+ENOUGH = 4
+"""No more runs are spent on measuring a fault once so few of each commit do."""
+
+MOST_PAIRS = 12
+"""A difference that shows more rarely than this can settle is called unconfirmed."""
+
+
+def chance(differing: int, pairs: int, equal: int) -> float:
+    """How likely `equal` further pairs all agree by chance, after `differing` of `pairs` pairs differed.
+
+    The rate of differing is unknown; before anything was seen all values are as likely. This is the mean of
+    (1 - rate) ** equal over its posterior, Beta(1 + differing, 1 + pairs - differing).
+    """
+    same = pairs - differing
+    return exp(lgamma(1 + same + equal) + lgamma(2 + pairs) - lgamma(1 + same) - lgamma(2 + pairs + equal))
+
+
+def pairs_needed(differing: int, pairs: int, doubt: float = DOUBT) -> int:
+    """How many equal pairs it takes until chance explains them no more; at most MOST_PAIRS."""
+    enough = (n for n in range(1, MOST_PAIRS) if chance(differing, pairs, n) <= doubt + 1e-9)
+    return next(enough, MOST_PAIRS)
+
+
+def bound(pairs: int) -> dict[str, float]:
+    """Say how often two runs agree at least, where all of `pairs` independent pairs were equal."""
+    return {
+        "confidence": CONFIDENCE,
+        "agreement_at_least": round(1 - CONFIDENCE, 6) ** (1 / pairs) if pairs else 0.0,
+    }
+
+
+def all_agree(sizes: Sequence[int], runs: int) -> float:
+    """How likely `runs` runs all agree, of a target whose earlier runs fell into groups of these sizes.
+
+    A group has the runs that agree with one another. The chance is the sum of q ** runs over all outcomes,
+    q being how often each comes. Both bounds hold for it: the largest q to the power of runs - 1, and the
+    chance that two runs agree to the power of runs / 2. Each is estimated with one outcome of each kind added
+    (Laplace's rule), since what was not seen may come all the same.
+    """
+    seen = sum(sizes)
+    pairs, equal = seen * (seen - 1) / 2, sum(size * (size - 1) / 2 for size in sizes)
+    commonest = (max(sizes) + 1) / (seen + 2)
+    two_agree = (equal + 1) / (pairs + 2)
+    return float(min(commonest ** (runs - 1), two_agree ** (runs / 2)))
+
+
+def all_like(seen: int, unlike: int, runs: int) -> float:
+    """How likely `runs` runs are all like the reference, of a target of which `unlike` of `seen` were not."""
+    return float((1 - (unlike + 1) / (seen + 2)) ** runs)
+
+
+def runs_needed(missed: Callable[[int], float], least: int) -> int:
+    """How many runs it takes until the chance to miss a fault is small enough."""
+    return next(runs for runs in count(least) if missed(runs) < MISSED)
