@@ -1,9 +1,10 @@
 """How many equal runs are enough: what a number of runs that agree says about those that were not made.
 
-One model throughout: each pair of runs differs at one rate, which is unknown, and before anything was seen all
-rates are as likely (Laplace's rule). A search for a cause asks for the mean chance over all rates that fit what
-was seen (`chance`); a bisection, which cannot run each commit a hundred times, for the chance at the likeliest
-one (`all_agree`, `all_like`); and an answer states the rate that is excluded where no pair differed (`bound`).
+One model throughout: each pair of runs differs at one rate, which is unknown, and before anything was seen
+all rates are as likely (Laplace's rule). A search for a cause asks for the mean chance over all rates that
+fit what was seen (`chance`); a bisection, which cannot run each commit a hundred times, for the chance at
+the likeliest one (`all_agree`, `all_like`); an answer states the rate that is excluded where no pair differed
+(`bound`).
 """
 
 from __future__ import annotations
