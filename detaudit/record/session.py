@@ -45,7 +45,7 @@ class Session:
     is_main: bool
     ledger: bool = False
     held: tuple[Intervention, ...] = ()
-    varied: tuple[Intervention, ...] = ()
+    perturbed: tuple[Intervention, ...] = ()
     capture: Capture | None = None
     sketches: bool = False
     """Whether sketches of the values are recorded beside their digests."""
@@ -141,7 +141,7 @@ def load_session(path: str, *, is_main: bool) -> Session:
         is_main=is_main,
         ledger=values["ledger"],
         held=tuple(_intervention(one) for one in values["held"]),
-        varied=tuple(_intervention(one) for one in values["varied"]),
+        perturbed=tuple(_intervention(one) for one in values["perturbed"]),
         capture=None if capture is None else Capture(**capture),
         sketches=values["sketches"],
         axes=tuple((axis, value) for axis, value in values["axes"]),
