@@ -69,7 +69,7 @@ class Case:
         window: tuple[int, int] | None = None,
         steps: int | None = None,
         held: tuple[Intervention, ...] = (),
-        varied: tuple[Intervention, ...] = (),
+        perturbed: tuple[Intervention, ...] = (),
         ledger: bool = False,
         capture: Capture | None = None,
         later: bool = False,
@@ -92,8 +92,8 @@ class Case:
             else min(last, self.plan.steps),
             jobs=self.side_by_side,
             held=held,
-            varied=varied,
-            ledger=ledger or bool(held or varied),
+            perturbed=perturbed,
+            ledger=ledger or bool(held or perturbed),
             capture=capture,
         )
         self.budget.runs += runs

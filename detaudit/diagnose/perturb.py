@@ -15,11 +15,11 @@ from detaudit.compare.wording import message
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.perturbed import Change, name_change
 from detaudit.model.plan import Intervention
-from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Perturbation
+from detaudit.model.result import AuditResult, Comparison, Finding, Notice, PerturbedRun
 from detaudit.model.trace import Level
 from detaudit.sources import set_order, surroundings
 from detaudit.sources.catalogue import BY_NAME
-from detaudit.sources.source import Source, Variation
+from detaudit.sources.source import Perturbation, Source
 from detaudit.trace.ledger import read_ledger
 from detaudit.trace.reader import TraceReader
 
@@ -32,7 +32,7 @@ class PerturbResult:
 
     findings: tuple[Finding, ...] = ()
     notices: tuple[Notice, ...] = ()
-    tried: tuple[Perturbation, ...] = ()
+    tried: tuple[PerturbedRun, ...] = ()
 
     def put_into(self, result: AuditResult) -> AuditResult:
         """The answer with these changes, and without them among what was not varied."""
@@ -54,7 +54,7 @@ def chosen(text: str | None) -> tuple[str, ...]:
     if text != "all":
         return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     fixed = os.environ.get(hash_seed.VARIABLE, hash_seed.RANDOM) != hash_seed.RANDOM
-    names = [source.name for source in BY_NAME.values() if source.varied_by]
+    names = [source.name for source in BY_NAME.values() if source.perturbed_by]
     return tuple(name for name in names if fixed or name != set_order.BY_SEED)
 
 
@@ -79,7 +79,7 @@ class _Experiment:
     stack: ExitStack
     findings: list[Finding] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    tried: list[Perturbation] = field(default_factory=list)
+    tried: list[PerturbedRun] = field(default_factory=list)
     count: int = 0
 
     def carry_out(self, sources: Sequence[Source]) -> PerturbResult:
@@ -95,32 +95,32 @@ class _Experiment:
             return PerturbResult((_by_itself(unchanged, self.plain),))
         asked = {entry.source for entry in read_ledger(watched)}
         for source in sources:
-            for variation in source.variations_in(self.first.info.environment):
+            for perturbation in source.perturbations_in(self.first.info.environment):
                 if source.asked_through and not asked & set(source.asked_through):
-                    self._note(source, variation, NOT_ASKED)
-                elif not self._try(source, variation, watched):
+                    self._note(source, perturbation, NOT_ASKED)
+                elif not self._try(source, perturbation, watched):
                     break
         return PerturbResult(
             tuple(numbered(self.findings)), (*self._summary(), *self.notices), tuple(self.tried)
         )
 
-    def _try(self, source: Source, variation: Variation, watched: TraceReader) -> bool:
+    def _try(self, source: Source, perturbation: Perturbation, watched: TraceReader) -> bool:
         """Make one change; True if the numbers stay the same."""
-        self.case.progress.note(f"running with {variation.words}")
-        reader = self._run((Intervention(source.name, amount=variation.amount),), None)
+        self.case.progress.note(f"running with {perturbation.words}")
+        reader = self._run((Intervention(source.name, amount=perturbation.amount),), None)
         if isinstance(reader, str):
-            self._failed(source, variation, reader)
+            self._failed(source, perturbation, reader)
             return False
         comparison = self._compared(reader, "perturbed")
         why = why_unverified({"perturbed": reader}, [comparison])
         if comparison.first is None:
             if why is not None:
-                self._failed(source, variation, f"says nothing: {why}")
+                self._failed(source, perturbation, f"says nothing: {why}")
                 return False
-            self._note(source, variation, EQUAL)
+            self._note(source, perturbation, EQUAL)
             return True
-        self._note(source, variation, DIFFERS, message(comparison.first, comparison))
-        self._explain(Change(source, variation, comparison, watched, reader, self.plain))
+        self._note(source, perturbation, DIFFERS, message(comparison.first, comparison))
+        self._explain(Change(source, perturbation, comparison, watched, reader, self.plain))
         return False
 
     def _compared(self, reader: TraceReader, name: str) -> Comparison:
@@ -132,9 +132,9 @@ class _Experiment:
         if change.source.is_setting:
             self.notices.append(_setting(change))
             return
-        intervention = Intervention(change.source.name, amount=change.variation.amount)
+        intervention = Intervention(change.source.name, amount=change.perturbation.amount)
         self.case.progress.note(
-            f"once more with {change.variation.words}, to see whether the difference follows"
+            f"once more with {change.perturbation.words}, to see whether the difference follows"
         )
         again = self._run((intervention,), None)
         followed = not isinstance(again, str) and not self._compared(again, "2").equal
@@ -148,12 +148,14 @@ class _Experiment:
         reader = self._run((intervention,), (0, step + 1))
         return None if isinstance(reader, str) else reader
 
-    def _run(self, varied: tuple[Intervention, ...], window: tuple[int, int] | None) -> TraceReader | str:
+    def _run(self, perturbed: tuple[Intervention, ...], window: tuple[int, int] | None) -> TraceReader | str:
         """One run; where it did not end well, the words for that."""
         self.count += 1
         level = self.case.plan.level if window is None else Level.OP
         name = f"perturbed{self.count}"
-        (outcome,) = self.case.run_again(name, runs=1, level=level, window=window, varied=varied, ledger=True)
+        (outcome,) = self.case.run_again(
+            name, runs=1, level=level, window=window, perturbed=perturbed, ledger=True
+        )
         if outcome.timed_out:
             return "did not end in time"
         if outcome.exit_code or outcome.trace is None:
@@ -162,15 +164,17 @@ class _Experiment:
             )
         return self.stack.enter_context(TraceReader(outcome.trace))
 
-    def _note(self, source: Source, variation: Variation, result: str, difference: str | None = None) -> None:
-        self.tried.append(Perturbation(source.name, variation.words, result, difference))
+    def _note(
+        self, source: Source, perturbation: Perturbation, result: str, difference: str | None = None
+    ) -> None:
+        self.tried.append(PerturbedRun(source.name, perturbation.words, result, difference))
 
-    def _failed(self, source: Source, variation: Variation, why: str) -> None:
-        self._note(source, variation, FAILED)
+    def _failed(self, source: Source, perturbation: Perturbation, why: str) -> None:
+        self._note(source, perturbation, FAILED)
         if source.name == surroundings.FOLDER:
-            text = f"the program could not run elsewhere: with {variation.words}, a run {why}"
+            text = f"the program could not run elsewhere: with {perturbation.words}, a run {why}"
         else:
-            text = f"with {variation.words}, a run {why}: whether the numbers stay the same is not known"
+            text = f"with {perturbation.words}, a run {why}: whether the numbers stay the same is not known"
         self.notices.append(Notice("perturbed-run-failed", text))
 
     def _summary(self) -> Iterator[Notice]:
@@ -196,6 +200,6 @@ def _setting(change: Change) -> Notice:
     step = 0 if first is None else first.step
     return Notice(
         "numeric-setting",
-        f"with {change.variation.words}, the numbers differ from step {step} on: the number of threads is a "
-        "numeric setting (it decides how sums are taken apart); keep it the same to get the same bits",
+        f"with {change.perturbation.words}, the numbers differ from step {step} on: the number of threads is "
+        "a numeric setting (it decides how sums are taken apart); keep it the same to get the same bits",
     )

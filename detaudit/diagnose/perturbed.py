@@ -11,7 +11,7 @@ from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import LedgerEntry
 from detaudit.model.result import Comparison, Finding
 from detaudit.sources.changes import ChangeSeen
-from detaudit.sources.source import Source, Variation
+from detaudit.sources.source import Perturbation, Source
 from detaudit.trace.reader import TraceReader
 
 
@@ -20,7 +20,7 @@ class Change:
     """One change under which the numbers were not the same."""
 
     source: Source
-    variation: Variation
+    perturbation: Perturbation
     comparison: Comparison
     """Run 1 and the run under the change."""
     watched: TraceReader
@@ -42,7 +42,7 @@ def name_change(change: Change, *, followed: bool) -> Finding:
     others = () if finding.site in {None, site} else (finding.site,)
     changed = {
         "perturbed": change.source.name,
-        "amount": change.variation.words,
+        "amount": change.perturbation.words,
         "different_pairs": differs,
         "equal_plain_runs": change.plain,
     }
@@ -63,7 +63,7 @@ def name_change(change: Change, *, followed: bool) -> Finding:
 
 def _words(change: Change) -> str:
     step = change.comparison.first.step if change.comparison.first is not None else 0
-    changed = f"with {change.variation.words}, the run differs from step {step} on"
+    changed = f"with {change.perturbation.words}, the run differs from step {step} on"
     return f"{change.plain} plain runs are equal; {changed}"
 
 

@@ -107,7 +107,7 @@ def name_racing_operator(
         level=Level.OP,
         window=(0, step + 1 + FURTHER_STEPS),
         held=held,
-        varied=(Intervention(surroundings.THREADS, amount=surroundings.MANY),),
+        perturbed=(Intervention(surroundings.THREADS, amount=surroundings.MANY),),
         ledger=True,
     )
     if not all(outcome.ended_well for outcome in outcomes):

@@ -80,7 +80,7 @@ class Intervention:
     sites: tuple[str, ...] = ()
     """Hexadecimal site keys of the lines that it is limited to; empty: everywhere."""
     amount: str = ""
-    """How much is varied; empty where the source is held fixed."""
+    """How much is changed; empty where the source is held fixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class RunPlan:
     """Whether draws of random numbers and reads of the outside world are recorded."""
     held: tuple[Intervention, ...] = ()
     """Sources that are held fixed."""
-    varied: tuple[Intervention, ...] = ()
+    perturbed: tuple[Intervention, ...] = ()
     """Sources that are made to vary."""
     capture: Capture | None = None
     """At level `op`: the call whose arguments are saved, in the run's folder."""

@@ -196,7 +196,7 @@ class TargetSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Perturbation:
+class PerturbedRun:
     """One change of what should not matter, and what came of it."""
 
     source: str
@@ -265,7 +265,7 @@ class AuditResult:
     """What is left where the findings do not explain every difference."""
     extra_runs: int = 0
     """Runs beyond the first ones: what looking for the cause has cost."""
-    perturbed: tuple[Perturbation, ...] = field(default=())
+    perturbed: tuple[PerturbedRun, ...] = field(default=())
     """The changes that `--perturb` made, in their order."""
     references: tuple[ReferenceComparison, ...] = field(default=())
     """What the run was held against: a lock, another commit."""

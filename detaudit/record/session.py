@@ -38,7 +38,7 @@ class Session:
     window: tuple[int, int] | None
     is_main: bool
     held: tuple[Intervention, ...] = ()
-    varied: tuple[Intervention, ...] = ()
+    perturbed: tuple[Intervention, ...] = ()
     capture: Capture | None = None
     sketches: bool = False
     """Whether sketches of the values are recorded beside their digests."""
@@ -133,7 +133,7 @@ def load_session(path: str, *, is_main: bool) -> Session:
         window=None if window is None else (window[0], window[1]),
         is_main=is_main,
         held=tuple(_intervention(one) for one in values["held"]),
-        varied=tuple(_intervention(one) for one in values["varied"]),
+        perturbed=tuple(_intervention(one) for one in values["perturbed"]),
         capture=None if capture is None else Capture(**capture),
         sketches=values["sketches"],
         axes=tuple((axis, value) for axis, value in values["axes"]),

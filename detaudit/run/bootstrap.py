@@ -72,7 +72,7 @@ def _put_taps(path: str, *, is_main: bool) -> Taps:
     from detaudit.sources.catalogue import put_taps
 
     session = load_session(path, is_main=is_main)
-    return put_taps(Sites(session.program), session.held, session.varied)
+    return put_taps(Sites(session.program), session.held, session.perturbed)
 
 
 def _is_first(session: str) -> bool:

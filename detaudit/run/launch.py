@@ -172,7 +172,7 @@ def _write_session(plan: RunPlan, folder: Path) -> None:
         "steps": plan.steps,
         "window": plan.window,
         "held": [asdict(one) for one in plan.held],
-        "varied": [asdict(one) for one in plan.varied],
+        "perturbed": [asdict(one) for one in plan.perturbed],
         "sketches": plan.sketches,
         "axes": [(one.axis, one.text) for one in plan.axes],
         "values": _exchange(plan.values),
@@ -208,7 +208,7 @@ def conditions(plan: RunPlan) -> dict[str, object]:
 
 
 def _elsewhere(plan: RunPlan) -> bool:
-    return any(one.source == surroundings.FOLDER for one in plan.varied)
+    return any(one.source == surroundings.FOLDER for one in plan.perturbed)
 
 
 def _working_directory(plan: RunPlan, folder: Path) -> Path | None:
@@ -232,8 +232,8 @@ def _from_anywhere(plan: RunPlan) -> RunPlan:
 def _variables(plan: RunPlan) -> dict[str, str]:
     """The environment of the program, as far as the user and the sources decide about it."""
     environment = dict(os.environ)
-    for one in plan.varied:
-        environment |= BY_NAME[one.source].variation(one.amount).environment
+    for one in plan.perturbed:
+        environment |= BY_NAME[one.source].perturbation(one.amount).environment
     environment |= dict(plan.variables)
     environment |= axes.variables(plan)
     for one in plan.held:

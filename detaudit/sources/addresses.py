@@ -11,7 +11,7 @@ from detaudit.model.ledger import Act, Fact
 from detaudit.sources.order_wording import naming_order
 from detaudit.sources.ordering import unsortable_kind
 from detaudit.sources.set_order import BY_ADDRESS, REVERSED
-from detaudit.sources.source import Source, Variation
+from detaudit.sources.source import Perturbation, Source
 from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
@@ -33,7 +33,7 @@ def _tap(taps: Taps) -> None:
             return value
         if taps.holds(NAME, taps.lines.here()):
             value = DISTANCE * taps.numbering.number(item)
-        elif taps.varied(NAME) == REVERSED:
+        elif taps.perturbation_of(NAME) == REVERSED:
             value = HIGHEST - value
         taps.note(NAME, "id", value, Fact(Act.ORDERS, about=unsortable_kind([item])))
         return value
@@ -74,12 +74,12 @@ SOURCE = Source(
     name_fault=naming_order(
         Cause.ADDRESS_ORDER, "where objects lie in memory, which is elsewhere in each run"
     ),
-    varied_by=(
-        Variation(
+    perturbed_by=(
+        Perturbation(
             "moved",
             "objects at other addresses (another allocator, a longer environment)",
             {"PYTHONMALLOC": "malloc", "UNUSED_PADDING": "x" * PADDING},
         ),
-        Variation(REVERSED, "addresses that the program asks for, and sets of objects, in reverse order"),
+        Perturbation(REVERSED, "addresses that the program asks for, and sets of objects, in reverse order"),
     ),
 )

@@ -29,17 +29,17 @@ BY_NAME = {source.name: source for source in _defined()}
 SOURCES = tuple(source for source in BY_NAME.values() if source.suspicion is not None)
 """Those that are observed in every run with a ledger, and suspected."""
 
-PERTURBATIONS = tuple(source.name for source in BY_NAME.values() if source.varied_by)
-"""Names of the sources that can be made to vary."""
+PERTURBATIONS = tuple(source.name for source in BY_NAME.values() if source.perturbed_by)
+"""Names of the sources that can be perturbed."""
 
 
 def put_taps(
-    lines: Lines, held: tuple[Intervention, ...] = (), varied: tuple[Intervention, ...] = ()
+    lines: Lines, held: tuple[Intervention, ...] = (), perturbed: tuple[Intervention, ...] = ()
 ) -> Taps:
-    """Watch every source from now on; hold or vary those that the run asks for."""
-    taps = Taps(lines, Ledger(), held, varied)
+    """Watch every source from now on; hold or perturb those that the run asks for."""
+    taps = Taps(lines, Ledger(), held, perturbed)
     watch_tasks(taps)
-    asked_for = (BY_NAME[one.source] for one in (*held, *varied))
+    asked_for = (BY_NAME[one.source] for one in (*held, *perturbed))
     for source in (*SOURCES, *(one for one in asked_for if one not in SOURCES)):
         if source.tap is not None:
             source.tap(taps)

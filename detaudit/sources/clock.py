@@ -14,7 +14,7 @@ from detaudit.sources.changes import ChangeSeen
 from detaudit.sources.decisions import deciding_line
 from detaudit.sources.observation import Naming, Observation, by_library, drawn_more
 from detaudit.sources.seeds import for_other_seed, name_new_seed
-from detaudit.sources.source import Pace, Source, Variation
+from detaudit.sources.source import Pace, Perturbation, Source
 from detaudit.sources.suspicion import Situation, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
@@ -39,7 +39,7 @@ _time, _clocks = time.time, {name: getattr(time, name) for name in STARTS}
 
 
 class Change:
-    """What a varied clock shows in the place of the true time."""
+    """What a perturbed clock shows in the place of the true time."""
 
     def __init__(self, amount: str) -> None:
         self._shift = 400 * 86_400.0 if amount == FORWARD else 0.0
@@ -58,7 +58,7 @@ class Change:
 
 
 def _change(taps: Taps) -> Change | None:
-    amount = taps.varied(NAME)
+    amount = taps.perturbation_of(NAME)
     return None if amount is None else Change(amount)
 
 
@@ -248,8 +248,8 @@ SOURCE = Source(
     gentler=_slower,
     asked_through=(NAME,),
     name_change=_name_change,
-    varied_by=(
-        Variation(FORWARD, "the clock 400 days ahead"),
-        Variation(FAST, "a clock that runs 10 times as fast"),
+    perturbed_by=(
+        Perturbation(FORWARD, "the clock 400 days ahead"),
+        Perturbation(FAST, "a clock that runs 10 times as fast"),
     ),
 )

@@ -13,7 +13,7 @@ from xxhash import xxh3_64_intdigest
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.observation import naming
-from detaudit.sources.source import Source, Variation
+from detaudit.sources.source import Perturbation, Source
 from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 
@@ -53,7 +53,7 @@ def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - as the function
         if _to_delete():
             return list(original(*args, **kwargs))
-        value = _varied(taps, list(original(*args, **kwargs)), str)
+        value = _perturbed(taps, list(original(*args, **kwargs)), str)
         if taps.holds(NAME, taps.lines.here()):
             value.sort()
         taps.note(NAME, "os.listdir", value, Fact(Act.LISTS_FOLDER, about=_folder(args)))
@@ -67,7 +67,7 @@ def _entries(taps: Taps) -> Any:  # noqa: ANN401 - a handler
         if _to_delete():
             return original(*args, **kwargs)
         with original(*args, **kwargs) as found:
-            entries = _varied(taps, list(found), lambda entry: str(entry.name))
+            entries = _perturbed(taps, list(found), lambda entry: str(entry.name))
         if taps.holds(NAME, taps.lines.here()):
             entries.sort(key=lambda entry: entry.name)
         listed = Fact(Act.LISTS_FOLDER, about=_folder(args))
@@ -77,9 +77,9 @@ def _entries(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _varied(taps: Taps, items: list[Any], name: Callable[[Any], str]) -> list[Any]:
+def _perturbed(taps: Taps, items: list[Any], name: Callable[[Any], str]) -> list[Any]:
     """A listing in another order, if that is what the run is for."""
-    match taps.varied(NAME):
+    match taps.perturbation_of(NAME):
         case "reversed":
             return items[::-1]
         case "shuffled":
@@ -208,8 +208,8 @@ SOURCE = Source(
     asked_through=(NAME,),
     held_by_line=True,
     covers="order of files in folders",
-    varied_by=(
-        Variation(REVERSED, "files listed in reverse order"),
-        Variation(SHUFFLED, "files listed in an arbitrary order"),
+    perturbed_by=(
+        Perturbation(REVERSED, "files listed in reverse order"),
+        Perturbation(SHUFFLED, "files listed in an arbitrary order"),
     ),
 )

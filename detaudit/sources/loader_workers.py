@@ -21,7 +21,7 @@ _SHARES = Fact(Act.SHARES_MEMORY)
 
 def _tap(taps: Taps) -> None:
     taps.when_imported("torch.utils.data.dataloader", lambda module: _tap_loader(taps, module))
-    if taps.varied(SCHEDULE) is not None:
+    if taps.perturbation_of(SCHEDULE) is not None:
         taps.when_imported(FETCHING, lambda module: _delay_fetches(taps, module))
     taps.when_imported("multiprocessing.sharedctypes", lambda module: _tap_shared(taps, module))
 

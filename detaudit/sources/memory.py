@@ -16,7 +16,7 @@ from detaudit.model.result import Divergence
 from detaudit.model.trace import Kind, Phase
 from detaudit.sources.changes import ChangeSeen
 from detaudit.sources.observation import Naming, Observation
-from detaudit.sources.source import Source, Variation
+from detaudit.sources.source import Perturbation, Source
 from detaudit.sources.suspicion import Situation, Suspicion, always
 from detaudit.sources.taps import Asked, Taps
 
@@ -45,7 +45,7 @@ def _tap_numpy(taps: Taps, module: object) -> None:
 def _noting(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     def read(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         value = original(*args, **kwargs)
-        _fill(value, taps.varied(NAME))
+        _fill(value, taps.perturbation_of(NAME))
         taps.note(NAME, operation, None, FRESH)
         return value
 
@@ -98,8 +98,8 @@ SOURCE = Source(
     shows_in_operators=True,
     name_change=_name_change,
     held_by=environment(FILL),
-    varied_by=(
-        Variation("large", "fresh memory filled with huge numbers, or NaN", environment(LARGE)),
-        Variation("middling", "fresh memory filled with numbers of some millions", environment(MIDDLING)),
+    perturbed_by=(
+        Perturbation("large", "fresh memory filled with huge numbers, or NaN", environment(LARGE)),
+        Perturbation("middling", "fresh memory filled with numbers of some millions", environment(MIDDLING)),
     ),
 )

@@ -30,7 +30,7 @@ from detaudit.sources.ordering import (
     unsortable_kind,
 )
 from detaudit.sources.patching import replace_iteration
-from detaudit.sources.source import Source, Variation
+from detaudit.sources.source import Perturbation, Source
 from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Taps
 
@@ -101,7 +101,7 @@ class _Watch:
         return lines.asked_by_program(frame) or lines.given_by_program(frame, items)
 
     def _taken(self, original: Any, items: Any) -> list[Any] | None:  # noqa: ANN401 - a set
-        """Note the order of a set; give another one if the source is held or varied here."""
+        """Note the order of a set; give another one if the source is held or perturbed here."""
         self._busy = True
         try:
             return self._seen(original, items)
@@ -119,7 +119,7 @@ class _Watch:
         order = None
         if held:
             order = [item for _, item in in_order]
-        elif source == BY_ADDRESS and taps.varied(source) == REVERSED:
+        elif source == BY_ADDRESS and taps.perturbation_of(source) == REVERSED:
             order = elements = list(original(items))[::-1]
         names = {_address(item): text for text, item in in_order}
         texts = [names.get(_address(item), "") for item in order or elements][:MOST]
@@ -231,5 +231,5 @@ SOURCE = Source(
     covers="hash seed",
     held_by_line=True,
     held_by=hash_seed.variables("0"),
-    varied_by=(Variation("another", "another hash seed", hash_seed.variables(OTHER_SEED)),),
+    perturbed_by=(Perturbation("another", "another hash seed", hash_seed.variables(OTHER_SEED)),),
 )

@@ -14,7 +14,7 @@ from detaudit.sources.taps import Taps
 
 
 @dataclass(frozen=True, slots=True)
-class Variation:
+class Perturbation:
     """One change that a user may rightly expect not to matter."""
 
     amount: str
@@ -41,7 +41,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source of nondeterminism: how it is observed, suspected, held fixed, varied, named and mended."""
+    """One source of nondeterminism: how it is seen, suspected, held fixed, perturbed, named and mended."""
 
     name: str
     """The control's name in results: `numpy-random`."""
@@ -71,12 +71,12 @@ class Source:
     may_escape: bool = False
     """Whether runs can differ although it is held: then it is named all the same, not confirmed."""
 
-    varied_by: tuple[Variation, ...] = ()
-    """How it is made to vary; empty where it cannot be, or varies from run to run anyway."""
+    perturbed_by: tuple[Perturbation, ...] = ()
+    """How it is perturbed; empty where it cannot be, or varies from run to run anyway."""
     asked_through: tuple[str, ...] = ()
-    """Sources of which the ledger must have entries, or the program does not ask for what is varied."""
+    """Sources of which the ledger must have entries, or the program does not ask for what is changed."""
     covers: str = ""
-    """What plain runs leave as it is and the variation varies, in the words of the result's `not_varied`."""
+    """What plain runs leave alone and the perturbation changes, in the words of the result's `not_varied`."""
     applicable: Callable[[Mapping[str, object]], tuple[str, ...]] | None = None
     """The amounts that change something in a run with this environment; None: all of them."""
     is_setting: bool = False
@@ -86,12 +86,12 @@ class Source:
     name_change: ChangeNamer = name_last
     """Names the cause and the line of a change that changes the numbers."""
 
-    def variation(self, amount: str) -> Variation:
-        """Look a variation up by its amount."""
-        return next(one for one in self.varied_by if one.amount == amount)
+    def perturbation(self, amount: str) -> Perturbation:
+        """Look a perturbation up by its amount."""
+        return next(one for one in self.perturbed_by if one.amount == amount)
 
-    def variations_in(self, environment: Mapping[str, object]) -> tuple[Variation, ...]:
-        """Select the variations that change something in a run with this environment."""
+    def perturbations_in(self, environment: Mapping[str, object]) -> tuple[Perturbation, ...]:
+        """Select the perturbations that change something in a run with this environment."""
         if self.applicable is None:
-            return self.varied_by
-        return tuple(self.variation(amount) for amount in self.applicable(environment))
+            return self.perturbed_by
+        return tuple(self.perturbation(amount) for amount in self.applicable(environment))

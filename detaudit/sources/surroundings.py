@@ -14,7 +14,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact, LedgerEntry
 from detaudit.sources import host
 from detaudit.sources.changes import ChangeSeen
-from detaudit.sources.source import Source, Variation
+from detaudit.sources.source import Perturbation, Source
 from detaudit.sources.taps import Asked, Taps
 
 FOLDER = "working-directory"
@@ -49,8 +49,8 @@ def _tap_environment(taps: Taps) -> None:
     taps.method(type(os.environ), "__getitem__", read, asked_by=Asked.PROGRAM_THROUGH_STANDARD)
 
 
-def _threads(number: str, words: str) -> Variation:
-    return Variation(number, words, threads.variables(int(number)))
+def _threads(number: str, words: str) -> Perturbation:
+    return Perturbation(number, words, threads.variables(int(number)))
 
 
 def _other_number(environment: Mapping[str, object]) -> tuple[str, ...]:
@@ -77,22 +77,22 @@ SOURCES = (
         covers="number of threads",
         applicable=_other_number,
         is_setting=True,
-        varied_by=(_threads(FEW, "1 thread"), _threads(MANY, "4 threads")),
+        perturbed_by=(_threads(FEW, "1 thread"), _threads(MANY, "4 threads")),
     ),
     Source(
         name=FOLDER,
         words="the folder in which the program is started",
         name_change=_name_folder,
         causes=(Cause.ENV_DEPENDENCE,),
-        varied_by=(Variation("empty", "another working directory, which is empty"),),
+        perturbed_by=(Perturbation("empty", "another working directory, which is empty"),),
     ),
     Source(
         name=LOCALE,
         words="the locale and the time zone",
         name_change=_name_zone,
         causes=(Cause.ENV_DEPENDENCE,),
-        varied_by=(
-            Variation(
+        perturbed_by=(
+            Perturbation(
                 "C, Kiritimati",
                 "the locale C and the time zone of Kiritimati",
                 {"LC_ALL": "C", "TZ": "Pacific/Kiritimati"},
@@ -104,6 +104,8 @@ SOURCES = (
         words="environment variables that concern no number (USER, HOSTNAME, COLUMNS and the like)",
         causes=(Cause.ENV_DEPENDENCE,),
         tap=_tap_environment,
-        varied_by=(Variation("renamed", f"other values of {', '.join(list(_VARIABLES)[:6])}", _VARIABLES),),
+        perturbed_by=(
+            Perturbation("renamed", f"other values of {', '.join(list(_VARIABLES)[:6])}", _VARIABLES),
+        ),
     ),
 )

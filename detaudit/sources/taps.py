@@ -65,13 +65,13 @@ class Taps:
         lines: Lines,
         ledger: Ledger,
         held: tuple[Intervention, ...] = (),
-        varied: tuple[Intervention, ...] = (),
+        perturbed: tuple[Intervention, ...] = (),
     ) -> None:
         self.lines = lines
         self.ledger = ledger
         self._held = {one.source: one for one in held}
         self._held_sites = {one.source: {bytes.fromhex(site) for site in one.sites} for one in held}
-        self._varied = {one.source: one for one in varied}
+        self._perturbed = {one.source: one for one in perturbed}
         self.torch_seeded = False
         """Whether torch's default generator on the CPU was given a seed."""
         self.several_threads = False
@@ -99,9 +99,9 @@ class Taps:
         sites = self._held_sites[source]
         return not sites or site is None or site in sites
 
-    def varied(self, source: str) -> str | None:
-        """By how much a source is to vary; None if it is not."""
-        one = self._varied.get(source)
+    def perturbation_of(self, source: str) -> str | None:
+        """Tell by how much a source is perturbed; None if it is not."""
+        one = self._perturbed.get(source)
         return None if one is None else one.amount
 
     def amount_in_words(self, source: str) -> str:

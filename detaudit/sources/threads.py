@@ -14,7 +14,7 @@ from typing import Any
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.polls import SCHEDULE, hand_over_at_polls, tap_polls
-from detaudit.sources.source import Pace, Source, Variation
+from detaudit.sources.source import Pace, Perturbation, Source
 from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Asked, Taps
 from detaudit.sources.thread_faults import IN_PROCESS, adjust, by_place, concerns, name, name_change
@@ -56,7 +56,7 @@ _sleep, _now, _start_thread, _entropy = time.sleep, time.monotonic, threading.Th
 
 def jitter(taps: Taps) -> None:
     """Wait for a moment whose length is not the same twice, if the run is for that."""
-    if taps.varied(NAME) is not None:
+    if taps.perturbation_of(NAME) is not None:
         _sleep(int.from_bytes(_entropy(2), "little") / 65_536 * LONGEST_DELAY)
 
 
@@ -123,7 +123,7 @@ def _note_function(taps: Taps, function: Any, fact: Fact = _RUNS_BESIDE) -> None
 
 def _delay(taps: Taps, thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
     """Let a thread begin a moment after it was started."""
-    if taps.varied(NAME) is None:
+    if taps.perturbation_of(NAME) is None:
         return
     run = thread.run
 
@@ -140,7 +140,7 @@ def _tap_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     def submit(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
         taps.several_threads = True
         _note_function(taps, function)
-        if taps.varied(NAME) is None:
+        if taps.perturbation_of(NAME) is None:
             return original(pool, function, *args, **kwargs)
 
         def later(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the task
@@ -242,5 +242,7 @@ SOURCE = Source(
     may_escape=True,
     asked_through=(NAME, LOADER_WORKERS),
     name_change=name_change,
-    varied_by=(Variation("jitter", "random delays of up to 3 ms where threads and tasks of pools begin"),),
+    perturbed_by=(
+        Perturbation("jitter", "random delays of up to 3 ms where threads and tasks of pools begin"),
+    ),
 )

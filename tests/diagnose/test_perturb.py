@@ -10,7 +10,7 @@ import pytest
 from detaudit.diagnose.audit import audit
 from detaudit.diagnose.perturb import PerturbResult, chosen
 from detaudit.model.plan import TargetRef
-from detaudit.model.result import Perturbation, Verdict
+from detaudit.model.result import PerturbedRun, Verdict
 from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from tests.results import equal
@@ -138,13 +138,13 @@ def test_memory_that_is_written_before_it_is_read_stays_reproducible(perturbed):
 
 
 def test_what_stayed_equal_is_no_longer_called_not_varied():
-    tried = (Perturbation("threads", "changed", "equal"), Perturbation("file-order", "changed", "differs"))
+    tried = (PerturbedRun("threads", "changed", "equal"), PerturbedRun("file-order", "changed", "differs"))
     assert PerturbResult(tried=tried).put_into(equal()).compared.not_varied == ("device",)
     assert PerturbResult(tried=tried[1:]).put_into(equal()).compared == equal().compared
 
 
 def test_a_source_of_which_one_change_failed_is_still_not_varied():
-    tried = (Perturbation("threads", "changed", "equal"), Perturbation("threads", "changed", "failed"))
+    tried = (PerturbedRun("threads", "changed", "equal"), PerturbedRun("threads", "changed", "failed"))
     assert "number of threads" in PerturbResult(tried=tried).put_into(equal()).compared.not_varied
 
 

@@ -19,8 +19,8 @@ from detaudit.record.sites import Sites
 from detaudit.run import heap  # before the taps, as in an audited run: what it draws is nobody's
 from detaudit.sources.catalogue import put_taps
 held = tuple(Intervention(name) for name in {held!r})
-varied = tuple(Intervention(name, amount=amount) for name, amount in {varied!r})
-taps = put_taps(Sites(), held, varied)
+perturbed = tuple(Intervention(name, amount=amount) for name, amount in {perturbed!r})
+taps = put_taps(Sites(), held, perturbed)
 """
 TAIL = """
 noted = [[e.source, e.operation, [e.fact.act, e.fact.whose], e.count] for _, e in taps.ledger.take()]
@@ -28,10 +28,11 @@ print(json.dumps({"noted": noted, "value": value}))
 """
 
 
-def run(tmp_path, program, *held, varied=(), hash_seed="random"):
+def run(tmp_path, program, *held, perturbed=(), hash_seed="random"):
     """Run a program as a user's, with taps put before it; give what was noted, and its `value`."""
     (tmp_path / "program.py").write_text(textwrap.dedent(program))
-    start = HEAD.format(folder=str(tmp_path), held=held, varied=varied) + "from program import value\n" + TAIL
+    head = HEAD.format(folder=str(tmp_path), held=held, perturbed=perturbed)
+    start = head + "from program import value\n" + TAIL
     command = [sys.executable, "-c", start]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -133,7 +134,7 @@ def test_addresses_come_in_reverse_when_they_are_varied(tmp_path):
                  sum(id(thing) == id(thing) for thing in things), list(set(things)) == list(set(things))]
     """
     plain = run(tmp_path, program)["value"]
-    reverse = run(tmp_path, program, varied=(("addresses", "reversed"),))["value"]
+    reverse = run(tmp_path, program, perturbed=(("addresses", "reversed"),))["value"]
     assert plain == [True, 20, 20, True]
     assert reverse == [False, 20, 20, True]
 

@@ -38,12 +38,12 @@ class Anywhere:
 
 
 def taps_varying(source, amount):
-    return Taps(Anywhere(), Ledger(), varied=(Intervention(source, amount=amount),))
+    return Taps(Anywhere(), Ledger(), perturbed=(Intervention(source, amount=amount),))
 
 
 def plan_varying(source, amount, target=None):
     target = target or Target(TargetKind.SCRIPT, "train.py", path=Path("train.py"))
-    return RunPlan(target, 1, Level.LAYER, 0, varied=(Intervention(source, amount=amount),))
+    return RunPlan(target, 1, Level.LAYER, 0, perturbed=(Intervention(source, amount=amount),))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_delayed_task_gives_what_it_gave(monkeypatch):
 def test_a_change_from_outside_reaches_the_environment(source, amount, variable, monkeypatch, tmp_path):
     monkeypatch.setenv(variable, "0")
     environment = launch._environment(plan_varying(source, amount), tmp_path)
-    assert environment[variable] == BY_NAME[source].variation(amount).environment[variable] != "0"
+    assert environment[variable] == BY_NAME[source].perturbation(amount).environment[variable] != "0"
 
 
 def test_a_program_that_is_run_elsewhere_is_still_found(tmp_path, monkeypatch):
@@ -165,4 +165,4 @@ def test_what_is_not_varied_runs_where_it_was(tmp_path):
 
 
 def test_every_source_that_can_vary_can_be_asked_for():
-    assert sorted(options.PERTURBATIONS) == sorted(name for name, one in BY_NAME.items() if one.varied_by)
+    assert sorted(options.PERTURBATIONS) == sorted(name for name, one in BY_NAME.items() if one.perturbed_by)
