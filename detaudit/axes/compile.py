@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class _Compiled(OnModel):
     """Compiles the model."""
 
-    def compiled(self, model: Any) -> Any:  # noqa: ANN401 - a module, or what stands for one
+    def compiled(self, model: Any) -> Any:
         """Compile it, so that random numbers are those of another run without compilation."""
         import torch
 

@@ -26,7 +26,7 @@ class _Cast(OnModel):
         self._dtype: torch.dtype = getattr(torch, name)
         self._complex: torch.dtype | None = getattr(torch, _COMPLEX.get(name, ""), None)
 
-    def cast(self, tensor: Any) -> Any:  # noqa: ANN401 - a tensor
+    def cast(self, tensor: Any) -> Any:
         """Cast floating-point numbers and complex ones; integers stay integers."""
         if tensor.is_complex():
             return tensor if self._complex is None else tensor.to(self._complex)

@@ -22,7 +22,7 @@ class _LaidOut(OnModel):
         self._rearranged = False
         """Whether any tensor is in another order in memory than it would be otherwise."""
 
-    def lay_out(self, tensor: Any) -> Any:  # noqa: ANN401 - a tensor
+    def lay_out(self, tensor: Any) -> Any:
         """Reorder a tensor of images or volumes, known by their number of dimensions."""
         import torch
         from torch.nn.parameter import is_lazy

@@ -14,18 +14,18 @@ class OnModel:
     place = ""
     """The device that they are moved to: `cuda:1`."""
 
-    def cast(self, tensor: Any) -> Any:  # noqa: ANN401 - a tensor, of which nothing is known without torch
+    def cast(self, tensor: Any) -> Any:
         """Give a tensor another dtype, before it is moved."""
         return tensor
 
-    def lay_out(self, tensor: Any) -> Any:  # noqa: ANN401 - as above
+    def lay_out(self, tensor: Any) -> Any:
         """Give a tensor another order in memory, once it is moved."""
         return tensor
 
     def check_batch(self) -> None:
         """Raise UnfitError if neither the model nor the batch just placed has what the axis changes."""
 
-    def compiled(self, model: Any) -> Any:  # noqa: ANN401 - a module, or what stands for one
+    def compiled(self, model: Any) -> Any:
         """Give what the loss sees in the place of the model."""
         return model
 

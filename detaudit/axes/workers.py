@@ -24,7 +24,7 @@ def _set(number: int) -> None:
     signature = inspect.signature(make)
 
     @functools.wraps(make)
-    def making(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - torch's own signature
+    def making(*args: Any, **kwargs: Any) -> None:
         # Wrong arguments are for torch to refuse, in its own words.
         try:
             given = signature.bind(*args, **kwargs)

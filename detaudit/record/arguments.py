@@ -40,7 +40,7 @@ _known: dict[tuple[type, object], bytes] = {}
 """Digests of scalars that were seen: the same ones come in every step."""
 
 
-def inputs_digest(plan: OperatorPlan, args: Any, kwargs: Any) -> Digest:  # noqa: ANN401 - arguments of any operator
+def inputs_digest(plan: OperatorPlan, args: Any, kwargs: Any) -> Digest:
     """Digest what an operator is about to read. Raises UndigestableError."""
     parts: list[Digest] = []
     count = len(args)
@@ -61,7 +61,7 @@ def inputs_digest(plan: OperatorPlan, args: Any, kwargs: Any) -> Digest:  # noqa
     return joined(parts, xxh3_128_digest)
 
 
-def outputs_digest(plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> Digest | None:  # noqa: ANN401 - a call of any operator
+def outputs_digest(plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> Digest | None:
     """Digest what an operator gave and wrote; None if that has no values. Raises UndigestableError."""
     if plan.gives_one and type(result) in _TENSORS:
         made = deferred_digest(result)
@@ -81,7 +81,7 @@ def outputs_digest(plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> D
     return joined(parts, xxh3_128_digest) if parts else None
 
 
-def _add(item: Any, parts: list[Digest]) -> None:  # noqa: ANN401 - arguments of any operator
+def _add(item: Any, parts: list[Digest]) -> None:
     if isinstance(item, torch.Tensor):
         parts.append(_NOTHING if is_fake(item) else deferred_digest(item))
     elif isinstance(item, list | tuple):
@@ -92,13 +92,13 @@ def _add(item: Any, parts: list[Digest]) -> None:  # noqa: ANN401 - arguments of
         parts.append(_scalar(item))
 
 
-def _add_forms(item: Any, parts: list[Digest]) -> None:  # noqa: ANN401 - a tensor or a list of them
+def _add_forms(item: Any, parts: list[Digest]) -> None:
     tensors = item if isinstance(item, list | tuple) else (item,)
     parts.append(_scalar(len(tensors)))
     parts.extend(form_digest(tensor) for tensor in tensors if isinstance(tensor, torch.Tensor))
 
 
-def _scalar(value: Any) -> bytes:  # noqa: ANN401 - whatever an operator takes beside tensors
+def _scalar(value: Any) -> bytes:
     kind = type(value)
     try:
         return _known[kind, value]

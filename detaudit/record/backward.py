@@ -34,7 +34,7 @@ class Backward:
         begin, end = self._begin, self._end
 
         @functools.wraps(function)
-        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch's function takes and gives
+        def watched(*args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():
                 return function(*args, **kwargs)
             stream = begin(args[0] if args else kwargs.get("tensors", kwargs.get("outputs")), name)

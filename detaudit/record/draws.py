@@ -41,7 +41,7 @@ class Draws:
         """Whether several threads may touch the same tensors."""
         return self._taps.several_threads
 
-    def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - arguments of any operator
+    def before(self, plan: OperatorPlan, args: Any, kwargs: Any) -> None:
         """Note reads of fresh memory."""
         for position, name in plan.read:
             item = args[position] if position < len(args) else kwargs.get(name)
@@ -53,7 +53,7 @@ class Draws:
                         memory.NAME, "torch.empty", site, _NOTHING, memory.READ, shown=plan.name
                     )
 
-    def after(self, plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401 - see above
+    def after(self, plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> None:
         """Note a draw; keep account of which memory is fresh, and which is shared."""
         if plan.draws:
             self._note_draw(plan, kwargs.get("generator"), result)
@@ -66,7 +66,7 @@ class Draws:
             read = [one for one in plan.read if one not in plan.changed]
             self._shared.accessed(plan.name, _given(read, args, kwargs), _given(plan.changed, args, kwargs))
 
-    def _note_draw(self, plan: OperatorPlan, generator: Any, result: Any) -> None:  # noqa: ANN401 - see above
+    def _note_draw(self, plan: OperatorPlan, generator: Any, result: Any) -> None:
         taps = self._taps
         tensors = [tensor for tensor in _tensors(result) if not is_fake(tensor)]
         fact = _OWN
@@ -93,12 +93,12 @@ class Draws:
             self._fresh.pop(address, None)
 
 
-def _given(places: Sequence[tuple[int, str]], args: Any, kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401 - arguments of any operator
+def _given(places: Sequence[tuple[int, str]], args: Any, kwargs: Any) -> list[torch.Tensor]:
     items = (args[at] if at < len(args) else kwargs.get(name) for at, name in places)
     return [tensor for item in items for tensor in _tensors(item)]
 
 
-def _tensors(item: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - arguments and results of any operator
+def _tensors(item: Any) -> Iterator[torch.Tensor]:
     if isinstance(item, torch.Tensor):
         yield item
     elif isinstance(item, list | tuple):

@@ -68,7 +68,7 @@ def _python_reader() -> Callable[[], str] | None:
     return lambda: xxh3_64_hexdigest(repr(instance.getstate()).encode())
 
 
-def _python_state(words: ctypes.Array[ctypes.c_char], instance: Any) -> str:  # noqa: ANN401 - random.Random, whose stub lacks it
+def _python_state(words: ctypes.Array[ctypes.c_char], instance: Any) -> str:
     # A second normal number waits outside of the words.
     return xxh3_64_hexdigest(bytes(words) + repr(instance.gauss_next).encode())
 
@@ -87,14 +87,14 @@ def _numpy_reader() -> Callable[[], str] | None:
     return functools.partial(_slow_numpy_state, instance)
 
 
-def _numpy_state(words: ctypes.Array[ctypes.c_char], instance: Any, bit_generator: object) -> str:  # noqa: ANN401 - a private numpy type
+def _numpy_state(words: ctypes.Array[ctypes.c_char], instance: Any, bit_generator: object) -> str:
     # `set_bit_generator` puts another one in its place; holding this one keeps its memory valid.
     if instance._bit_generator is not bit_generator:
         return _slow_numpy_state(instance)
     return xxh3_64_hexdigest(words)
 
 
-def _slow_numpy_state(instance: Any) -> str:  # noqa: ANN401 - a private numpy type
+def _slow_numpy_state(instance: Any) -> str:
     return xxh3_64_hexdigest(repr(instance.get_state(legacy=False)).encode())
 
 

@@ -136,7 +136,7 @@ class _Walk:
                 self._seen.add(id(item))
                 self.found[f"{label}.{key}"] = item
 
-    def _entries(self, value: Any, kind: type) -> Iterator[tuple[str, object]]:  # noqa: ANN401 - anything
+    def _entries(self, value: Any, kind: type) -> Iterator[tuple[str, object]]:
         if issubclass(kind, dict):
             for position, (key, item) in enumerate(list(islice(dict.items(value), _ITEMS))):
                 plain = type(key) is str and key.isidentifier()
@@ -223,7 +223,7 @@ def _numpy_state(state: object) -> str:
     return xxh3_64_hexdigest(b"".join(_packed(state)))
 
 
-def _packed(state: Any) -> Iterator[bytes]:  # noqa: ANN401 - each kind of bit generator has another state
+def _packed(state: Any) -> Iterator[bytes]:
     if isinstance(state, dict):
         for key in sorted(state):
             yield str(key).encode()

@@ -21,7 +21,7 @@ class IsolatedDraws(OnlookingMode):
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._taps = taps
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the operator."""
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):

@@ -19,7 +19,7 @@ Seen: TypeAlias = tuple[StreamState, Owner, Phase, Digest]
 class OperatorListener(Protocol):
     """Is told of each operator call that is recorded. Nothing that goes wrong in it reaches the program."""
 
-    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:  # noqa: ANN401 - a call of any operator
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:
         """Look at a call that is about to be made."""
 
     def after(self, plan: OperatorPlan, result: object) -> None:
@@ -52,7 +52,7 @@ class _InTurn:
     def __init__(self, listeners: Sequence[OperatorListener]) -> None:
         self._listeners = tuple(listeners)
 
-    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:  # noqa: ANN401 - as above
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:
         for listener in self._listeners:
             listener.before(plan, operator, args, kwargs, seen)
 

@@ -75,13 +75,13 @@ class Loaders:
         make_iterator, reset = ITERATOR_MADE.current, STARTED_OVER.current
 
         @functools.wraps(make_iterator)
-        def making(loader: Any) -> Any:  # noqa: ANN401 - torch's private iterator classes
+        def making(loader: Any) -> Any:
             iterator = make_iterator(loader)
             started(loader, iterator)
             return iterator
 
         @functools.wraps(reset)
-        def resetting(iterator: Any, loader: Any, first_iter: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002 - torch's own signature
+        def resetting(iterator: Any, loader: Any, first_iter: bool = False) -> None:  # noqa: FBT001, FBT002 - torch's own signature
             if not first_iter:
                 started(loader, iterator)
             reset(iterator, loader, first_iter)
@@ -90,7 +90,7 @@ class Loaders:
         self._recorder.scope.replace(*ITERATOR_MADE, making)
         self._recorder.scope.replace(*STARTED_OVER, resetting)
 
-    def _started(self, loader: Any, iterator: Any) -> None:  # noqa: ANN401 - torch's private iterator classes
+    def _started(self, loader: Any, iterator: Any) -> None:
         counters = self._loaders.get(loader)
         if counters is None:
             self._count += 1
@@ -104,7 +104,7 @@ class Loaders:
         self._iterations.set(iterator, iteration)
         self._recorder.batch_writer().set_iteration(iteration.stream, facts)
 
-    def _facts(self, iterator: Any, loader: Any, number: tuple[int, int]) -> LoaderIteration:  # noqa: ANN401 - torch's private iterator classes
+    def _facts(self, iterator: Any, loader: Any, number: tuple[int, int]) -> LoaderIteration:
         sampling, before = sampling_of(iterator, self._lengths), self._iterations.get(iterator)
         iterable = is_iterable(iterator)
         return LoaderIteration(
@@ -123,7 +123,7 @@ class Loaders:
             exhausted=False,
         )
 
-    def _ended(self, iterator: Any) -> None:  # noqa: ANN401 - torch's private iterator classes
+    def _ended(self, iterator: Any) -> None:
         iteration = self._iterations.get(iterator)
         if iteration is None:
             return
@@ -136,7 +136,7 @@ class Loaders:
         next_index, sampled = SAMPLED.current, observing(self._recorder, self._sampled)
 
         @functools.wraps(next_index)
-        def sampling(iterator: Any) -> Any:  # noqa: ANN401 - whatever the sampler gives
+        def sampling(iterator: Any) -> Any:
             index = next_index(iterator)
             sampled(iterator, index)
             return index
@@ -144,7 +144,7 @@ class Loaders:
         # Every sampler passes here.
         self._recorder.scope.replace(*SAMPLED, sampling)
 
-    def _sampled(self, iterator: Any, index: object) -> None:  # noqa: ANN401 - torch's private iterator classes
+    def _sampled(self, iterator: Any, index: object) -> None:
         iteration = self._iterations.get(iterator)
         if iteration is None:
             self._early.setdefault(id(iterator), []).append(index)
@@ -156,14 +156,14 @@ class Loaders:
         received = observing(self._recorder, self._received)
 
         @functools.wraps(process_data)
-        def processing(iterator: Any, data: Any, worker: int) -> Any:  # noqa: ANN401 - a batch can be anything
+        def processing(iterator: Any, data: Any, worker: int) -> Any:
             received(iterator, worker)
             return process_data(iterator, data, worker)
 
         # The one place that knows the worker.
         self._recorder.scope.replace(*RECEIVED, processing)
 
-    def _received(self, iterator: Any, worker: int) -> None:  # noqa: ANN401 - torch's private iterator classes
+    def _received(self, iterator: Any, worker: int) -> None:
         iteration = self._iterations.get(iterator)
         if iteration is not None:
             iteration.worker = worker
@@ -173,7 +173,7 @@ class Loaders:
         ended = observing(self._recorder, self._ended)
 
         @functools.wraps(advance)
-        def advancing(iterator: Any) -> Any:  # noqa: ANN401 - a batch can be anything
+        def advancing(iterator: Any) -> Any:
             try:
                 data = advance(iterator)
             except StopIteration:
@@ -185,7 +185,7 @@ class Loaders:
         # Every batch passes here.
         self._recorder.scope.replace(*DELIVERED, advancing)
 
-    def _delivered(self, iterator: Any, data: object) -> None:  # noqa: ANN401 - torch's private iterator classes
+    def _delivered(self, iterator: Any, data: object) -> None:
         iteration = self._iterations.get(iterator)
         if iteration is None:
             return
@@ -210,7 +210,7 @@ class Loaders:
         recorder.batch_writer().add_batch(stream.number, batch)
         iteration.delivered += 1
 
-    def _samples(self, iterator: Any, iteration: _Iteration) -> object:  # noqa: ANN401 - torch's private iterator classes
+    def _samples(self, iterator: Any, iteration: _Iteration) -> object:
         if iteration.worker is None:
             return iteration.take_samples(iteration.delivered)
         if not keeps_order(iterator):

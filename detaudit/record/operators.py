@@ -45,7 +45,7 @@ class Operators(OnlookingMode):
         """By the `id` of the operator."""
         self._planned: list[OpOverload[..., Any]] = []
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the operator; record it if its step is in the window."""
         kwargs = kwargs or {}
         # By identity: the hash of an operator is computed in Python, each time anew.
@@ -66,7 +66,7 @@ class Operators(OnlookingMode):
                 draws.after(plan, args, kwargs, result)
         return result
 
-    def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of an operator made of others
+    def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call what takes functions (`torch.cond`), and record it as one: nobody sees what it calls."""
         if is_compiling() or not self._recorder.active:
             return func(*args, **kwargs)
@@ -94,7 +94,7 @@ class Operators(OnlookingMode):
         self._planned.append(func)
         return plan
 
-    def _call(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of any operator
+    def _call(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> Any:
         # torch.compile takes `is_compiling()` as true and so sees a mode that does nothing.
         if is_compiling() or not self._recorder.active:
             return func(*args, **kwargs)
@@ -115,7 +115,7 @@ class Operators(OnlookingMode):
                 self._after(plan, seen, args, kwargs, result)
         return result
 
-    def _before(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> Seen | None:  # noqa: ANN401 - a call of any operator
+    def _before(self, plan: OperatorPlan, func: Any, args: Any, kwargs: Any) -> Seen | None:
         """Look at a call that is about to be made; None if it is not to be recorded."""
         recorder = self._recorder
         try:
@@ -138,7 +138,7 @@ class Operators(OnlookingMode):
             return None
         return seen
 
-    def _after(self, plan: OperatorPlan, seen: Seen, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401 - a call of any operator
+    def _after(self, plan: OperatorPlan, seen: Seen, args: Any, kwargs: Any, result: Any) -> None:
         """Record a call that was made."""
         recorder = self._recorder
         stream, (root, module, site), phase, inputs = seen

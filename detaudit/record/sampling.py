@@ -44,13 +44,13 @@ class Lengths:
         count, walk = vars(RandomSampler).get("num_samples"), SequentialSampler.__iter__
         ask = count.fget if isinstance(count, property) else None
 
-        def counting(sampler: Any) -> Any:  # noqa: ANN401 - whatever the user's `len` gives
+        def counting(sampler: Any) -> Any:
             number = None if ask is None else ask(sampler)
             seen(sampler, number)
             return number
 
         @functools.wraps(walk)
-        def walking(sampler: Any) -> Any:  # noqa: ANN401 - an iterator
+        def walking(sampler: Any) -> Any:
             numbers = walk(sampler)
             if type(numbers) is _RANGE:
                 seen(sampler, operator.length_hint(numbers))
@@ -71,7 +71,7 @@ class Lengths:
             self._lengths.set(sampler, number)
 
 
-def sampling_of(iterator: Any, lengths: Lengths) -> Sampling:  # noqa: ANN401 - torch's private iterator classes
+def sampling_of(iterator: Any, lengths: Lengths) -> Sampling:
     """Tell how a pass over a loader picks its samples, without running code of the user's."""
     picks, batches = index_sampler(iterator), None
     sampler = picks

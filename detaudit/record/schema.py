@@ -76,7 +76,7 @@ class OperatorPlan:
     """Whether what it gives is a single result with values, as most operators do."""
 
 
-def make_plan(operator: Any) -> OperatorPlan:  # noqa: ANN401 - torch._ops.OpOverload, which the stubs leave untyped
+def make_plan(operator: Any) -> OperatorPlan:
     """Read the schema of an operator overload (`torch.ops.aten.add.Tensor`)."""
     schema = schema_of(operator)
     base = schema.name.partition("::")[2]
@@ -120,5 +120,5 @@ def _shape_only(base: str, overload: str, position: int) -> bool:
     return position == 0 and (base in _SHAPE_ONLY or f"{base}.{overload}" == _OUT_OF_PLACE_BERNOULLI)
 
 
-def _returns_nothing(schema: Any) -> bool:  # noqa: ANN401 - torch._C.FunctionSchema
+def _returns_nothing(schema: Any) -> bool:
     return not schema.returns

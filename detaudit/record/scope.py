@@ -15,7 +15,7 @@ class Scope:
         self._lasting = lasting
         self._undo: list[Callable[[], object]] = []
 
-    def replace(self, owner: Any, name: str, value: object) -> None:  # noqa: ANN401 - a module or a class
+    def replace(self, owner: Any, name: str, value: object) -> None:
         """Set `owner.name`; at the end what was there before comes back, unless somebody came between."""
         before = vars(owner).get(name, _ABSENT)
         setattr(owner, name, value)

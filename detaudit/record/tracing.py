@@ -19,7 +19,7 @@ def step_aside_for_tracing(mode: DispatchMode, scope: Scope) -> None:
 
 def _without(mode: DispatchMode, tracer: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(tracer)
-    def tracing(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch's function takes and gives
+    def tracing(*args: Any, **kwargs: Any) -> Any:
         # Only from the top of the stack: a mode that the program put on ours is the program's own affair.
         if innermost_mode() is not mode:
             return tracer(*args, **kwargs)

@@ -63,24 +63,24 @@ class _Worker:
 class _Tasks:
     """Stands in for the queue on which a worker gets its tasks."""
 
-    def __init__(self, queue: Any, worker: _Worker) -> None:  # noqa: ANN401 - a queue of any start method
+    def __init__(self, queue: Any, worker: _Worker) -> None:
         self._queue = queue
         self._worker = worker
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the queue's own
+    def get(self, *args: Any, **kwargs: Any) -> Any:
         """Get a task, then look at the generators before it is carried out."""
         task = self._queue.get(*args, **kwargs)
         self._worker.starting(task)
         return task
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the queue has
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
 
 class _Watching:
     """Stands in for the queue on which a worker sends its batches."""
 
-    def __init__(self, queue: Any, worker: _Worker) -> None:  # noqa: ANN401 - a queue of any start method
+    def __init__(self, queue: Any, worker: _Worker) -> None:
         self._queue = queue
         self._worker = worker
 
@@ -89,11 +89,11 @@ class _Watching:
         self._worker.fetched(item)
         self._queue.put(item)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the queue has
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
 
-def worker_loop(*args: Any) -> None:  # noqa: ANN401 - torch's own arguments, passed on
+def worker_loop(*args: Any) -> None:
     """Run torch's worker loop, watched. Importable, because spawned workers find it by name."""
     recorder = current()
     if recorder is None or not recorder.active:

@@ -27,7 +27,7 @@ PADDING = 5_003
 
 
 def _tap(taps: Taps) -> None:
-    def read(original: Any, item: object) -> int:  # noqa: ANN401 - as the builtin
+    def read(original: Any, item: object) -> int:
         value = int(original(item))
         if _keeps_copies():
             return value
@@ -44,10 +44,10 @@ def _tap(taps: Taps) -> None:
     taps.method(object, "__repr__", _text(taps), asked_by=Asked.PROGRAM)
 
 
-def _text(taps: Taps) -> Any:  # noqa: ANN401 - a handler
+def _text(taps: Taps) -> Any:
     """Note the address that the text of an object without a `__repr__` of its own has in it."""
 
-    def read(original: Any, item: object) -> str:  # noqa: ANN401 - as the method
+    def read(original: Any, item: object) -> str:
         text, address = str(original(item)), f"{id(item):x}"
         if address not in text:
             return text

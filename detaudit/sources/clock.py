@@ -92,10 +92,10 @@ def _tap(taps: Taps) -> None:
     taps.method(dt.date, "today", _day(taps, clock), asked_by=Asked.PROGRAM)
 
 
-def _seconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa: ANN401 - a handler
+def _seconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:
     change = _change(taps)
 
-    def read(original: Any) -> float:  # noqa: ANN401 - as the function
+    def read(original: Any) -> float:
         value = start + clock.read() if taps.holds(NAME) else original()
         value = value if change is None else change.seconds(name, value)
         taps.note(NAME, f"time.{name}", value, _READS)
@@ -104,10 +104,10 @@ def _seconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa
     return read
 
 
-def _nanoseconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # noqa: ANN401 - a handler
+def _nanoseconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:
     change = _change(taps)
 
-    def read(original: Any) -> int:  # noqa: ANN401 - as the function
+    def read(original: Any) -> int:
         value = int((start + clock.read()) * NANOSECONDS) if taps.holds(NAME) else original()
         value = value if change is None else int(change.seconds(name, value / NANOSECONDS) * NANOSECONDS)
         taps.note(NAME, f"time.{name}_ns", value, _READS)
@@ -116,10 +116,10 @@ def _nanoseconds(taps: Taps, clock: _Clock, name: str, start: float) -> Any:  # 
     return read
 
 
-def _calendar(taps: Taps, clock: _Clock, name: str, position: int) -> Any:  # noqa: ANN401 - a handler
+def _calendar(taps: Taps, clock: _Clock, name: str, position: int) -> Any:
     change = _change(taps)
 
-    def read(original: Any, *args: Any) -> Any:  # noqa: ANN401 - as the function
+    def read(original: Any, *args: Any) -> Any:
         if len(args) > position:
             return original(*args)
         if taps.holds(NAME):
@@ -135,8 +135,8 @@ def _calendar(taps: Taps, clock: _Clock, name: str, position: int) -> Any:  # no
     return read
 
 
-def _sleep(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
-    def sleep(original: Any, seconds: float) -> None:  # noqa: ANN401 - as the function
+def _sleep(taps: Taps, clock: _Clock) -> Any:
+    def sleep(original: Any, seconds: float) -> None:
         original(seconds)
         if taps.holds(NAME):
             clock.go_on(seconds)
@@ -144,10 +144,10 @@ def _sleep(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
     return sleep
 
 
-def _moment(taps: Taps, clock: _Clock, name: str) -> Any:  # noqa: ANN401 - a handler
+def _moment(taps: Taps, clock: _Clock, name: str) -> Any:
     change = _change(taps)
 
-    def read(original: Any, tz: Any = None) -> dt.datetime:  # noqa: ANN401 - as the method
+    def read(original: Any, tz: Any = None) -> dt.datetime:
         if taps.holds(NAME):
             zone = dt.UTC if tz is None else tz
             value = dt.datetime.fromtimestamp(EPOCH + clock.read(), zone)
@@ -164,10 +164,10 @@ def _moment(taps: Taps, clock: _Clock, name: str) -> Any:  # noqa: ANN401 - a ha
     return read
 
 
-def _day(taps: Taps, clock: _Clock) -> Any:  # noqa: ANN401 - a handler
+def _day(taps: Taps, clock: _Clock) -> Any:
     change = _change(taps)
 
-    def read(original: Any) -> dt.date:  # noqa: ANN401 - as the method
+    def read(original: Any) -> dt.date:
         value = original()
         if taps.holds(NAME):
             value = dt.datetime.fromtimestamp(EPOCH + clock.read(), dt.UTC).date()

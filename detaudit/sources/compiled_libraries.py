@@ -41,8 +41,8 @@ def _tap(taps: Taps) -> None:
         taps.when_imported(f"gensim.models.{name}", _tap_vectors(taps, kind))
 
 
-def _tap_tokenizers(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def encode(original: Any, tokenizer: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+def _tap_tokenizers(taps: Taps, module: Any) -> None:
+    def encode(original: Any, tokenizer: Any, *args: Any, **kwargs: Any) -> Any:
         dropout = getattr(tokenizer.model, "dropout", None)
         if dropout:
             if taps.holds(NAME, taps.lines.here()):
@@ -54,10 +54,10 @@ def _tap_tokenizers(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         taps.method(module.Tokenizer, name, encode, asked_by=Asked.PROGRAM)
 
 
-def _tap_polars(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _tap_polars(taps: Taps, module: Any) -> None:
     seeded: list[int] = []
 
-    def seed(original: Any, number: int) -> None:  # noqa: ANN401 - as the function
+    def seed(original: Any, number: int) -> None:
         seeded.append(number)
         original(number)
 
@@ -70,10 +70,10 @@ def _tap_polars(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
             taps.method(kind, name, _sampling(taps, name, seeded), asked_by=Asked.PROGRAM)
 
 
-def _grouping(taps: Taps, name: str) -> Any:  # noqa: ANN401 - a handler
+def _grouping(taps: Taps, name: str) -> Any:
     keeps_order = name == "partition_by"
 
-    def call(original: Any, frame: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def call(original: Any, frame: Any, *args: Any, **kwargs: Any) -> Any:
         if not kwargs.get("maintain_order", keeps_order):
             if taps.holds(NAME, taps.lines.here()):
                 kwargs["maintain_order"] = True
@@ -83,8 +83,8 @@ def _grouping(taps: Taps, name: str) -> Any:  # noqa: ANN401 - a handler
     return call
 
 
-def _sampling(taps: Taps, name: str, seeded: list[int]) -> Any:  # noqa: ANN401 - a handler
-    def call(original: Any, owner: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+def _sampling(taps: Taps, name: str, seeded: list[int]) -> Any:
+    def call(original: Any, owner: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("seed") is None and not (name == "shuffle" and args):
             if taps.holds(NAME, taps.lines.here()):
                 kwargs["seed"] = taps.fixed_number()
@@ -94,8 +94,8 @@ def _sampling(taps: Taps, name: str, seeded: list[int]) -> Any:  # noqa: ANN401 
     return call
 
 
-def _tap_vectors(taps: Taps, kind: str) -> Any:  # noqa: ANN401 - a callback
-    def train(original: Any, model: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+def _tap_vectors(taps: Taps, kind: str) -> Any:
+    def train(original: Any, model: Any, *args: Any, **kwargs: Any) -> None:
         if kwargs.get("workers", 3) != 1:
             if taps.holds(NAME, taps.lines.here()):
                 kwargs["workers"] = 1
@@ -108,10 +108,10 @@ def _tap_vectors(taps: Taps, kind: str) -> Any:  # noqa: ANN401 - a callback
     )
 
 
-def _tap_numba(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _tap_numba(taps: Taps, module: Any) -> None:
     seeded: list[bool] = []
 
-    def compile_(original: Any, dispatcher: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def compile_(original: Any, dispatcher: Any, *args: Any, **kwargs: Any) -> Any:
         names = _names(dispatcher.py_func.__code__)
         if "random" in names or _draws_by_name(dispatcher.py_func, names):
             if not seeded and taps.holds(NAME, taps.lines.here()):
@@ -124,15 +124,15 @@ def _tap_numba(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.method(module.Dispatcher, "compile", compile_, asked_by=Asked.PROGRAM)
 
 
-def _tap_sqlite(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def execute(original: Any, owner: Any, query: Any, *args: Any) -> Any:  # noqa: ANN401 - as the method
+def _tap_sqlite(taps: Taps, module: Any) -> None:
+    def execute(original: Any, owner: Any, query: Any, *args: Any) -> Any:
         # The recorder writes its trace with SQLite: most queries are no concern of the program.
         draws = isinstance(query, str) and _DRAWS_IN_SQL.search(query) is not None
         if draws and taps.lines.asked_by_program(sys._getframe(2)):
             taps.note(NAME, QUERY, None, _UNSEEDED)
         return original(owner, query, *args)
 
-    def connect(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+    def connect(original: Any, *args: Any, **kwargs: Any) -> Any:
         connection = original(*args, **kwargs)
         # At once: SQLite refuses to have a function replaced while a query is under way.
         if taps.holds(NAME):
@@ -153,7 +153,7 @@ def _names(code: CodeType) -> frozenset[str]:
     return frozenset(code.co_names).union(*map(_names, inner))
 
 
-def _draws_by_name(function: Any, names: frozenset[str]) -> bool:  # noqa: ANN401 - a function
+def _draws_by_name(function: Any, names: frozenset[str]) -> bool:
     """Whether one of the names was imported from a module of random numbers."""
     found = (function.__globals__.get(name) for name in names)
     return any(getattr(one, "__module__", None) in {"random", "numpy.random"} for one in found)

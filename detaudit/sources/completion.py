@@ -31,16 +31,16 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("multiprocessing.queues", lambda module: _tap_process_queues(taps, module))
 
 
-def _tap_process_queues(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _tap_process_queues(taps: Taps, module: Any) -> None:
     for kind in (module.Queue, module.SimpleQueue):
         _tap_queue(taps, kind, f"multiprocessing.{kind.__name__}.get")
 
 
-def _tap_futures(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _tap_futures(taps: Taps, module: Any) -> None:
     numbers = itertools.count()
     begin = module.Future.__init__
 
-    def number(future: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+    def number(future: Any, *args: Any, **kwargs: Any) -> None:
         begin(future, *args, **kwargs)
         setattr(future, NUMBER, next(numbers))
 
@@ -49,8 +49,8 @@ def _tap_futures(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.function(module, "wait", _wait(taps), asked_by=Asked.PROGRAM, calls_program=True)
 
 
-def _as_completed(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, fs: Any, timeout: Any = None) -> Iterator[Any]:  # noqa: ANN401 - as the function
+def _as_completed(taps: Taps) -> Any:
+    def read(original: Any, fs: Any, timeout: Any = None) -> Iterator[Any]:
         futures = list(fs)
         site = taps.lines.here()
         held = taps.holds(NAME, site)
@@ -69,7 +69,7 @@ def _in_order(futures: list[Any], timeout: float | None) -> Iterator[Any]:
         yield future
 
 
-def _number(future: Any) -> int:  # noqa: ANN401 - a future
+def _number(future: Any) -> int:
     return int(getattr(future, NUMBER, 0))
 
 
@@ -81,7 +81,7 @@ class _Order:
         self._operation = operation
         self._site = site
 
-    def watched(self, results: Iterator[Any], number: Any) -> Iterator[Any]:  # noqa: ANN401 - a function
+    def watched(self, results: Iterator[Any], number: Any) -> Iterator[Any]:
         """Hand the results on."""
         for result in results:
             self.note(number(result))
@@ -99,8 +99,8 @@ class _Order:
         )
 
 
-def _wait(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Any:  # noqa: ANN401 - as the function
+def _wait(taps: Taps) -> Any:
+    def read(original: Any, fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Any:
         futures = list(fs)
         site = taps.lines.here()
         if taps.holds(NAME, site):
@@ -128,8 +128,8 @@ class _InOrder(set[Any]):
         return (item for item in self._items if item in self)
 
 
-def _tap_pool(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def read(original: Any, pool: Any, func: Any, iterable: Any, chunksize: int = 1) -> Any:  # noqa: ANN401 - as the method
+def _tap_pool(taps: Taps, module: Any) -> None:
+    def read(original: Any, pool: Any, func: Any, iterable: Any, chunksize: int = 1) -> Any:
         site = taps.lines.here()
         order = _Order(taps, "multiprocessing.Pool.imap_unordered", site)
         if taps.holds(NAME, site):
@@ -141,21 +141,21 @@ def _tap_pool(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.method(module.Pool, "imap_unordered", read, asked_by=Asked.PROGRAM, calls_program=True)
 
 
-def _number_results(results: Any, order: _Order) -> None:  # noqa: ANN401 - an IMapUnorderedIterator
+def _number_results(results: Any, order: _Order) -> None:
     """Note the number of each result as it comes in, in the pool's own thread."""
     inner = getattr(results, "_set", None)
     if inner is None:
         return
 
-    def arrived(number: int, item: Any) -> None:  # noqa: ANN401 - as the method
+    def arrived(number: int, item: Any) -> None:
         order.note(number)
         inner(number, item)
 
     results._set = arrived  # the pool calls it with the number that the result has lost later
 
 
-def _tap_asyncio(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def completed(original: Any, fs: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+def _tap_asyncio(taps: Taps, module: Any) -> None:
+    def completed(original: Any, fs: Any, **kwargs: Any) -> Any:
         site = taps.lines.here()
         futures = [module.ensure_future(one) for one in fs]
         numbers = {future: number for number, future in enumerate(futures)}
@@ -166,7 +166,7 @@ def _tap_asyncio(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
             future.add_done_callback(lambda done: order.note(numbers[done]))
         return original(futures, **kwargs)
 
-    def waited(original: Any, fs: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+    def waited(original: Any, fs: Any, **kwargs: Any) -> Any:
         site = taps.lines.here()
         tasks = list(fs)
         held = taps.holds(NAME, site)
@@ -180,7 +180,7 @@ def _tap_asyncio(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.function(module, "wait", waited, asked_by=Asked.PROGRAM, calls_program=True)
 
 
-async def _waited(taps: Taps, original: Any, tasks: list[Any], kwargs: Any, *, held: bool) -> Any:  # noqa: ANN401 - as asyncio.wait
+async def _waited(taps: Taps, original: Any, tasks: list[Any], kwargs: Any, *, held: bool) -> Any:
     done, pending = await original(tasks, **kwargs)
     finished = [task for task in tasks if task in done]
     taps.note(NAME, "asyncio.wait", [tasks.index(task) for task in finished], _TAKES)
@@ -188,7 +188,7 @@ async def _waited(taps: Taps, original: Any, tasks: list[Any], kwargs: Any, *, h
 
 
 def _tap_loader(taps: Taps, module: ModuleType) -> None:
-    def begin(original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+    def begin(original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
         site = taps.lines.here()
         if kwargs.get("in_order") is False:
             taps.note(NAME, "DataLoader(in_order=False)", None, Fact(Act.DELIVERS_UNORDERED))
@@ -198,11 +198,11 @@ def _tap_loader(taps: Taps, module: ModuleType) -> None:
     taps.method(module.DataLoader, "__init__", begin, asked_by=Asked.PROGRAM, calls_program=True)
 
 
-def _tap_queue(taps: Taps, kind: Any, operation: str) -> None:  # noqa: ANN401 - a type of queue
+def _tap_queue(taps: Taps, kind: Any, operation: str) -> None:
     # It is imported already: it defines queues, or uses their errors.
     queues = sys.modules["queue"]
 
-    def read(original: Any, queue: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def read(original: Any, queue: Any, *args: Any, **kwargs: Any) -> Any:
         # Only told where it happens: in which order others put is not the queue's to hold.
         waits = (not args or args[0] is True) and not args[1:] and kwargs.keys() <= {"block"}
         waits = waits and kwargs.get("block", True) is True

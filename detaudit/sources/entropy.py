@@ -31,8 +31,8 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("tempfile", lambda module: _tap_names(taps, module))
 
 
-def _bytes(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, size: int, *args: Any) -> bytes:  # noqa: ANN401 - as the function
+def _bytes(taps: Taps, operation: str) -> Any:
+    def read(original: Any, size: int, *args: Any) -> bytes:
         value = original(size, *args)
         if _for_the_program(taps):
             value = taps.fixed_bytes(size) if taps.holds(NAME, taps.lines.here()) else value
@@ -53,9 +53,9 @@ def _for_the_program(taps: Taps) -> bool:
     return False
 
 
-def _tap_uuid(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def make(name: str) -> Any:  # noqa: ANN401 - a handler
-        def read(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+def _tap_uuid(taps: Taps, module: Any) -> None:
+    def make(name: str) -> Any:
+        def read(original: Any, *args: Any, **kwargs: Any) -> Any:
             value = original(*args, **kwargs)
             if taps.holds(NAME, taps.lines.here()):
                 value = module.UUID(bytes=taps.fixed_bytes(16), version=int(name[-1]))
@@ -68,8 +68,8 @@ def _tap_uuid(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         taps.function(module, name, make(name), asked_by=Asked.PROGRAM)
 
 
-def _tap_names(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def read(original: Any, names: Any) -> str:  # noqa: ANN401 - as the method
+def _tap_names(taps: Taps, module: Any) -> None:
+    def read(original: Any, names: Any) -> str:
         value = str(original(names))
         if not _for_the_program(taps):
             return value

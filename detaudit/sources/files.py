@@ -49,8 +49,8 @@ def _tap(taps: Taps) -> None:
         taps.function(os, name, _status(taps, f"os.{name}"))
 
 
-def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - as the function
+def _names(taps: Taps) -> Any:
+    def read(original: Any, *args: Any, **kwargs: Any) -> list[Any]:
         if _to_delete():
             return list(original(*args, **kwargs))
         value = _perturbed(taps, list(original(*args, **kwargs)), str)
@@ -62,8 +62,8 @@ def _names(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _entries(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+def _entries(taps: Taps) -> Any:
+    def read(original: Any, *args: Any, **kwargs: Any) -> Any:
         if _to_delete():
             return original(*args, **kwargs)
         with original(*args, **kwargs) as found:
@@ -99,7 +99,7 @@ class _Entries:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Any:  # noqa: ANN401 - an os.DirEntry
+    def __next__(self) -> Any:
         return next(self._entries)
 
     def __enter__(self) -> Self:
@@ -113,8 +113,8 @@ class _Entries:
         self._entries = iter(())
 
 
-def _number(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, entry: Any) -> int:  # noqa: ANN401 - as the method
+def _number(taps: Taps) -> Any:
+    def read(original: Any, entry: Any) -> int:
         value = int(original(entry))
         value = _number_of(entry.name) if taps.holds(NAME, taps.lines.here()) else value
         taps.note(NAME, "os.DirEntry.inode", value, _READS)
@@ -128,8 +128,8 @@ def _number_of(name: str | bytes) -> int:
     return xxh3_64_intdigest(os.path.basename(os.fsencode(name))) >> 1
 
 
-def _time(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, path: Any) -> float:  # noqa: ANN401 - as the function
+def _time(taps: Taps, operation: str) -> Any:
+    def read(original: Any, path: Any) -> float:
         value = original(path)
         value = float(TIME) if taps.holds(NAME, taps.lines.here()) else value
         taps.note(NAME, operation, value, _READS)
@@ -138,8 +138,8 @@ def _time(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _status(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, *args: Any, **kwargs: Any) -> os.stat_result:  # noqa: ANN401 - as the function
+def _status(taps: Taps, operation: str) -> Any:
+    def read(original: Any, *args: Any, **kwargs: Any) -> os.stat_result:
         status: os.stat_result = original(*args, **kwargs)
         if isinstance(args[0], int) or not _for_its_times():
             return status
@@ -153,7 +153,7 @@ def _status(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _folder(args: Any) -> str:  # noqa: ANN401 - arguments of os.listdir
+def _folder(args: Any) -> str:
     """The folder that is listed."""
     where = args[0] if args else "."
     return os.path.abspath(where) if isinstance(where, str | os.PathLike) else ""

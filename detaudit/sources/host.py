@@ -49,8 +49,8 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("resource", lambda module: _tap_usage(taps, module))
 
 
-def _fact(taps: Taps, operation: str, fixed: Any = None) -> Any:  # noqa: ANN401 - a function or None, a handler
-    def read(original: Any, *args: Any) -> Any:  # noqa: ANN401 - as the function
+def _fact(taps: Taps, operation: str, fixed: Any = None) -> Any:
+    def read(original: Any, *args: Any) -> Any:
         held = fixed is not None and taps.holds(NAME, taps.lines.here())
         value = fixed() if held else original(*args)
         taps.note(NAME, operation, value, _READS)
@@ -73,8 +73,8 @@ def _thread_number() -> int:
     return NUMBER + names.index(threading.current_thread().name)
 
 
-def _sysconf(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, name: Any) -> int:  # noqa: ANN401 - as the function
+def _sysconf(taps: Taps) -> Any:
+    def read(original: Any, name: Any) -> int:
         value = int(original(name))
         if name == "SC_AVPHYS_PAGES" and taps.holds(NAME, taps.lines.here()):
             value = PAGES
@@ -84,8 +84,8 @@ def _sysconf(taps: Taps) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _tap_disk(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def read(original: Any, path: Any) -> Any:  # noqa: ANN401 - as the function
+def _tap_disk(taps: Taps, module: Any) -> None:
+    def read(original: Any, path: Any) -> Any:
         value = original(path)
         if taps.holds(NAME, taps.lines.here()):
             value = value._replace(used=value.total // 2, free=value.total // 2)
@@ -95,8 +95,8 @@ def _tap_disk(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.function(module, "disk_usage", read, asked_by=Asked.PROGRAM)
 
 
-def _tap_psutil(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def memory(original: Any) -> Any:  # noqa: ANN401 - as the function
+def _tap_psutil(taps: Taps, module: Any) -> None:
+    def memory(original: Any) -> Any:
         value = original()
         if taps.holds(NAME, taps.lines.here()):
             half = value.total // 2
@@ -109,8 +109,8 @@ def _tap_psutil(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         taps.function(module, name, _fact(taps, f"psutil.{name}", held), asked_by=Asked.PROGRAM)
 
 
-def _tap_usage(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def read(original: Any, who: int) -> Any:  # noqa: ANN401 - as the function
+def _tap_usage(taps: Taps, module: Any) -> None:
+    def read(original: Any, who: int) -> Any:
         value = original(who)
         if taps.holds(NAME, taps.lines.here()):
             value = type(value)((0.0, 0.0, MEMORY, *(0 for _ in range(len(value) - 3))))

@@ -108,7 +108,7 @@ class ImportWatch:
 class _Execution:
     """Runs a module's code in the place of its loader's own method, and tells watches once it has run."""
 
-    def __init__(self, name: str, loader: Any, method: str) -> None:  # noqa: ANN401 - any loader
+    def __init__(self, name: str, loader: Any, method: str) -> None:
         self._name = name
         self._loader = loader
         self._method = method
@@ -123,7 +123,7 @@ class _Execution:
         """As equality."""
         return hash(self._name)
 
-    def __call__(self, module: Any) -> Any:  # noqa: ANN401 - a module, or the name of one for `load_module`
+    def __call__(self, module: Any) -> Any:
         """Run the code; what it raises goes through, and then the next attempt is what is waited for."""
         spec = getattr(module, "__spec__", None)
         if spec is not None and isinstance(spec.loader, _StandIn):
@@ -151,11 +151,11 @@ class _Execution:
 class _StandIn:
     """In the place of a loader that takes no method for one module alone: it hands on all else."""
 
-    def __init__(self, loader: Any, method: str, execution: _Execution) -> None:  # noqa: ANN401 - any loader
+    def __init__(self, loader: Any, method: str, execution: _Execution) -> None:
         self._loader = loader
         setattr(self, method, execution)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the loader has
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
 

@@ -25,8 +25,8 @@ def _tap(taps: Taps) -> None:
         taps.when_imported(FETCHING, lambda module: _seed_fetches(taps, module))
 
 
-def _seed_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def fetch(original: Any, fetcher: Any, indices: Any) -> Any:  # noqa: ANN401 - as the method
+def _seed_fetches(taps: Taps, module: Any) -> None:
+    def fetch(original: Any, fetcher: Any, indices: Any) -> Any:
         import torch
 
         numpy = sys.modules.get("numpy")

@@ -22,7 +22,7 @@ def _tap(taps: Taps) -> None:
         taps.when_imported("torch", _deterministic)
 
 
-def _deterministic(torch: Any) -> None:  # noqa: ANN401 - a module
+def _deterministic(torch: Any) -> None:
     # The flag would fill fresh memory as well, which is another source, with a control of its own.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
@@ -34,7 +34,7 @@ def _tap_threads(taps: Taps) -> None:
         taps.when_imported("torch", lambda torch: _one_thread(taps, torch))
 
 
-def _one_thread(taps: Taps, torch: Any) -> None:  # noqa: ANN401 - a module
+def _one_thread(taps: Taps, torch: Any) -> None:
     torch.set_num_threads(1)
     taps.function(torch, "set_num_threads", lambda original, _number: original(1))
 

@@ -31,16 +31,16 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("torch.serialization", lambda module: _tap_torch(taps, module))
 
 
-def _opened(taps: Taps) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+def _opened(taps: Taps) -> Any:
+    def read(original: Any, file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
         _note(taps, file, Act.OPENS_TO_WRITE if WRITING & set(mode) else Act.OPENS_TO_READ)
         return original(file, mode, *args, **kwargs)
 
     return read
 
 
-def _asked(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, path: Any) -> bool:  # noqa: ANN401 - as the function
+def _asked(taps: Taps, operation: str) -> Any:
+    def read(original: Any, path: Any) -> bool:
         value = bool(original(path))
         if isinstance(path, str | os.PathLike):
             whole = os.path.abspath(path)
@@ -50,7 +50,7 @@ def _asked(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _note(taps: Taps, file: Any, act: Act) -> None:  # noqa: ANN401 - whatever open takes
+def _note(taps: Taps, file: Any, act: Act) -> None:
     if not isinstance(file, str | os.PathLike):
         return
     path = os.path.abspath(os.fspath(file))
@@ -69,13 +69,13 @@ def _is_data(path: str) -> bool:
         return True
 
 
-def _tap_torch(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _tap_torch(taps: Taps, module: Any) -> None:
     # These write and read through torch's own C++ code, where `open` is not seen.
-    def saved(original: Any, obj: Any, f: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+    def saved(original: Any, obj: Any, f: Any, *args: Any, **kwargs: Any) -> Any:
         _note(taps, f, Act.OPENS_TO_WRITE)
         return original(obj, f, *args, **kwargs)
 
-    def loaded(original: Any, f: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+    def loaded(original: Any, f: Any, *args: Any, **kwargs: Any) -> Any:
         _note(taps, f, Act.OPENS_TO_READ)
         return original(f, *args, **kwargs)
 

@@ -26,10 +26,10 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("multiprocessing.sharedctypes", lambda module: _tap_shared(taps, module))
 
 
-def _delay_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _delay_fetches(taps: Taps, module: Any) -> None:
     """Let each batch be fetched a moment later; only where there are workers does that change their order."""
 
-    def fetch(original: Any, fetcher: Any, indices: Any) -> Any:  # noqa: ANN401 - as the method
+    def fetch(original: Any, fetcher: Any, indices: Any) -> Any:
         jitter(taps)
         return original(fetcher, indices)
 
@@ -37,8 +37,8 @@ def _delay_fetches(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
         taps.method(kind, "fetch", fetch, calls_program=True)
 
 
-def _tap_shared(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def handed_out(original: Any, shared: Any, *args: Any) -> Any:  # noqa: ANN401 - as the method
+def _tap_shared(taps: Taps, module: Any) -> None:
+    def handed_out(original: Any, shared: Any, *args: Any) -> Any:
         taps.note(NAME, f"multiprocessing.{type(shared).__name__}", None, _SHARES)
         return original(shared, *args)
 
@@ -51,8 +51,8 @@ def _tap_shared(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     module.Synchronized.value = property(reading, writing)
 
 
-def _tap_loader(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def begin(original: Any, iterator: Any, loader: Any) -> None:  # noqa: ANN401 - as the method
+def _tap_loader(taps: Taps, module: Any) -> None:
+    def begin(original: Any, iterator: Any, loader: Any) -> None:
         site = taps.lines.here()
         act = Act.STARTS_WORKERS if loader.num_workers > 1 else Act.STARTS_ONE_WORKER
         if isinstance(loader.dataset, module.IterableDataset) and loader.num_workers > 1:

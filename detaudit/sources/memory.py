@@ -42,8 +42,8 @@ def _tap_numpy(taps: Taps, module: object) -> None:
         taps.function(module, name, _noting(taps, f"numpy.{name}"), asked_by=Asked.PROGRAM)
 
 
-def _noting(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
-    def read(original: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+def _noting(taps: Taps, operation: str) -> Any:
+    def read(original: Any, *args: Any, **kwargs: Any) -> Any:
         value = original(*args, **kwargs)
         _fill(value, taps.perturbation_of(NAME))
         taps.note(NAME, operation, None, FRESH)
@@ -52,7 +52,7 @@ def _noting(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     return read
 
 
-def _fill(array: Any, amount: str | None) -> None:  # noqa: ANN401 - a numpy array
+def _fill(array: Any, amount: str | None) -> None:
     """Fill an array that is to be filled by the program: numpy hands small blocks out again by itself."""
     if amount is not None and array.dtype.kind in "fc":
         array.fill(float("nan") if amount == "large" else float(0x4B4B4B))

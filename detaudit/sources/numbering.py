@@ -51,7 +51,7 @@ class Numbering:
         for address in (*in_order, *(one for one in new if one not in set(in_order))):
             self._give(new[address])
 
-    def watch_modules(self, module: Any) -> None:  # noqa: ANN401 - torch.nn.modules.module
+    def watch_modules(self, module: Any) -> None:
         """Number modules, parameters and buffers as they are registered."""
         for name in _REGISTRATION_HOOKS:
             getattr(module, name)(self._registered)

@@ -53,8 +53,8 @@ class _Watch:
                 if getattr(function, "__self__", None) is self._global:
                     setattr(module, name, getattr(self._global, name))
 
-    def _drawing(self, kind: str, name: str) -> Any:  # noqa: ANN401 - a handler
-        def draw(original: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def _drawing(self, kind: str, name: str) -> Any:
+        def draw(original: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:
             isolated = generator is self._global and isolates(self._taps)
             state = self._global.get_state() if isolated else None
             value = original(generator, *args, **kwargs)
@@ -78,12 +78,12 @@ class _Watch:
     def _by_system(self) -> Fact:
         return Fact(Act.SEEDS_BY_SYSTEM, Whose.OWN, self._taps.seed_advice())
 
-    def _ask_system(self, original: Any, bits: int) -> int:  # noqa: ANN401 - as the function
+    def _ask_system(self, original: Any, bits: int) -> int:
         taps = self._taps
         site = taps.note(NAME, "numpy.random.SeedSequence", None, self._by_system())
         return taps.fixed_number(bits) if taps.holds(NAME, site) else int(original(bits))
 
-    def _legacy_seed(self, original: Any, generator: Any, seed: Any) -> None:  # noqa: ANN401 - as the method
+    def _legacy_seed(self, original: Any, generator: Any, seed: Any) -> None:
         whose = Whose.OWN
         if generator is self._global._bit_generator:
             whose, self._seeded = Whose.GLOBAL, self._seeded or seed is not None
@@ -103,7 +103,7 @@ class _Watch:
         site = taps.note(NAME, operation, None, fact)
         return taps.fixed_number() if taps.holds(NAME, site) else None
 
-    def _default_rng(self, original: Any, seed: Any = None) -> Any:  # noqa: ANN401 - as the function
+    def _default_rng(self, original: Any, seed: Any = None) -> Any:
         taps = self._taps
         if seed is not None:
             if isinstance(seed, int):
@@ -112,13 +112,13 @@ class _Watch:
         site = taps.note(NAME, "numpy.random.default_rng", None, self._by_system())
         return original(taps.fixed_number(128) if taps.holds(NAME, site) else None)
 
-    def _set_state(self, original: Any, generator: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+    def _set_state(self, original: Any, generator: Any, *args: Any, **kwargs: Any) -> None:
         if generator is self._global:
             self._seeded = True
         original(generator, *args, **kwargs)
 
 
-def _size(value: Any) -> int:  # noqa: ANN401 - a number or an array
+def _size(value: Any) -> int:
     return int(getattr(value, "size", 1) or 0)
 
 

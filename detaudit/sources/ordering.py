@@ -21,7 +21,7 @@ LARGEST = 1 << 20
 """Tensors of more bytes are told apart by shape and dtype alone."""
 
 
-def hashed_by_address(item: Any, depth: int = 0) -> bool:  # noqa: ANN401 - any object
+def hashed_by_address(item: Any, depth: int = 0) -> bool:
     """Whether an object's hash comes from where it, or a part of it, lies in memory."""
     if depth > DEEPEST:
         return False
@@ -37,7 +37,7 @@ def hashed_by_address(item: Any, depth: int = 0) -> bool:  # noqa: ANN401 - any 
     return method is object.__hash__
 
 
-def _is_made_of_address(method: FunctionType, item: Any, depth: int) -> bool:  # noqa: ANN401 - any object
+def _is_made_of_address(method: FunctionType, item: Any, depth: int) -> bool:
     """Whether a hash that is written in Python uses an address: by `id`, the base's hash, or a part's."""
     names = method.__code__.co_names
     parts = [part for name in names if (part := _part(item, name)) is not None]
@@ -46,7 +46,7 @@ def _is_made_of_address(method: FunctionType, item: Any, depth: int) -> bool:  #
     return any(hashed_by_address(part, depth + 1) for part in parts)
 
 
-def _part(item: Any, name: str) -> Any:  # noqa: ANN401 - any object
+def _part(item: Any, name: str) -> Any:
     """Get an attribute that an object holds itself: looking at others may run code."""
     slots = (getattr(base, "__slots__", ()) for base in type(item).__mro__)
     if name in getattr(item, "__dict__", {}) or any(name in names for names in slots):
@@ -60,13 +60,13 @@ def unsortable_kind(items: Iterable[Any]) -> str:
     return "" if not kinds else kinds.most_common(1)[0][0]
 
 
-def _has_order(item: Any) -> bool:  # noqa: ANN401 - any object
+def _has_order(item: Any) -> bool:
     if isinstance(item, tuple):
         return all(_has_order(part) for part in item)
     return isinstance(item, SORTABLE) and not isinstance(item, Enum)
 
 
-def _referred(item: Any) -> Any:  # noqa: ANN401 - any object
+def _referred(item: Any) -> Any:
     return item() if isinstance(item, weakref.ref) else item
 
 
@@ -87,7 +87,7 @@ def _sort_key(text: str) -> tuple[str, int, str]:
     return (name, int(number), "") if number.isdecimal() else (text, 0, text)
 
 
-def stable_text(item: Any, numbering: Numbering, depth: int = 0) -> str:  # noqa: ANN401 - any object
+def stable_text(item: Any, numbering: Numbering, depth: int = 0) -> str:
     """Describe an object: a part of a module by its number, another by what it holds."""
     if isinstance(item, (*PLAIN, Enum)):
         return repr(item)
@@ -99,7 +99,7 @@ def stable_text(item: Any, numbering: Numbering, depth: int = 0) -> str:  # noqa
     return type(item).__qualname__ + ("" if depth > DEEPEST else _inside(item, numbering, depth))
 
 
-def _inside(item: Any, numbering: Numbering, depth: int) -> str:  # noqa: ANN401 - any object
+def _inside(item: Any, numbering: Numbering, depth: int) -> str:
     if isinstance(item, tuple | list):
         return f"({','.join(stable_text(part, numbering, depth + 1) for part in item)})"
     if isinstance(item, set | frozenset):
@@ -110,7 +110,7 @@ def _inside(item: Any, numbering: Numbering, depth: int) -> str:  # noqa: ANN401
     return _attributes(item, numbering, depth)
 
 
-def lasting_text(item: Any, numbering: Numbering) -> str:  # noqa: ANN401 - any object
+def lasting_text(item: Any, numbering: Numbering) -> str:
     """Describe an object by what it can never lose: if its hash is its address, by its number."""
     if isinstance(item, tuple | frozenset) and hashed_by_address(item):
         parts = [lasting_text(part, numbering) for part in item]
@@ -120,7 +120,7 @@ def lasting_text(item: Any, numbering: Numbering) -> str:  # noqa: ANN401 - any 
     return stable_text(item, numbering)
 
 
-def _attributes(item: Any, numbering: Numbering, depth: int) -> str:  # noqa: ANN401 - any object
+def _attributes(item: Any, numbering: Numbering, depth: int) -> str:
     if hasattr(item, "data_ptr") and hasattr(item, "detach"):
         return _tensor_text(item)
     name = getattr(item, "__qualname__", None)
@@ -129,7 +129,7 @@ def _attributes(item: Any, numbering: Numbering, depth: int) -> str:  # noqa: AN
     return stable_text(getattr(item, "__dict__", None), numbering, depth + 1)
 
 
-def _tensor_text(tensor: Any) -> str:  # noqa: ANN401 - a torch.Tensor; torch is not imported here
+def _tensor_text(tensor: Any) -> str:
     text = f"{tuple(tensor.shape)}{tensor.dtype}"
     if tensor.device.type != "cpu" or tensor.nbytes > LARGEST or tensor.is_sparse:
         return text

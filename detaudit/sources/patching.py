@@ -23,11 +23,11 @@ _IterFunction = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
 class Stand:
     """A callable in the place of a builtin: like it, it does not turn into a method inside a class."""
 
-    def __init__(self, original: Any, function: Callable[..., Any]) -> None:  # noqa: ANN401 - any callable
+    def __init__(self, original: Any, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, original, updated=())
         self._function = function
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the builtin takes and gives
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call what stands in."""
         return self._function(*args, **kwargs)
 
@@ -36,7 +36,7 @@ class Stand:
         return str(getattr(self, "__qualname__", self.__class__.__name__))
 
 
-def replace_function(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:  # noqa: ANN401 - a module or class
+def replace_function(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:
     """Replace `owner.name` by what `make` makes of it; nothing happens where there is no such name."""
     original = getattr(owner, name, None)
     if original is None:
@@ -68,7 +68,7 @@ def replace_class_method(owner: type, name: str, make: Callable[[Any], Callable[
     entries = gc.get_referents(owner.__dict__)[0]
     original = entries[name]
 
-    def call(kind: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def call(kind: type, *args: Any, **kwargs: Any) -> Any:
         return original.__get__(None, kind)(*args, **kwargs)
 
     entries[name] = classmethod(functools.wraps(getattr(owner, name), updated=())(make(call)))

@@ -42,18 +42,18 @@ def tap_polls(taps: Taps) -> None:
         taps.when_imported(name, lambda module, polls=polls: _tap_module(taps, module, polls))  # type: ignore[misc]  # bound early
 
 
-def _tap_module(taps: Taps, module: Any, polls: Any) -> None:  # noqa: ANN401 - a module, and an entry of the table above
+def _tap_module(taps: Taps, module: Any, polls: Any) -> None:
     for kind, method, not_yet, about in polls:
         operation = f"{module.__name__.removesuffix('._base')}.{kind}.{method}"
 
         def ask(
-            original: Any,  # noqa: ANN401 - as the method
-            *args: Any,  # noqa: ANN401 - as above
+            original: Any,
+            *args: Any,
             operation: str = operation,
             not_yet: int | None = not_yet,
             about: str = about,
-            **kwargs: Any,  # noqa: ANN401 - as above
-        ) -> Any:  # noqa: ANN401 - as above
+            **kwargs: Any,
+        ) -> Any:
             try:
                 value = original(*args, **kwargs)
             except Exception as error:
@@ -77,7 +77,7 @@ def hand_over_at_polls(taps: Taps, turns: Turns) -> None:
         taps.when_imported(name, lambda module, polls=polls: _hand_over(turns, module, polls))  # type: ignore[misc]  # bound early
 
 
-def _hand_over(turns: Turns, module: Any, polls: Any) -> None:  # noqa: ANN401 - as above
+def _hand_over(turns: Turns, module: Any, polls: Any) -> None:
     for kind, method, not_yet, _ in polls:
         if method != "wait":
             replace_method(getattr(module, kind), method, _asking(turns, module.__file__, not_yet))
@@ -86,8 +86,8 @@ def _hand_over(turns: Turns, module: Any, polls: Any) -> None:  # noqa: ANN401 -
 
 
 def _asking(turns: Turns, file: str, not_yet: int | None) -> Callable[[Any], Any]:
-    def make(original: Any) -> Any:  # noqa: ANN401 - the method
-        def ask(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def make(original: Any) -> Any:
+        def ask(*args: Any, **kwargs: Any) -> Any:
             within = sys._getframe(1).f_code.co_filename == file
             try:
                 value = original(*args, **kwargs)

@@ -27,17 +27,17 @@ class Task:
         self._name = name
         self._made_in = os.getpid()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Carry the task out."""
         if _taps and os.getpid() != self._made_in:
             _taps[0].begin_task(self._name)
         return self._function(*args, **kwargs)
 
 
-def _tap_joblib(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _tap_joblib(taps: Taps, module: Any) -> None:
     calls = itertools.count(1)
 
-    def call(original: Any, parallel: Any, tasks: Iterable[Any]) -> Any:  # noqa: ANN401 - as the method
+    def call(original: Any, parallel: Any, tasks: Iterable[Any]) -> Any:
         number = next(calls)
         if taps.holds_any:
             named = _named(tasks, f"{taps.process}.joblib{number}")

@@ -52,10 +52,10 @@ class _Watch:
             # Bound before the taps were there.
             setattr(module, name, getattr(self._global, name))
 
-    def _drawing(self, name: str) -> Any:  # noqa: ANN401 - a handler
+    def _drawing(self, name: str) -> Any:
         operation = f"random.{name}"
 
-        def draw(original: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+        def draw(original: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:
             if generator is not self._global:
                 return original(generator, *args, **kwargs)
             state = self._global.getstate() if isolates(self._taps) else None
@@ -74,7 +74,7 @@ class _Watch:
             return _SEEDED_DRAW
         return Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED, self._taps.seed_advice())
 
-    def _seed(self, original: Any, generator: Any, a: Any = None, version: int = 2) -> None:  # noqa: ANN401 - as the method
+    def _seed(self, original: Any, generator: Any, a: Any = None, version: int = 2) -> None:
         whose = Whose.GLOBAL if generator is self._global else Whose.OWN
         taps = self._taps
         if a is None and _for_the_program(taps):
@@ -86,7 +86,7 @@ class _Watch:
             self._seeded = self._seeded or whose is Whose.GLOBAL
         original(generator, a, version)
 
-    def _set_state(self, original: Any, generator: Any, state: Any) -> None:  # noqa: ANN401 - as the method
+    def _set_state(self, original: Any, generator: Any, state: Any) -> None:
         if generator is self._global:
             self._seeded = True
         original(generator, state)

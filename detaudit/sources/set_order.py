@@ -69,11 +69,11 @@ class _Watch:
         self._busy = False
         self._orderless: dict[tuple[CodeType, int], bool] = {}
 
-    def iterating(self, original: Any) -> Any:  # noqa: ANN401 - what the type calls for an iterator
+    def iterating(self, original: Any) -> Any:
         """Make what is called in its place."""
         taken = functools.partial(self._taken, original)
 
-        def iterate(items: Any) -> Any:  # noqa: ANN401 - a set in, an iterator out
+        def iterate(items: Any) -> Any:
             if self._busy or len(items) < 2:  # noqa: PLR2004 - one element has one order
                 return original(items)
             # The compiler asks too, when no Python code runs yet; then there is no frame.
@@ -85,7 +85,7 @@ class _Watch:
 
         return iterate
 
-    def made_keys(self, original: Any, kind: type, items: Any, *value: Any) -> Any:  # noqa: ANN401 - as the method
+    def made_keys(self, original: Any, kind: type, items: Any, *value: Any) -> Any:
         """Note the order in which a dictionary takes the elements of a set for its keys."""
         several = isinstance(items, set | frozenset) and len(items) > 1
         if self._busy or not several or not self._concerns(_caller(), items):
@@ -93,14 +93,14 @@ class _Watch:
         order = self._taken(_in_table, items)
         return original(kind, items if order is None else order, *value)
 
-    def _concerns(self, frame: FrameType | None, items: Any) -> bool:  # noqa: ANN401 - a set
+    def _concerns(self, frame: FrameType | None, items: Any) -> bool:
         """Whether the program gets to see the order: a frame works for it, or was given the set by it."""
         while frame is not None and frame.f_globals.get("__name__") in HANDING_ON:
             frame = frame.f_back
         lines = self._taps.lines
         return lines.asked_by_program(frame) or lines.given_by_program(frame, items)
 
-    def _taken(self, original: Any, items: Any) -> list[Any] | None:  # noqa: ANN401 - a set
+    def _taken(self, original: Any, items: Any) -> list[Any] | None:
         """Note the order of a set; give another one if the source is held or perturbed here."""
         self._busy = True
         try:
@@ -110,7 +110,7 @@ class _Watch:
         finally:
             self._busy = False
 
-    def _seen(self, original: Any, items: Any) -> list[Any] | None:  # noqa: ANN401 - a set
+    def _seen(self, original: Any, items: Any) -> list[Any] | None:
         taps = self._taps
         elements = list(itertools.islice(original(items), MOST))
         source = BY_ADDRESS if any(map(hashed_by_address, elements)) else BY_SEED
@@ -126,7 +126,7 @@ class _Watch:
         taps.note(source, "set", texts, _orders(elements))
         return order
 
-    def hashed(self, original: Any, item: Any) -> int:  # noqa: ANN401 - as the builtin
+    def hashed(self, original: Any, item: Any) -> int:
         """Note a hash that the program asks for."""
         taps, value = self._taps, original(item)
         by_address = hashed_by_address(item)
@@ -148,7 +148,7 @@ class _Watch:
         taps.note(source, "hash", value, _orders([item]))
         return int(value)
 
-    def popped(self, original: Any, items: Any) -> Any:  # noqa: ANN401 - as the method
+    def popped(self, original: Any, items: Any) -> Any:
         """Note which element a set gives."""
         taps = self._taps
         if len(items) < 2 or not self._concerns(_caller(), items):  # noqa: PLR2004 - one element has one order
@@ -181,7 +181,7 @@ def _caller() -> FrameType | None:
     return sys._getframe(3)
 
 
-def _in_table(items: Any) -> Any:  # noqa: ANN401 - a set in, an iterator out
+def _in_table(items: Any) -> Any:
     return iter(items)
 
 

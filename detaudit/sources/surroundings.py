@@ -35,7 +35,7 @@ _VARIABLES = {
 
 
 def _tap_environment(taps: Taps) -> None:
-    def read(original: Any, variables: Any, name: Any) -> str:  # noqa: ANN401 - as the method
+    def read(original: Any, variables: Any, name: Any) -> str:
         try:
             value: str = original(variables, name)
         except KeyError:

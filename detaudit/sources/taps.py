@@ -116,7 +116,7 @@ class Taps:
 
     def function(
         self,
-        owner: Any,  # noqa: ANN401 - a module or class
+        owner: Any,
         name: str,
         handler: Handler,
         *,
@@ -130,7 +130,7 @@ class Taps:
         original of any other tap does within itself passes unseen.
         """
 
-        def make(original: Any) -> Callable[..., Any]:  # noqa: ANN401 - any callable
+        def make(original: Any) -> Callable[..., Any]:
             return self.tapped(original, handler, asked_by, calls_program=calls_program)
 
         replace_function(owner, name, make)
@@ -146,7 +146,7 @@ class Taps:
     ) -> None:
         """The same for a method of a type, also of one written in C."""
 
-        def make(original: Any) -> Callable[..., Any]:  # noqa: ANN401 - any callable
+        def make(original: Any) -> Callable[..., Any]:
             return self.tapped(original, handler, asked_by, calls_program=calls_program)
 
         replace_method(owner, name, make)
@@ -218,7 +218,7 @@ class Taps:
 
     def tapped(
         self,
-        original: Any,  # noqa: ANN401 - any callable
+        original: Any,
         handler: Handler,
         asked_by: Asked = Asked.ANYONE,
         *,
@@ -226,7 +226,7 @@ class Taps:
     ) -> Callable[..., Any]:
         """What is called in the place of `original`: see `function`."""
 
-        def passing(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the original takes and gives
+        def passing(*args: Any, **kwargs: Any) -> Any:
             local = self._local
             if getattr(local, "inside", False):
                 return original(*args, **kwargs)
@@ -273,7 +273,7 @@ def _behind_taps(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _content(value: Any) -> tuple[bytes, str]:  # noqa: ANN401 - whatever was read or drawn
+def _content(value: Any) -> tuple[bytes, str]:
     """What stands for a value in a digest, and what a reader is shown of it."""
     if type(value).__module__ == "numpy" and hasattr(value, "tobytes"):
         dtype = getattr(value, "dtype", None)

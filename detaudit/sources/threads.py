@@ -100,8 +100,8 @@ def _belongs_to_pool(file: str) -> bool:
     return file.endswith((*_POOLS, "multiprocessing/pool.py")) or file.startswith(_TAPS)
 
 
-def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
-    def start(original: Any, thread: Any) -> None:  # noqa: ANN401 - as the method
+def _start(taps: Taps, operation: str) -> Any:
+    def start(original: Any, thread: Any) -> None:
         _delay(taps, thread)
         taps.several_threads = True
         taps.note(NAME, operation, thread.name, _STARTS)
@@ -111,7 +111,7 @@ def _start(taps: Taps, operation: str) -> Any:  # noqa: ANN401 - a handler
     return start
 
 
-def _note_function(taps: Taps, function: Any, fact: Fact = _RUNS_BESIDE) -> None:  # noqa: ANN401 - anything that can be called
+def _note_function(taps: Taps, function: Any, fact: Fact = _RUNS_BESIDE) -> None:
     """Note where the function begins that is about to run beside the calling thread."""
     while isinstance(function, partial):
         function = function.func
@@ -121,7 +121,7 @@ def _note_function(taps: Taps, function: Any, fact: Fact = _RUNS_BESIDE) -> None
         taps.ledger.note(NAME, code.co_name, taps.lines.beginning(code), b"", fact)
 
 
-def _delay(taps: Taps, thread: Any) -> None:  # noqa: ANN401 - a threading.Thread
+def _delay(taps: Taps, thread: Any) -> None:
     """Let a thread begin a moment after it was started."""
     if taps.perturbation_of(NAME) is None:
         return
@@ -134,16 +134,16 @@ def _delay(taps: Taps, thread: Any) -> None:  # noqa: ANN401 - a threading.Threa
     thread.run = later
 
 
-def _tap_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
+def _tap_tasks(taps: Taps, module: Any) -> None:
     """Note the tasks of a pool of threads; let each begin a moment after a thread took it, if they vary."""
 
-    def submit(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def submit(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         taps.several_threads = True
         _note_function(taps, function)
         if taps.perturbation_of(NAME) is None:
             return original(pool, function, *args, **kwargs)
 
-        def later(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the task
+        def later(*args: Any, **kwargs: Any) -> Any:
             jitter(taps)
             return function(*args, **kwargs)
 
@@ -153,7 +153,7 @@ def _tap_tasks(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
 
 
 def _tap_executor(taps: Taps, name: str, module: ModuleType) -> None:
-    def begin(original: Any, pool: Any, max_workers: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+    def begin(original: Any, pool: Any, max_workers: Any = None, *args: Any, **kwargs: Any) -> None:
         taps.note(NAME, f"concurrent.futures.{name}", max_workers, _STARTS)
         if name == "ProcessPoolExecutor" and taps.holds(NAME, taps.lines.here()):
             max_workers = 1
@@ -167,7 +167,7 @@ def _tap_executor(taps: Taps, name: str, module: ModuleType) -> None:
 def _note_tasks(taps: Taps, kind: type, methods: Iterable[str]) -> None:
     """Note the functions that a pool is to call: one of processes, or of threads with the same methods."""
 
-    def give(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
+    def give(original: Any, pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         threads = getattr(sys.modules.get("multiprocessing.pool"), "ThreadPool", ())
         _note_function(taps, function, _RUNS_BESIDE if isinstance(pool, threads) else _RUNS_IN_PROCESS)
         return original(pool, function, *args, **kwargs)
@@ -176,8 +176,8 @@ def _note_tasks(taps: Taps, kind: type, methods: Iterable[str]) -> None:
         taps.method(kind, method, give, asked_by=Asked.PROGRAM, calls_program=True)
 
 
-def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def begin(original: Any, pool: Any, processes: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the method
+def _one_process(taps: Taps, module: Any) -> None:
+    def begin(original: Any, pool: Any, processes: Any = None, *args: Any, **kwargs: Any) -> None:
         taps.note(NAME, f"multiprocessing.{type(pool).__name__}", processes, _STARTS)
         if not isinstance(pool, module.ThreadPool) and taps.holds(NAME, taps.lines.here()):
             processes = 1
@@ -190,8 +190,8 @@ def _one_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     _note_tasks(taps, module.Pool, _TAKING_TASKS)
 
 
-def _tap_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
-    def start(original: Any, process: Any) -> None:  # noqa: ANN401 - as the method
+def _tap_process(taps: Taps, module: Any) -> None:
+    def start(original: Any, process: Any) -> None:
         original(process)
         site = taps.note(NAME, "multiprocessing.Process", process.name, _STARTS)
         if taps.holds(NAME, site):
@@ -200,7 +200,7 @@ def _tap_process(taps: Taps, module: Any) -> None:  # noqa: ANN401 - a module
     taps.method(module.BaseProcess, "start", start, asked_by=Asked.PROGRAM, calls_program=True)
 
 
-def _let_process_run(process: Any, patience: float) -> None:  # noqa: ANN401 - a multiprocessing.Process
+def _let_process_run(process: Any, patience: float) -> None:
     """Wait until a process has ended, or uses no processor time any more."""
     deadline = _now() + patience
     used, since = -1.0, _now()

@@ -28,7 +28,7 @@ def _tap(taps: Taps) -> None:
 class _Watch:
     """Watches torch's generators."""
 
-    def __init__(self, taps: Taps, torch: Any) -> None:  # noqa: ANN401 - torch, which is not imported here
+    def __init__(self, taps: Taps, torch: Any) -> None:
         self._taps = taps
         self._torch = torch
 
@@ -47,7 +47,7 @@ class _Watch:
         # Kept by torch until CUDA is started, if it ever is.
         torch.cuda.manual_seed_all(taps.fixed_number())
 
-    def _seed(self, original: Any, generator: Any) -> int:  # noqa: ANN401 - as the method
+    def _seed(self, original: Any, generator: Any) -> int:
         taps = self._taps
         site = taps.note(NAME, "torch.seed", None, Fact(Act.SEEDS_BY_SYSTEM, self._whose(generator)))
         if not taps.holds(NAME, site):
@@ -56,13 +56,13 @@ class _Watch:
         generator.manual_seed(number)
         return number
 
-    def _manual_seed(self, original: Any, generator: Any, seed: Any) -> Any:  # noqa: ANN401 - as the method
+    def _manual_seed(self, original: Any, generator: Any, seed: Any) -> Any:
         if self._by_program():
             self._taps.note(NAME, "torch.manual_seed", seed, Fact(Act.SEEDS, self._whose(generator)))
         self._mark(generator)
         return original(generator, seed)
 
-    def _set_state(self, original: Any, generator: Any, state: Any) -> Any:  # noqa: ANN401 - as the method
+    def _set_state(self, original: Any, generator: Any, state: Any) -> Any:
         self._mark(generator)
         return original(generator, state)
 
@@ -76,11 +76,11 @@ class _Watch:
             frame = frame.f_back
         return False
 
-    def _mark(self, generator: Any) -> None:  # noqa: ANN401 - a torch.Generator
+    def _mark(self, generator: Any) -> None:
         if self._whose(generator) is Whose.GLOBAL:
             self._taps.torch_seeded = True
 
-    def _whose(self, generator: Any) -> Whose:  # noqa: ANN401 - a torch.Generator
+    def _whose(self, generator: Any) -> Whose:
         is_global = generator_identity(generator) == generator_identity(self._torch.default_generator)
         return Whose.GLOBAL if is_global else Whose.OWN
 

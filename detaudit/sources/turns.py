@@ -42,7 +42,7 @@ def _always() -> bool:
     return True
 
 
-def _closed_gate() -> Any:  # noqa: ANN401 - a lock
+def _closed_gate() -> Any:
     gate = allocate_lock()
     _acquire(gate)
     return gate

@@ -19,7 +19,7 @@ NAME = "environment-variables"
 def _tap(taps: Taps) -> None:
     names = set(taps.amount_in_words(NAME).split(","))
 
-    def read(original: Any, variables: Any, name: Any) -> str:  # noqa: ANN401 - as the method
+    def read(original: Any, variables: Any, name: Any) -> str:
         value: str = original(variables, name)
         if name in names:
             taps.note(NAME, f"os.environ[{name!r}]", value, Fact(Act.READS, about=name))

@@ -46,10 +46,10 @@ def _lock(turns: Turns) -> Callable[[Any], Any]:
     return _acquire(turns, _LOCK.acquire, lambda lock: not locked(lock))
 
 
-def _acquire(turns: Turns, acquire: Any, free: Callable[[Any], bool]) -> Callable[[Any], Any]:  # noqa: ANN401 - a method of a lock
+def _acquire(turns: Turns, acquire: Any, free: Callable[[Any], bool]) -> Callable[[Any], Any]:
     """Make what acquires a lock; `free` tells whether one can be had, asked by any thread."""
 
-    def acquired(lock: Any, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: ANN401, FBT001, FBT002 - as the method
+    def acquired(lock: Any, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - as the method
         if blocking and acquire(lock, False):  # noqa: FBT003 - as above
             return True
         me = turns.me()
@@ -74,10 +74,10 @@ def _tried(turns: Turns, value: object) -> bool:
     return bool(value)
 
 
-def _is_free(acquire: Any, release: Any, is_owned: Any) -> Callable[[Any], bool]:  # noqa: ANN401 - methods of a lock
+def _is_free(acquire: Any, release: Any, is_owned: Any) -> Callable[[Any], bool]:
     """Make what tells whether a lock that its owner can take again is nobody's."""
 
-    def free(lock: Any) -> bool:  # noqa: ANN401 - a lock
+    def free(lock: Any) -> bool:
         if is_owned(lock) or not acquire(lock, False):  # noqa: FBT003 - as the method
             return False
         release(lock)
@@ -87,8 +87,8 @@ def _is_free(acquire: Any, release: Any, is_owned: Any) -> Callable[[Any], bool]
 
 
 def _restored(turns: Turns, free: Callable[[Any], bool]) -> Callable[[Any], Any]:
-    def make(original: Any) -> Any:  # noqa: ANN401 - the method
-        def restore(lock: Any, state: Any) -> None:  # noqa: ANN401 - as the method
+    def make(original: Any) -> Any:
+        def restore(lock: Any, state: Any) -> None:
             me = turns.me()
             while me is not None and not free(lock) and not turns.ended:
                 turns.wait(me, lambda: free(lock))
@@ -102,8 +102,8 @@ def _restored(turns: Turns, free: Callable[[Any], bool]) -> Callable[[Any], Any]
 def _got(turns: Turns) -> Callable[[Any], Any]:
     empty = _queue.SimpleQueue.empty
 
-    def make(original: Any) -> Any:  # noqa: ANN401 - the method
-        def get(queue: Any, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401, FBT001, FBT002 - as the method
+    def make(original: Any) -> Any:
+        def get(queue: Any, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - as the method
             me = turns.me()
             own = me is not None and sys._getframe(1).f_code.co_filename.startswith(_OWN)
             if me is None or own or not block or (timeout is not None and timeout < 0):
@@ -119,7 +119,7 @@ def _got(turns: Turns) -> Callable[[Any], Any]:
 
 
 def _slept(turns: Turns) -> Callable[[Any], Any]:
-    def make(original: Any) -> Any:  # noqa: ANN401 - the function
+    def make(original: Any) -> Any:
         def sleep(seconds: float) -> None:
             me = turns.me()
             if me is None or not seconds >= 0:
@@ -136,7 +136,7 @@ def _between_threads(turns: Turns, admits: Admits) -> None:
     """Tap the beginning and the end of threads, and who waits for it."""
     thread_type: Any = threading.Thread
 
-    def starting(original: Any) -> Any:  # noqa: ANN401 - the method
+    def starting(original: Any) -> Any:
         def start(thread: threading.Thread) -> None:
             if not admits(sys._getframe(1)) or not turns.admit(thread):
                 turns.meet(thread)
@@ -150,7 +150,7 @@ def _between_threads(turns: Turns, admits: Admits) -> None:
 
         return start
 
-    def beginning(original: Any) -> Any:  # noqa: ANN401 - the method
+    def beginning(original: Any) -> Any:
         def bootstrap(thread: threading.Thread) -> None:
             if turns.of(thread) is None:
                 original(thread)
@@ -173,7 +173,7 @@ def _between_threads(turns: Turns, admits: Admits) -> None:
 
 
 def _joined(turns: Turns) -> Callable[[Any], Any]:
-    def make(original: Any) -> Any:  # noqa: ANN401 - the method
+    def make(original: Any) -> Any:
         def join(thread: threading.Thread, timeout: float | None = None) -> None:
             me, other = turns.me(), turns.of(thread)
             if me is None or other is None or other is me:
@@ -191,7 +191,7 @@ def _joined(turns: Turns) -> Callable[[Any], Any]:
 
 
 def _lives(turns: Turns) -> Callable[[Any], Any]:
-    def make(original: Any) -> Any:  # noqa: ANN401 - the method
+    def make(original: Any) -> Any:
         def is_alive(thread: threading.Thread) -> bool:
             other = turns.of(thread)
             # Between its last turn and its end, a thread would be alive or not by chance.
@@ -203,7 +203,7 @@ def _lives(turns: Turns) -> Callable[[Any], Any]:
 
 
 def _at_the_end(turns: Turns) -> Callable[[Any], Any]:
-    def make(original: Any) -> Any:  # noqa: ANN401 - the function
+    def make(original: Any) -> Any:
         def shutdown() -> None:
             for thread in threading.enumerate():
                 if turns.of(thread) is not None and not thread.daemon and _joinable(thread):
@@ -235,7 +235,7 @@ def _from_outside(turns: Turns) -> None:
     semaphore: Any = import_module("_multiprocessing").SemLock
     is_zero, acquire = semaphore._is_zero, semaphore.acquire
 
-    def acquired(lock: Any, block: bool = True, timeout: float | None = None) -> bool:  # noqa: ANN401, FBT001, FBT002 - as the method
+    def acquired(lock: Any, block: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002 - as the method
         me = turns.me()
         if not block or me is None:
             return bool(acquire(lock, block, timeout))
@@ -253,8 +253,8 @@ def _from_outside(turns: Turns) -> None:
 def _polled(turns: Turns, unit: float) -> Callable[[Any], Any]:
     """Make what waits for files; `unit`: seconds in which its timeout is told."""
 
-    def make(original: Any) -> Any:  # noqa: ANN401 - the method
-        def poll(watch: Any, timeout: float | None = None, *more: Any, **named: Any) -> Any:  # noqa: ANN401 - as the method
+    def make(original: Any) -> Any:
+        def poll(watch: Any, timeout: float | None = None, *more: Any, **named: Any) -> Any:
             me = turns.me()
             if me is None or timeout == 0:
                 return original(watch, timeout, *more, **named)

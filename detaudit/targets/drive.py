@@ -94,7 +94,7 @@ def _train(model_file: ModuleType, steps: int | None, driven: Driven) -> None:
         refuse("make_batches() gave no batch")
 
 
-def default_loss(model: Any, batch: Any) -> Any:  # noqa: ANN401 - any model, any batch
+def default_loss(model: Any, batch: Any) -> Any:
     """The loss where a model file has no `loss_fn`.
 
     A mapping is passed as keyword arguments, a pair as (inputs, target), anything else as the only
@@ -128,7 +128,7 @@ def refuse(text: str) -> NoReturn:
     raise SystemExit(EXIT_TARGET)
 
 
-def _optimizer(model_file: ModuleType, model: Any) -> Any:  # noqa: ANN401 - any model, any optimizer
+def _optimizer(model_file: ModuleType, model: Any) -> Any:
     if hasattr(model_file, "make_optimizer"):
         return model_file.make_optimizer(model)
     import torch

@@ -54,14 +54,14 @@ class Driven:
             # MPS has no float64, for one.
             raise UnfitError(f"the model cannot be had with {self._conditions}: {in_brief(error)}") from error
 
-    def compiled(self, model: nn.Module) -> Any:  # noqa: ANN401 - a module, or what stands for one
+    def compiled(self, model: nn.Module) -> Any:
         """The model as its loss is to see it."""
         seen: Any = model
         for one in self._on_model:
             seen = one.compiled(seen)
         return seen
 
-    def batch(self, batch: Any) -> Any:  # noqa: ANN401 - any batch
+    def batch(self, batch: Any) -> Any:
         """A batch, moved, cast and laid out. Raises UnfitError if a layout would change nothing."""
         if not self._sets_tensors:
             return batch
@@ -100,7 +100,7 @@ class Driven:
             return f"an operator at {at} has no implementation for {self._conditions}: {cause}"
         return None
 
-    def _placed(self, value: Any) -> Any:  # noqa: ANN401, PLR0911 - one kind of container each
+    def _placed(self, value: Any) -> Any:  # noqa: PLR0911 - one kind of container each
         """A value with its tensors placed; what holds none is handed back as it is."""
         if isinstance(value, torch.Tensor):
             return self._tensor(value)

@@ -65,7 +65,7 @@ class Float64(OnlookingMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the operator in this arithmetic."""
         return self.call(func, args, kwargs or {})
 
@@ -73,12 +73,12 @@ class Float64(OnlookingMode):
         """A copy of a value of the program, as it enters this arithmetic."""
         return widened(value).clone()
 
-    def call(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of any operator
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call the operator with all that is narrower made wide."""
         args, kwargs = self._wide(func, args, kwargs)
         return func(*args, **kwargs)
 
-    def _wide(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a call of any operator
+    def _wide(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
         written = {
             position for position, argument in enumerate(schema_of(func).arguments) if _is_written(argument)
         }
@@ -98,7 +98,7 @@ class RoundedByChance(Float64):
         # Not torch's: what is drawn here is no random number of the program's.
         self._generator = np.random.default_rng(seed)
 
-    def call(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of any operator
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call the operator, rounded."""
         plan = self._plans.get(func)
         if plan is None:
@@ -130,7 +130,7 @@ class RoundedByChance(Float64):
         self._round(entered, (1.0,))
         return entered
 
-    def _off(self, value: Any, unit: float) -> Any:  # noqa: ANN401 - an argument of any operator
+    def _off(self, value: Any, unit: float) -> Any:
         if isinstance(value, list | tuple):
             return [self._off(item, unit) for item in value]
         if isinstance(value, torch.Tensor) and _can_round(value):
@@ -148,14 +148,14 @@ class RoundedByChance(Float64):
                 self._round(item, losses[min(position, len(losses) - 1) :])
 
     @staticmethod
-    def _from(numbers: Any) -> torch.Tensor:  # noqa: ANN401 - numpy makes a number of an array without axes
+    def _from(numbers: Any) -> torch.Tensor:
         return torch.from_numpy(np.asarray(numbers))
 
     def _signs(self, like: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.asarray(self._generator.integers(0, 2, like.shape, dtype=np.int8) * 2.0 - 1.0)
 
 
-def _base_name(operator: Any) -> str:  # noqa: ANN401 - an operator overload
+def _base_name(operator: Any) -> str:
     """The name of an operator without namespace and overload."""
     return str(schema_of(operator).name.partition("::")[2])
 
@@ -165,7 +165,7 @@ def widened(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to("cpu", _WIDE.get(tensor.dtype, tensor.dtype))
 
 
-def _widened(value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
+def _widened(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return widened(value)
     if isinstance(value, list | tuple):
@@ -175,7 +175,7 @@ def _widened(value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
     return _WIDE.get(value, value) if isinstance(value, torch.dtype) else value
 
 
-def _is_written(argument: Any) -> bool:  # noqa: ANN401 - torch._C.Argument
+def _is_written(argument: Any) -> bool:
     return argument.alias_info is not None and argument.alias_info.is_write
 
 

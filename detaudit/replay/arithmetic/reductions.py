@@ -33,12 +33,12 @@ _OF_IMAGES = 4
 """Dimensions of a batch of images, whose channels come second."""
 
 
-def loss_within(name: str, args: Any) -> float:  # noqa: ANN401 - a call of any operator
+def loss_within(name: str, args: Any) -> float:
     """How far the terms of an operator's sums are to be moved, in units in the last place."""
     return _WITHIN * math.sqrt(_products(name, _tensors(args)))
 
 
-def losses_of_results(name: str, args: Any) -> tuple[float, ...]:  # noqa: ANN401 - as above
+def losses_of_results(name: str, args: Any) -> tuple[float, ...]:
     """How far each result of an operator may be off, in units in the last place; the last is for the rest."""
     tensors = _tensors(args)
     if name in _PRODUCTS or name == "convolution":
@@ -61,7 +61,7 @@ def losses_of_results(name: str, args: Any) -> tuple[float, ...]:  # noqa: ANN40
     return (1.0,)
 
 
-def losses_by_loops(name: str, args: Any, results: Any) -> dict[int, torch.Tensor]:  # noqa: ANN401 - as above
+def losses_by_loops(name: str, args: Any, results: Any) -> dict[int, torch.Tensor]:
     """How far sums of gradients may be off where they cancel, by the position of the result; in units of 1.
 
     What a loop loses goes with the sums on its way, which are larger than the last one.
@@ -102,7 +102,7 @@ def _norm_of_channels(images: torch.Tensor) -> torch.Tensor:
     return norms
 
 
-def losses_of_written(name: str, args: Any) -> dict[int, float]:  # noqa: ANN401 - as above
+def losses_of_written(name: str, args: Any) -> dict[int, float]:
     """How far arguments that an operator writes to may be off, by position, in units in the last place."""
     if name not in STATISTICS or not args[_TRAINING]:
         return {}
@@ -110,7 +110,7 @@ def losses_of_written(name: str, args: Any) -> dict[int, float]:  # noqa: ANN401
     return {position: _by_loop(rows) for position in STATISTICS[name] if args[position] is not None}
 
 
-def _by_statistics(value: torch.Tensor, results: Any) -> dict[int, torch.Tensor]:  # noqa: ANN401 - of a batch normalisation
+def _by_statistics(value: torch.Tensor, results: Any) -> dict[int, torch.Tensor]:
     """What the mean and the scale of each channel may be off by, and what is normalised with them."""
     mean, scale = results[1], results[2]
     if not mean.numel():
@@ -151,5 +151,5 @@ def _by_loop(length: float) -> float:
     return 1 + _OF_LOOPS * length
 
 
-def _tensors(args: Any) -> list[torch.Tensor]:  # noqa: ANN401 - a call of any operator
+def _tensors(args: Any) -> list[torch.Tensor]:
     return [value for value in args if isinstance(value, torch.Tensor)]

@@ -85,7 +85,7 @@ class Watch:
             module.register_forward_pre_hook(self._before(path), with_kwargs=True)
             module.register_forward_hook(self._after(path))
 
-    def run(self, forward: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the forward pass returns
+    def run(self, forward: Callable[[], Any]) -> Any:
         """Record a forward pass, from the state in which the model was made."""
         self.calls, self._counts, self._begun, self._under_way = {}, {}, [], []
         # Running averages move in each run.
@@ -115,7 +115,7 @@ class Watch:
         return found
 
     def _before(self, path: str) -> Callable[[nn.Module, Any, Any], Any]:
-        def before(module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of any module
+        def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
             if not self._on:
                 return None
             leaves, spec = tree_flatten((args, kwargs))
@@ -147,7 +147,7 @@ class Watch:
         return self._buffers[id(buffer)][1] if id(buffer) in self._buffers else _copied(buffer)
 
     def _after(self, path: str) -> Callable[[nn.Module, Any, Any], None]:
-        def after(module: nn.Module, _args: Any, output: Any) -> None:  # noqa: ANN401 - of any module
+        def after(module: nn.Module, _args: Any, output: Any) -> None:
             if not self._on:
                 return
             # What an error that the program caught has left behind lies above the call that ends.

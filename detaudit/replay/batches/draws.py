@@ -41,7 +41,7 @@ class SameDraws(OnlookingMode):
         self.left: set[str] = set()
         """Operators that drew as they would."""
 
-    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch calls it so
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry out an operator."""
         if torch.Tag.nondeterministic_seeded not in func.tags:
             return func(*args, **(kwargs or {}))
@@ -61,7 +61,7 @@ class SameDraws(OnlookingMode):
         return result.copy_(value) if isinstance(value, torch.Tensor) else result.fill_(value)
 
 
-def _constant(func: Any, name: str, args: Any) -> Any:  # noqa: ANN401, PLR0911 - an operator; one kind of draw each
+def _constant(func: Any, name: str, args: Any) -> Any:  # noqa: PLR0911 - an operator; one kind of draw each
     """What an operator is to give in the place of what it draws; None: that is not known."""
     match name:
         case "aten.rand" | "aten.rand_like":
@@ -94,7 +94,7 @@ class AllFloat64(OnlookingMode):
         self.raised = False
         """Whether there were any."""
 
-    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch calls it so
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry out an operator."""
         kwargs = kwargs or {}
         if func is not _aten.view.dtype:
@@ -102,7 +102,7 @@ class AllFloat64(OnlookingMode):
             kwargs = {name: self._raise(one) for name, one in kwargs.items()}
         return func(*args, **kwargs)
 
-    def _raise(self, argument: Any) -> Any:  # noqa: ANN401 - any argument
+    def _raise(self, argument: Any) -> Any:
         if isinstance(argument, torch.dtype) and argument in _LOW:
             self.raised = True
             return torch.float64

@@ -26,11 +26,11 @@ class Samples:
     batch: Any
     count: int
 
-    def select(self, indices: Sequence[int]) -> Any:  # noqa: ANN401 - any batch
+    def select(self, indices: Sequence[int]) -> Any:
         """A batch of these samples."""
         return _mapped(self.batch, lambda leaf: _picked(leaf, indices))
 
-    def with_zeros(self, index: int, size: int) -> Any:  # noqa: ANN401 - any batch
+    def with_zeros(self, index: int, size: int) -> Any:
         """A batch of one sample and, behind it, rows of nothing but zeros."""
         return _mapped(self.select([index] * size), _emptied)
 
@@ -40,12 +40,12 @@ class Samples:
         mask = self.batch.get("attention_mask") if isinstance(self.batch, Mapping) else None
         return isinstance(mask, torch.Tensor) and mask.ndim == 2  # noqa: PLR2004 - samples, tokens
 
-    def lengthened(self, index: int, more: int) -> Any:  # noqa: ANN401 - any batch
+    def lengthened(self, index: int, more: int) -> Any:
         """One sample with so many tokens of padding at its end, which its mask leaves out."""
         batch = self.select([index])
         length = batch["attention_mask"].shape[1]
 
-        def longer(name: str, leaf: Any) -> Any:  # noqa: ANN401 - a tensor, or what need not be longer
+        def longer(name: str, leaf: Any) -> Any:
             if not isinstance(leaf, torch.Tensor) or leaf.ndim < 2 or leaf.shape[1] != length:  # noqa: PLR2004 - samples, tokens
                 return leaf
             value = PADDING_LABEL if "label" in name else 0
@@ -125,7 +125,7 @@ def _one_for_each(value: Sequence[object]) -> bool:
     return bool(value) and all(isinstance(part, str | bytes | int | float) for part in value)
 
 
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any batch
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """A batch with each tensor, array, and list of names or numbers changed."""
     if isinstance(value, torch.Tensor | np.ndarray):
         return change(value) if value.ndim else value
@@ -138,24 +138,24 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - 
     return value
 
 
-def _rebuilt(value: Sequence[Any], parts: list[Any]) -> Any:  # noqa: ANN401 - a list or a tuple of any class
+def _rebuilt(value: Sequence[Any], parts: list[Any]) -> Any:
     return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)  # type: ignore[call-arg]  # a list, a tuple
 
 
-def _picked(leaf: Any, indices: Sequence[int]) -> Any:  # noqa: ANN401 - a tensor, an array, a list
+def _picked(leaf: Any, indices: Sequence[int]) -> Any:
     if isinstance(leaf, list | tuple):
         return type(leaf)(leaf[index] for index in indices)
     # As a loader makes it: the samples one after the other in memory of its own.
     return leaf[list(indices)]
 
 
-def _emptied(leaf: Any) -> Any:  # noqa: ANN401 - a tensor, an array, a list
+def _emptied(leaf: Any) -> Any:
     if isinstance(leaf, torch.Tensor | np.ndarray):
         leaf[1:] = 0
     return leaf
 
 
-def _converted(leaf: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - a tensor, an array, a list
+def _converted(leaf: Any, dtype: torch.dtype) -> Any:
     if isinstance(leaf, torch.Tensor):
         return leaf.to(dtype) if leaf.is_floating_point() else leaf
     if isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating):
@@ -163,7 +163,7 @@ def _converted(leaf: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - a tensor
     return leaf
 
 
-def _joined(batches: list[Any]) -> Any:  # noqa: ANN401 - any batch
+def _joined(batches: list[Any]) -> Any:
     """One batch of all the samples of several of one form."""
     first = batches[0]
     if isinstance(first, torch.Tensor):

@@ -154,7 +154,7 @@ def computing(arithmetic: Float64 | None) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def entering(value: Any, arithmetic: Float64 | None) -> Any:  # noqa: ANN401 - any argument of a call
+def entering(value: Any, arithmetic: Float64 | None) -> Any:
     """A kept value as it enters the arithmetic: a tensor is copied."""
     if not isinstance(value, torch.Tensor):
         return value

@@ -103,7 +103,7 @@ def random_states() -> tuple[object, ...]:
     return _comparable(*_random_states())
 
 
-def _comparable(generators: dict[str, torch.Tensor], python: Any, numpy: Any) -> tuple[object, ...]:  # noqa: ANN401 - the libraries' own types
+def _comparable(generators: dict[str, torch.Tensor], python: Any, numpy: Any) -> tuple[object, ...]:
     words = () if numpy is None else (numpy[1].tobytes(), *numpy[2:])
     return {name: state.numpy().tobytes() for name, state in generators.items()}, python, words
 
@@ -148,7 +148,7 @@ def _random_states() -> tuple[dict[str, torch.Tensor], Any, Any]:
     return states, random.getstate(), None if numpy is None else numpy.get_state()
 
 
-def _set_random_states(generators: dict[str, torch.Tensor], python: Any, numpy: Any) -> None:  # noqa: ANN401 - the libraries' own types
+def _set_random_states(generators: dict[str, torch.Tensor], python: Any, numpy: Any) -> None:
     torch.set_rng_state(generators["cpu"])
     for device, state in generators.items():
         if device != "cpu" and torch.cuda.is_initialized():

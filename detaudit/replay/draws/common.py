@@ -125,7 +125,7 @@ class CommonDraws(OnlookingMode):
         self._side = side
         self._draws: dict[Any, bool] = {}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 - torch's own signature
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the operator; exchange what it drew."""
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
@@ -147,7 +147,7 @@ class CommonDraws(OnlookingMode):
                 side.exchange(call)
         return call.result
 
-    def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - a call of an operator made of others
+    def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call what runs operators where nobody sees them (`torch.cond`); say so if they drew."""
         side = None if torch.compiler.is_compiling() else self._side()
         if side is None:
@@ -191,7 +191,7 @@ def _generators() -> list[bytes]:
     return [bytes(state.numpy()) for state in states]
 
 
-def _is_unreal(result: Any) -> bool:  # noqa: ANN401 - what any operator gives
+def _is_unreal(result: Any) -> bool:
     """Whether a result stands for values that do not exist (inside torch.compile and torch.export)."""
     first = result[0] if isinstance(result, tuple | list) and result else result
     return isinstance(first, torch.Tensor) and (is_fake(first) or first.is_meta)

@@ -78,7 +78,7 @@ class Call:
         given = (self.argument(name) for name in _PARAMETERS)
         return tuple(one for one in given if isinstance(one, int | float))
 
-    def argument(self, name: str) -> Any:  # noqa: ANN401 - an argument of any operator
+    def argument(self, name: str) -> Any:
         """An argument by its name in the schema; its default where it is not given; None if there is none."""
         for position, argument in enumerate(schema_of(self.operator).arguments):
             if argument.name == name:

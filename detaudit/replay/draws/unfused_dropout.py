@@ -49,7 +49,7 @@ def unfused_attention(attend: Callable[..., Any], say: Callable[[str], None]) ->
     """Scaled dot-product attention that takes the unfused path where it drops out on a GPU."""
 
     @functools.wraps(attend)
-    def attention(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch's function takes and gives
+    def attention(*args: Any, **kwargs: Any) -> Any:
         given = dict(zip(_ATTENTION_ARGUMENTS, args, strict=False)) | kwargs
         on_cpu = isinstance(given.get("query"), torch.Tensor) and given["query"].device.type == "cpu"
         if torch.compiler.is_compiling() or on_cpu or not given.get("dropout_p"):
@@ -67,7 +67,7 @@ def unfused_recurrence(forward: Callable[..., Any], say: Callable[[str], None]) 
     """The forward method of a recurrent module that goes without cuDNN where it drops out on a GPU."""
 
     @functools.wraps(forward)
-    def recurrence(module: nn.RNNBase, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - torch's own signature
+    def recurrence(module: nn.RNNBase, *args: Any, **kwargs: Any) -> Any:
         drops = module.training and module.dropout and module.num_layers > 1
         if torch.compiler.is_compiling() or not drops or next(module.parameters()).device.type == "cpu":
             return forward(module, *args, **kwargs)

@@ -167,7 +167,7 @@ def _named_dtypes(seen: Iterable[Autocast]) -> tuple[tuple[str, str], ...]:
     return tuple((kind, str(dtype).removeprefix("torch.")) for kind, dtype in seen)
 
 
-def _computing(kept: KeptCall, own: ModuleCall) -> Any:  # noqa: ANN401 - a function
+def _computing(kept: KeptCall, own: ModuleCall) -> Any:
     """How this run's module computes a call of the first run."""
     leaves = [
         mine if is_own(theirs) else theirs for theirs, mine in zip(kept.leaves, own.leaves, strict=False)
@@ -196,7 +196,7 @@ def _computing(kept: KeptCall, own: ModuleCall) -> Any:  # noqa: ANN401 - a func
     return compute
 
 
-def _as(value: Any, own: Any) -> Any:  # noqa: ANN401 - any argument of a call
+def _as(value: Any, own: Any) -> Any:
     """A value of the first run in the dtype and layout, and on the device, of this run's own."""
     if not isinstance(value, torch.Tensor) or not isinstance(own, torch.Tensor):
         return value
@@ -259,7 +259,7 @@ def _fed(step: OptimizerStep, own: OptimizerStep, arithmetic: Float64 | None) ->
     )
 
 
-def _identity(plain: Any) -> Identity:  # noqa: ANN401 - plain data
+def _identity(plain: Any) -> Identity:
     root, path, phase, occurrence = plain
     return root, path, phase, occurrence
 

@@ -44,7 +44,7 @@ class InRuns:
         """Those that any of the two runs has."""
         return tuple(dict.fromkeys((*self.first, *self.second)))
 
-    def off(self, side: Tensors, key: Any) -> float | None:  # noqa: ANN401 - keys are those of the piece
+    def off(self, side: Tensors, key: Any) -> float | None:
         """Relative distance of a run's value from that in float64; None where there is no such."""
         value, exact = side.get(key), self.float64.get(key)
         if value is None or exact is None or value.shape != exact.shape:
@@ -83,7 +83,7 @@ def left_by_step(plain: Mapping[str, Any]) -> dict[StepKey, torch.Tensor]:
     return {step_key(key): value for key, value in plain["left"]}
 
 
-def step_key(key: Any) -> StepKey:  # noqa: ANN401 - plain data
+def step_key(key: Any) -> StepKey:
     """The key of a weight, or of an entry of an optimizer's state, from plain data."""
     (root, module, name), entry = key
     return (root, module, name), entry

@@ -172,6 +172,6 @@ def _sizes(first: torch.Tensor, second: torch.Tensor) -> tuple[float, float]:
     return max(norms[:2]), norms[2]
 
 
-def _dense(value: Any) -> torch.Tensor:  # noqa: ANN401 - a tensor of any layout
+def _dense(value: Any) -> torch.Tensor:
     dense: torch.Tensor = value if value.layout is torch.strided else value.to_dense()
     return dense

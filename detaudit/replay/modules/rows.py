@@ -56,13 +56,13 @@ def rows_of(
         yield key, _in_runs(second.row(key), in_runs, key)
 
 
-def _in_runs(row: Row, in_runs: InRuns, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+def _in_runs(row: Row, in_runs: InRuns, key: Any) -> Row:
     """The row, with how the value stands in the runs."""
     row.propagated = _distance(in_runs.first.get(key), in_runs.second.get(key))
     return beside_float64(row, in_runs, key)
 
 
-def beside_float64(row: Row, in_runs: InRuns, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+def beside_float64(row: Row, in_runs: InRuns, key: Any) -> Row:
     """The row, with how far both runs are from one that is all in float64."""
     row.first_from_float64 = in_runs.off(in_runs.first, key)
     row.second_from_float64 = in_runs.off(in_runs.second, key)
@@ -80,7 +80,7 @@ class _Second:
             self._own, _ = with_references(compute, first.draws, rounding)
         self._tried = False
 
-    def row(self, key: Any) -> Row:  # noqa: ANN401 - keys are those of the piece
+    def row(self, key: Any) -> Row:
         """The numbers of one value."""
         if self._why:
             return Row(why=self._why)
@@ -97,7 +97,7 @@ class _Second:
             self._errors(row, key, one, other)
         return row
 
-    def _errors(self, row: Row, key: Any, one: torch.Tensor, other: torch.Tensor) -> None:  # noqa: ANN401 - as above
+    def _errors(self, row: Row, key: Any, one: torch.Tensor, other: torch.Tensor) -> None:
         reference = self._first.references.get(key)
         if reference is None:
             return
@@ -127,7 +127,7 @@ class _Second:
         draws: Draws = self._first.draws
         self._own = tried_more(self._compute, draws, self._own)
 
-    def _exactly_wrong(self, key: Any, one: torch.Tensor, other: torch.Tensor) -> str:  # noqa: ANN401 - as above
+    def _exactly_wrong(self, key: Any, one: torch.Tensor, other: torch.Tensor) -> str:
         """What no rounding explains."""
         references = (self._first.references.get(key), self._own.get(key))
         if not (one.is_floating_point() or one.is_complex()):
@@ -141,7 +141,7 @@ class _Second:
         return f"NaN or infinity in the {'first' if finite[1] else 'second'} run only"
 
 
-def _missing(key: Any, one: torch.Tensor | None) -> str:  # noqa: ANN401 - as above
+def _missing(key: Any, one: torch.Tensor | None) -> str:
     where = "second" if one is not None else "first"
     return f"no gradient in the {where} run" if "gradient" in str(key) else f"not made in the {where} run"
 

@@ -31,11 +31,11 @@ class KeptArguments:
         self._folder = folder
         self._storages: dict[int, torch.Tensor] = {}
 
-    def decode(self, value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
+    def decode(self, value: Any) -> Any:
         """An argument as it was."""
         return decode(value, self._restored)
 
-    def like(self, value: Any, own: Any) -> Any:  # noqa: ANN401 - arguments of any operator
+    def like(self, value: Any, own: Any) -> Any:
         """An argument in the form that it has here: the device, the dtype, the order in memory."""
         if isinstance(own, torch.Tensor):
             kept = self.decode(value)
@@ -53,7 +53,7 @@ class KeptArguments:
             return {name: self.like(item, own[name]) for name, item in value.items()}
         return self.decode(value)
 
-    def _restored(self, value: Any) -> torch.Tensor | None:  # noqa: ANN401 - as above
+    def _restored(self, value: Any) -> torch.Tensor | None:
         match value:
             case {"memory": str(digest)}:
                 return self._tensor(value, digest)

@@ -73,7 +73,7 @@ class StepCalls(ABC):
     def failed(self, call: OperatorCall) -> None:
         """Do what is to be done about a call that gave nothing."""
 
-    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:  # noqa: ANN401 - a call of any operator
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:
         """Look at a call that is about to be made."""
         try:
             if self._seen is not None:
@@ -112,7 +112,7 @@ class StepCalls(ABC):
             # The disk is full, most likely: what cannot be compared must be said all the same.
             self._recorder.problem(text)
 
-    def _judges(self, plan: OperatorPlan, stream: StreamState, args: Any, kwargs: Any) -> bool:  # noqa: ANN401 - arguments of any operator
+    def _judges(self, plan: OperatorPlan, stream: StreamState, args: Any, kwargs: Any) -> bool:
         if stream.step != self._step or not (plan.results or plan.written):
             return False
         if any(map(is_unreal, tensors_in([args, kwargs]))):
@@ -133,7 +133,7 @@ def is_unreal(tensor: torch.Tensor) -> bool:
     return is_fake(tensor) or tensor.is_meta
 
 
-def outputs_of_call(call: OperatorCall, args: Any, kwargs: Any, result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - a call of any operator
+def outputs_of_call(call: OperatorCall, args: Any, kwargs: Any, result: Any) -> list[torch.Tensor]:
     """All that a call gave and wrote, with these arguments."""
     return outputs_of(call.operator, args, kwargs, result, call.plan.left_out if call.plan.results else _ALL)
 
@@ -143,7 +143,7 @@ def digests_of(tensors: list[torch.Tensor]) -> list[str]:
     return [tensor_digest(tensor).hex() for tensor in tensors]
 
 
-def generator_states(args: Any, kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401 - arguments of any operator
+def generator_states(args: Any, kwargs: Any) -> list[torch.Tensor]:
     """The states of all generators that a call may draw from."""
     given = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Generator)]
     devices = sorted({str(tensor.device) for tensor in tensors_in([args, kwargs]) if tensor.is_cuda})

@@ -38,7 +38,7 @@ class CallCapture:
         self._wanted = wanted
         self._before = 0
 
-    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, _seen: Seen) -> None:  # noqa: ANN401 - a call of any operator
+    def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, _seen: Seen) -> None:
         """Save the arguments of the call that is about to be made, if it is the one."""
         if self._before != self._wanted.occurrence or not self._counts(plan):
             return
@@ -59,7 +59,7 @@ class CallCapture:
         return stream.step == self._wanted.step and not stream.is_side
 
 
-def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - a call of any operator
+def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> None:
     """Save what a call of an operator needs, before it is made.
 
     Raises TypeError or ValueError for arguments that cannot be saved, OSError or RuntimeError where writing
@@ -72,7 +72,7 @@ def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: A
     os.replace(f"{path}.part", path)
 
 
-def _call(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> dict[str, object]:  # noqa: ANN401 - a call of any operator
+def _call(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> dict[str, object]:
     tensors = list(tensors_in([args, kwargs]))
     copies = _Copies(tensors)
     devices = sorted({str(tensor.device) for tensor in tensors if tensor.is_cuda})
@@ -114,7 +114,7 @@ class _Copies:
         if self._spans.size > MOST_BYTES:
             raise ValueError(f"they take {self._spans.size / 1024**3:.1f} GiB")
 
-    def encode(self, value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
+    def encode(self, value: Any) -> Any:
         """Turn an argument into plain data and copies of tensors."""
         return encode(value, self._copy)
 

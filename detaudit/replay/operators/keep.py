@@ -121,7 +121,7 @@ class _Memory:
         self._digests: dict[int, str] = {}
         """What lies in each storage."""
 
-    def encode(self, value: Any) -> Any:  # noqa: ANN401 - an argument of any operator
+    def encode(self, value: Any) -> Any:
         """Turn arguments or results into plain data."""
         if isinstance(value, dict):
             return {name: self.encode(item) for name, item in value.items()}

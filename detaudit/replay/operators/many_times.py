@@ -43,7 +43,7 @@ class Call:
     saved: dict[str, Any]
 
     @property
-    def schema(self) -> Any:  # noqa: ANN401 - torch._C.FunctionSchema
+    def schema(self) -> Any:
         """What the operator declares about its arguments and results."""
         return schema_of(self.operator)
 
@@ -57,7 +57,7 @@ class Call:
         """Make the call with fresh copies of its arguments; return what it gives and what it writes."""
         memory: dict[int, Any] = {}
 
-        def fresh(value: Any) -> torch.Tensor | None:  # noqa: ANN401 - an argument of any operator
+        def fresh(value: Any) -> torch.Tensor | None:
             if not isinstance(value, torch.Tensor):
                 return None
             # What shares memory is to share it in the copies.

@@ -18,7 +18,7 @@ _WIDEST = {float: torch.float64, complex: torch.complex128}
 _NAMED = (torch.dtype, torch.layout, torch.memory_format)
 
 
-def encode(value: Any, of_tensor: Callable[[torch.Tensor], Any]) -> Any:  # noqa: ANN401 - an argument of any operator
+def encode(value: Any, of_tensor: Callable[[torch.Tensor], Any]) -> Any:
     """Turn an argument into plain data; `of_tensor` says what stands for a tensor.
 
     Raises TypeError for what has no such form.
@@ -38,7 +38,7 @@ def encode(value: Any, of_tensor: Callable[[torch.Tensor], Any]) -> Any:  # noqa
     raise TypeError(f"{type(value).__name__} cannot be saved")
 
 
-def decode(value: Any, restored: Callable[[Any], torch.Tensor | None]) -> Any:  # noqa: ANN401 - as above
+def decode(value: Any, restored: Callable[[Any], torch.Tensor | None]) -> Any:
     """Turn plain data back into an argument; `restored` gives a tensor for what stands for one, else None."""
     tensor = restored(value)
     if tensor is not None:
@@ -61,7 +61,7 @@ def decode(value: Any, restored: Callable[[Any], torch.Tensor | None]) -> Any:  
 
 
 def outputs_of(
-    operator: Any,  # noqa: ANN401 - any operator
+    operator: Any,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     result: object,
@@ -79,7 +79,7 @@ def outputs_of(
     return [one for number, one in enumerate(found) if not any(one is other for other in found[:number])]
 
 
-def is_written(argument: Any) -> bool:  # noqa: ANN401 - torch._C.Argument
+def is_written(argument: Any) -> bool:
     """Whether an operator writes to an argument, or gives one that it has written to."""
     return argument.alias_info is not None and argument.alias_info.is_write
 
