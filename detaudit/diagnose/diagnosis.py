@@ -44,7 +44,7 @@ def diagnose(
     differing, pairs = _rate(closer, comparison, readers)
     search.run(closer, comparison, differing, pairs)
     if search.settled is not None:
-        for fault in search.faults:
+        for fault in list(search.faults):
             prove_line(search, fault)
     unexplained = () if search.settled is not None else (*dict.fromkeys(search.failures), *_excluded(search))
     if not search.faults:

@@ -16,7 +16,8 @@ WHY = "is it this line?"
 def prove_line(search: Search, fault: Fault) -> None:
     """Keep only the lines of a fault that are needed for it, where several lines come into question.
 
-    The line that would be named is tried first. Where no line alone explains the difference, all stay.
+    The line that would be named is tried first. Where the runs differ with it held, and with all others held,
+    several lines are at fault, and each becomes a fault of its own. Where lines explain nothing, all stay.
     """
     keys = list(dict.fromkeys(pair.entry.site_key for pair in fault.pairs if pair.entry.site is not None))
     if not fault.source.held_by_line or not 1 < len(keys) <= MOST_LINES:
@@ -33,6 +34,10 @@ def prove_line(search: Search, fault: Fault) -> None:
     rest = ordered[1:]
     if _explains(hold(rest, "is it one of the other lines?"), fault):
         fault.keep_lines(needed(rest, hold))
+    elif hold(ordered, "are several of the lines at fault?").settled:
+        guilty = needed(ordered, hold)
+        fault.keep_lines(guilty)
+        search.divide(fault, guilty)
 
 
 def _explains(trial: Trial, fault: Fault) -> bool:

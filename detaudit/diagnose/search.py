@@ -22,6 +22,7 @@ from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Phase
 from detaudit.sources.catalogue import SOURCES
+from detaudit.sources.entropy import TEMPORARY_NAME
 from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
 
@@ -100,6 +101,9 @@ class Search:
         seen = closer.comparison or comparison
         ordered = closer.comparison is not None
         self.laboratory.leftovers |= picked_up(closer.ledgers, self.laboratory.case.started)
+        if any(pair.entry.operation == TEMPORARY_NAME for pair in closer.ledgers):
+            # Held fixed, names of temporary files are alike in runs side by side, and these would meet.
+            self.laboratory.case.run_one_by_one()
         found = suspects(seen, list(closer.ledgers), self.laboratory.leftovers, ordered=ordered)
         if self.laboratory.case.steady:
             found = [one for one in found if not one.acts_by_chance]
@@ -232,6 +236,14 @@ class Search:
         if pairs:
             fault.comparison, fault.pairs, fault.all_pairs = different, pairs, ledgers
             fault.closer = replace(fault.closer, parting=parting)
+
+    def divide(self, fault: Fault, lines: Sequence[bytes]) -> None:
+        """Put a fault for each of these lines in the place of one fault: each line has a fix of its own."""
+        apart = [replace(fault) for _ in lines]
+        for one, line in zip(apart, lines, strict=True):
+            one.keep_lines([line])
+        at = self.faults.index(fault)
+        self.faults[at : at + 1] = apart
 
     def hold_lines(self, fault: Fault, lines: Sequence[bytes], why: str, steps: int | None) -> Trial:
         """Hold the source of a fault at some lines alone, and all other faults' sources as a whole."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry, Whose
+from detaudit.model.trace import Site
 from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
 from detaudit.sources.suspicion import Situation, Suspicion
@@ -200,8 +201,19 @@ def _name(seen: Observation) -> Naming:
     entry = seen.telling(one for one in seen.entries if one.fact != _SEEDED)
     if entry is None:
         return seen.name_bare(Cause.UNSEEDED_LIBRARY)
+    return _named(seen, entry)
+
+
+def _named(seen: Observation, entry: LedgerEntry) -> Naming:
     cause = Cause.THREAD_RACE if entry.act is Act.STARTS else Cause.UNSEEDED_LIBRARY
     return seen.name_at(cause, entry, _words(entry), _FIXES[entry.operation])
+
+
+def name_draw_on(site: Site | None, seen: Observation) -> Naming | None:
+    """Name the draw of a compiled library on a line; None where there is none, or it was seeded."""
+    entries = (pair.entry for pair in seen.all_pairs if pair.entry.source == NAME)
+    drawing = next((one for one in entries if one.site == site and one.is_unseeded), None)
+    return None if drawing is None or site is None else _named(seen, drawing)
 
 
 def _words(entry: LedgerEntry) -> str:

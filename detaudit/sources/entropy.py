@@ -9,6 +9,7 @@ from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
+from detaudit.sources.compiled_libraries import name_draw_on
 from detaudit.sources.observation import Naming, Observation, by_library
 from detaudit.sources.seeds import for_other_seed, name_new_seed
 from detaudit.sources.source import Source
@@ -17,6 +18,8 @@ from detaudit.sources.taps import Asked, Taps
 
 NAME = "os-entropy"
 _READS = Fact(Act.READS)
+TEMPORARY_NAME = "tempfile"
+"""Names a draw of a name for a temporary file or folder."""
 BETWEEN = frozenset({"random", "secrets", "uuid", "tempfile"})
 """Modules of Python's library that hand the program entropy; others use it for themselves."""
 
@@ -75,7 +78,7 @@ def _tap_names(taps: Taps, module: Any) -> None:
             return value
         if taps.holds(NAME, taps.lines.here()):
             value = f"{taps.fixed_number(40):08x}"[:8]
-        taps.note(NAME, "tempfile", value, _READS)
+        taps.note(NAME, TEMPORARY_NAME, value, _READS)
         return value
 
     taps.method(module._RandomNameSequence, "__next__", read)
@@ -90,6 +93,10 @@ def _name_value(seen: Observation) -> Naming:
     entry = seen.telling()
     if entry is None:
         return seen.name_bare(Cause.OS_ENTROPY)
+    # Code of numba seeds itself with the system's entropy, and no line of Python asks for that.
+    compiled = name_draw_on(entry.site, seen)
+    if compiled is not None:
+        return compiled
     cause = Cause.UNSEEDED_LIBRARY if by_library(entry) else Cause.OS_ENTROPY
     words = f"{entry.operation} gives other bytes in each run, and they reach the numbers"
     return seen.name_at(cause, entry, words)

@@ -132,7 +132,10 @@ def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None
     read = _read_before(seen, seed)
     if read is None:
         return None
-    if by_library(seed):
+    if by_library(seed) and not by_library(read) and (read.site, read.step) != (seed.site, seed.step):
+        # What the program itself reads on another line does not become the seed of a library.
+        return None
+    if by_library(seed) and by_library(read):
         words = f"a library makes a seed of its own, from {origin} ({read.operation}): it is new in each run"
         site = _line_of_call(seed)
         naming = seen.name_at(Cause.UNSEEDED_LIBRARY, seed, words, seed.fact.about or None)
