@@ -1,4 +1,4 @@
-"""Find random generators whose states differ between runs: no fault by itself, if a draw reaches nothing."""
+"""Find generators whose states differ between runs. That alone is no fault: a draw may reach nothing."""
 
 from __future__ import annotations
 
