@@ -57,7 +57,7 @@ def answer_session(results: Sequence[AuditResult], given: Settings | argparse.Na
 def _write(
     results: Sequence[AuditResult], given: Settings | argparse.Namespace, render: Callable[[str], str]
 ) -> None:
-    """Text goes to standard output unless a report does."""
+    """Write the reports; text goes to standard output unless a report does."""
     reports = _destinations(given)
     if STANDARD_OUTPUT not in reports.values():
         for result in results:
@@ -70,6 +70,6 @@ def _write(
 
 
 def _destinations(given: Settings | argparse.Namespace) -> dict[str, str]:
-    """Where each report goes that was asked for."""
+    """Return the destination of each report that was asked for, by the name of its format."""
     named = {name: getattr(given, name) for name in FORMATS}
     return {name: destination for name, destination in named.items() if destination is not None}

@@ -88,7 +88,7 @@ def _request(arguments: argparse.Namespace) -> Request:
 
 
 def lines(found: Found, request: Request) -> Iterator[Line]:
-    """The answer."""
+    """Yield the lines of the answer."""
     which = PROPERTIES[request.wanted.value]
     if len(found.candidates) == 1:
         (first,) = found.candidates
@@ -108,7 +108,7 @@ def lines(found: Found, request: Request) -> Iterator[Line]:
 
 
 def _how(found: Found, request: Request) -> Iterator[Line]:
-    """How it was found, and how sure it is."""
+    """Yield lines that say how the commit was found, and how sure the answer is."""
     everything = (*found.ends.tried, *found.tried)
     runs = sum(one.runs for one in everything)
     each = f"up to {count(found.ends.trial.runs, 'run')} of each"

@@ -121,7 +121,7 @@ def _lock(
 
 
 def _lines(ref: TargetRef, locked: Locked) -> Iterator[str]:
-    """What became of one target."""
+    """Say what became of one target."""
     from detaudit.reference.wording import shown
 
     name = shown(locked.target)
@@ -144,7 +144,7 @@ def _lines(ref: TargetRef, locked: Locked) -> Iterator[str]:
 
 
 def _change(before: Held) -> Iterator[str]:
-    """How a target that was locked before differs from that."""
+    """Say how a target differs from what was locked of it before."""
     from detaudit.reference.wording import told
 
     if before.differing:
@@ -155,7 +155,7 @@ def _change(before: Held) -> Iterator[str]:
 
 
 def _not_locked(ref: TargetRef, locked: Locked, name: str) -> Iterator[str]:
-    """Why nothing was locked, and what tells more."""
+    """Say why nothing was locked, and which command tells more."""
     words = "NOT LOCKED, its two runs differ" if locked.state == "differs" else "NOT LOCKED"
     yield f"{name}: {words}: {locked.reason}"
     yield from (f"  {line}" for line in locked.place.splitlines())

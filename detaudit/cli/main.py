@@ -106,7 +106,7 @@ def split(argv: list[str]) -> tuple[list[str], list[str] | None]:
 
 
 def build_parser(called: str) -> Parser:
-    """The parser for all verbs; the options are those of the one that is called."""
+    """Build the parser for all verbs, with the options of the verb that is called."""
     parser = Parser(
         prog="detaudit",
         description="Runs a PyTorch training twice, says whether the runs are the same bit for bit, "
@@ -147,7 +147,7 @@ def _explain_bug(error: Exception) -> None:
 
 
 def debugging() -> bool:
-    """True if the user wants tracebacks."""
+    """Say whether the user wants tracebacks."""
     return os.environ.get("DETAUDIT_DEBUG", "") not in {"", "0"}
 
 

@@ -108,7 +108,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 
 def target_of(arguments: argparse.Namespace) -> TargetRef:
-    """What is to be run. Raises UsageError unless exactly one of TARGET and `-m` is given."""
+    """Return the target to run. Raises UsageError unless exactly one of TARGET and `-m` is given."""
     if (arguments.target is None) == (arguments.module is None):
         problem = "no target is given" if arguments.target is None else "both TARGET and -m are given"
         hint = "give one: `detaudit check train.py`, or `detaudit check -m pkg.mod`"

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read(path: Path) -> bytes:
-    """The content of a file. Raises TraceError if there is none, or if it is a trace."""
+    """Read the content of a file. Raises TraceError if there is none, or if it is a trace."""
     try:
         content = path.read_bytes()
     except OSError as error:

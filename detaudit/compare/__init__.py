@@ -1,4 +1,4 @@
-"""Two traces held against each other: what differs, where it starts, whether it reaches a number.
+"""Compare two traces: what differs, where the difference starts, whether it reaches a number.
 
 Reads traces and knows the nouns of `model`; never imports torch.
 """

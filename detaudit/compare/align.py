@@ -24,7 +24,7 @@ MATCHING_LIMIT = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An event as both runs have it, or as the only one has it that does."""
+    """An event in both runs, or in the only run that has it."""
 
     first: Event | None
     second: Event | None
@@ -65,8 +65,8 @@ class Pair:
 def align(first: Sequence[Event], second: Sequence[Event], *, second_leads: bool = False) -> list[Pair]:
     """Match the events of one step, in the order of the first run.
 
-    What only one run has stands where its neighbours that both have put it. Where both runs have events of
-    their own in the same gap, those of the first run come first, or of the second if `second_leads`.
+    An event of only one run stands where its neighbours that both runs have put it. Where both runs have
+    events of their own in one gap, those of the first run come first, or of the second if `second_leads`.
     """
     matches = _match(first, second)
     partners = {there: here for here, there in matches if here is not None and there is not None}
@@ -134,7 +134,7 @@ def _blocks(
 
 
 def _gaps(count: int, partners: dict[int, int], *, second_leads: bool) -> list[tuple[float, int]]:
-    """Where in the first run's order each event of the second would stand.
+    """Say where in the first run's order each event of the second run would stand.
 
     Right behind the last event before it that both runs have if `second_leads`, else right before the next.
     """

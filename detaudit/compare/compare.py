@@ -1,4 +1,4 @@
-"""Hold two traces against each other: the story, told once.
+"""Compare two traces, from their first step to the result of the comparison.
 
 Walk the main thread, then the others; decide whether any difference reaches a number; if so, name where the
 runs first part, what else starts behind it and how far it reaches.
@@ -83,7 +83,7 @@ def _others(
     *,
     core: bool,
 ) -> tuple[Divergence, ...]:
-    """Further origins in the same thread, then where other threads part."""
+    """List further origins in the same thread, then the divergences of other threads."""
     elsewhere = (found.candidate(core=core) for found in everything if found is not chosen)
     further = further_origins(traces, chosen.thread, origin)
     return tuple(islice(chain(further, filter(None, elsewhere)), MOST))
@@ -99,7 +99,7 @@ def _harmless(everything: Iterable[StreamDifference], *, equal: bool) -> Iterabl
 def _affected(
     traces: Traces, main: StreamDifference, chosen: StreamDifference, origin: Divergence
 ) -> Affected:
-    """How far the difference reached by the last step that both runs completed."""
+    """Count what the difference reached by the last step that both runs completed."""
     steps: defaultdict[Thread, set[int]] = defaultdict(set)
     steps[chosen.thread].add(origin.step)
     for found in (main, chosen):

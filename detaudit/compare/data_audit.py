@@ -1,4 +1,4 @@
-"""The data side of one run: order and content of each pass over each loader, and what is wrong with them.
+"""Audit the data side of one run: order and content of each pass over each loader, and faults in them.
 
 None of the faults makes a run irreproducible: a run that repeats its augmentations repeats them reliably.
 """
@@ -16,7 +16,7 @@ from detaudit.model.data import DataAudit, DataFault, LoaderAudit, Occurrence
 from detaudit.trace.reader import TraceReader
 
 BY_CHANCE = 1e-6
-"""A shuffled order that comes again is a fault if it comes again by chance less often than this."""
+"""A shuffled order that is repeated is a fault if the probability of that by chance is less than this."""
 
 
 def audit_data(reader: TraceReader) -> DataAudit:

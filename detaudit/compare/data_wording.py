@@ -1,4 +1,4 @@
-"""The faults of the data side, each in one sentence with its way out."""
+"""Describe each fault of the data side in one sentence, with what to do about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from detaudit.model.data import DataAudit, DataFault, LoaderAudit, Occurrence
 from detaudit.model.result import Notice
 
 SHOWN = 5
-"""How many epochs, workers or samples are named."""
+"""At most this many epochs, workers or samples are named."""
 
 SENTENCES = {
     DataFault.WORKERS_REPEAT_RANDOMNESS: (
@@ -34,7 +34,7 @@ SENTENCES = {
 
 
 def notices(audit: DataAudit) -> tuple[Notice, ...]:
-    """One notice for each fault of each loader."""
+    """Return one notice for each fault of each loader."""
     found = []
     for loader in audit.loaders:
         ordered = sorted(loader.faults, key=lambda one: list(DataFault).index(one.fault))

@@ -1,6 +1,7 @@
-"""Random numbers drawn by the workers of a loader: by two of them alike, or by one of them again.
+"""Find random numbers that two workers of a loader draw alike, or that a worker draws in two passes.
 
-A state that is the same before and after a fetch, and moved between, is the same numbers drawn.
+Two fetches draw the same numbers if the generator's state before them is the same, its state after them is
+the same, and the two states differ.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Draw = tuple[int, bytes, bytes]
 """Position of a fetch among those of its worker, state before it, state after it."""
 
 Draws = Mapping[str, frozenset[Draw]]
-"""What one worker drew in one pass, by generator."""
+"""The draws of one worker in one pass, by the name of the generator."""
 
 
 class WorkerDraws:
@@ -32,7 +33,7 @@ class WorkerDraws:
             self._waiting[process].append(stream)
 
     def of(self, one: Pass) -> dict[int, Draws]:
-        """What each worker drew in a pass."""
+        """Return the draws of each worker in a pass, by the number of the worker."""
         return {
             worker: draws_of(
                 list(read_fetches(self._reader, stream, one.facts.round, LOOKED_AT)),
@@ -52,11 +53,11 @@ class WorkerDraws:
 
 
 def draws_of(fetches: Sequence[Fetch], *, iterable: bool) -> Draws:
-    """The draws of one worker in one pass that would be wrong in another.
+    """Return the draws of one worker in one pass that no other worker and no other pass may repeat.
 
-    What is drawn in the first fetch only can be a preparation that all workers share on purpose (an order
-    from which each takes its part), so it counts only if the same generator goes on, or if there is no
-    further fetch of a data set that has no such beginning.
+    A draw in the first fetch only can be a preparation that all workers share on purpose (an order from which
+    each worker takes its part). So such a draw counts only if the same generator also draws in a later fetch,
+    or if the worker makes no further fetch and the data set is not iterable, so has no such preparation.
     """
     found: defaultdict[str, set[Draw]] = defaultdict(set)
     states: dict[str, bytes] = {}
@@ -76,7 +77,7 @@ def _goes_on(moves: set[Draw]) -> bool:
 
 
 def repeated_by_workers(one: Pass, drawn: Mapping[int, Draws]) -> Iterator[Occurrence]:
-    """Generators from which workers of one pass drew the same numbers."""
+    """Yield the generators from which several workers of one pass drew the same numbers."""
     owners: defaultdict[tuple[str, Draw], list[int]] = defaultdict(list)
     for worker, draws in drawn.items():
         for name, moves in draws.items():
@@ -94,7 +95,10 @@ def repeated_by_workers(one: Pass, drawn: Mapping[int, Draws]) -> Iterator[Occur
 def repeated_by_epochs(
     later: Pass, earlier: Mapping[int, Draws], drawn: Mapping[int, Draws]
 ) -> Iterator[Occurrence]:
-    """Generators from which a worker drew the same numbers as its like in the pass before."""
+    """Yield the generators from which a worker drew the same numbers as in the pass before.
+
+    A worker is compared with the worker of the same number in that pass.
+    """
     sharing: defaultdict[str, list[int]] = defaultdict(list)
     for worker in sorted(earlier.keys() & drawn.keys()):
         for name in earlier[worker].keys() & drawn[worker].keys():

@@ -1,7 +1,7 @@
-"""Evaluations that differ while the training agrees: a fault, unless they come at other steps in each run.
+"""Decide whether evaluations that differ are a fault, where the training agrees.
 
-A preview that is made when the clock says so shows other numbers each time, and trains nothing. But where a
-line evaluates at the same steps in both runs, what it gives should be the same.
+A preview that is made when the clock says so shows other numbers in each run, and trains nothing: no fault.
+But where a line evaluates at the same steps in both runs, its results should be the same.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from detaudit.model.trace import Kind, Phase, Site
 
 @dataclass(slots=True)
 class Evaluations:
-    """What was seen of the evaluations of one thread."""
+    """The evaluations of one thread that were seen to differ between the runs."""
 
     first: Divergence | None = None
     """The first divergence in evaluations alone."""
     _at: frozenset[Site | None] = frozenset()
-    """The lines that evaluate there."""
+    """The lines of the program that evaluate in the step of that divergence."""
     _moving: set[Site | None] = field(default_factory=set)
     """Lines that were seen to evaluate in a step in one run only."""
 
@@ -35,19 +35,19 @@ class Evaluations:
         self.first, self._at = first, frozenset(_lines(pairs))
 
     def fault(self) -> Divergence | None:
-        """The first divergence, if its lines evaluate at the same steps in both runs. Asked at the end."""
+        """Give the first divergence if its lines evaluate at the same steps in both runs; ask at the end."""
         moves = bool(self._at) and self._at <= self._moving
         return None if moves else self.first
 
 
 def is_evaluation(pair: Pair) -> bool:
-    """True for what an evaluation gives, which reaches no weight by itself."""
+    """Say whether an event belongs to an evaluation, which by itself changes no weight."""
     place = pair.event.place
     return place.kind not in CORE and place.phase is Phase.EVAL
 
 
 def _lines(pairs: Iterable[Pair]) -> Iterator[Site | None]:
-    """The lines of the program that evaluate: those of the outermost modules."""
+    """Yield the lines of the program that evaluate: those that call outermost modules."""
     for pair in pairs:
         place = pair.event.place
         if place.phase is Phase.EVAL and place.kind is Kind.MODULE and not place.module:

@@ -69,7 +69,7 @@ def choose_in_lone_step(differing: Sequence[Pair], *, second_takes_it: bool) -> 
 
 
 def encloses(outer: Place, inner: Place) -> bool:
-    """True if `outer` is the call of a module that contains the one of `inner`, in the same phase."""
+    """Say whether `outer` is the call of a module that contains the module of `inner`, in the same phase."""
     if outer.kind is not Kind.MODULE or (outer.phase, outer.root) != (inner.phase, inner.root):
         return False
     if outer.module is None or inner.module is None or outer.module == inner.module:
@@ -80,10 +80,10 @@ def encloses(outer: Place, inner: Place) -> bool:
 def choose_stream(
     main: StreamDifference, sides: Iterable[StreamDifference], *, core: bool
 ) -> StreamDifference:
-    """The thread or process in which the runs part first; at least one of them has a candidate.
+    """Choose the thread or process in which the runs part first; at least one must have a candidate.
 
-    Within a process the order of events decides. Between processes nothing orders them, so one that trains
-    is preferred to a main process that differs only in what training leaves behind.
+    Within a process the order of events decides. Between processes events have no order, so a process that
+    trains is preferred to a main process that differs only in what training leaves behind.
     """
     chosen = main
     for side in sides:
@@ -102,7 +102,7 @@ def _precedes(side: StreamDifference, chosen: StreamDifference, *, core: bool) -
 
 
 def _is_aftermath(divergence: Divergence) -> bool:
-    """True if the divergence is what training elsewhere would leave behind."""
+    """Say whether training in another process can have left the divergence behind."""
     place = divergence.event.place
     if divergence.kind is not DivergenceKind.VALUE:
         return False
@@ -110,10 +110,10 @@ def _is_aftermath(divergence: Divergence) -> bool:
 
 
 def raced_weight(chosen: StreamDifference, sides: Iterable[StreamDifference]) -> Divergence | None:
-    """The weight that threads of one process update without order, if that is why `chosen` differs.
+    """Return the weight that threads of one process update without order, if that is why `chosen` differs.
 
-    Where a thread first shows such a race (in an output, in a gradient) is chance: what it reads has been
-    written by another thread meanwhile.
+    It is chance where a thread first shows such a race (in an output, in a gradient): another thread has
+    meanwhile written the values that the thread reads.
     """
     if chosen.weight is None or not chosen.thread.is_side:
         return None

@@ -1,4 +1,4 @@
-"""Random generators whose states differ between runs. No fault by itself: a draw may reach nothing."""
+"""Find generators whose states differ between runs. That alone is no fault: a draw may reach nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detaudit.trace.reader import TraceReader
 
 @dataclass(slots=True)
 class _Watch:
-    """What was seen of one thread's generators in both runs."""
+    """The states of one thread's generators that were seen so far in both runs."""
 
     last: dict[tuple[int, str], bytes] = field(default_factory=dict)
     """The latest state by run (0 or 1) and generator."""
@@ -32,7 +32,7 @@ class _Watch:
 
 
 def compare_generators(traces: Traces, threads: list[Thread]) -> tuple[GeneratorDifference, ...]:
-    """For each generator of each thread: the first step at whose end the two runs' states differ."""
+    """Find, for each generator of each thread, the first step at whose end its states in the runs differ."""
     return tuple(difference for thread in threads for difference in _differences(traces, thread))
 
 

@@ -1,4 +1,4 @@
-"""The ledgers of two runs held against each other: draws and reads that differ."""
+"""Compare the ledgers of two runs: draws and reads that differ."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def pair_ledgers(first: TraceReader, second: TraceReader) -> list[EntryPair]:
 
 
 def before(pairs: list[EntryPair], divergence: Divergence) -> list[EntryPair]:
-    """The entries that can have caused a divergence: in its thread those before it, elsewhere all near it."""
+    """Select the entries that can have caused a divergence.
+
+    In the thread of the divergence these are the entries before it, elsewhere all entries.
+    """
     return [pair for pair in pairs if _can_cause(pair, divergence)]
 
 

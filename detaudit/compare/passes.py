@@ -1,4 +1,4 @@
-"""Passes over loaders, put together from their batches; only those under way are held in full."""
+"""Put passes over loaders together from their batches; only passes under way are held in full."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from detaudit.trace.layout import NO_DIGEST
 from detaudit.trace.reader import TraceReader
 
 SHOWN = 20
-"""How many samples of a sort are listed."""
+"""At most this many samples of a sort are listed."""
 
 LOOKED_AT = 200
-"""Batches of each worker that are looked at: generators and data that are the same are so from the start."""
+"""Batches of each worker that are compared: equal generators and equal data are equal from the start."""
 
 SPARSE = 1000
 """Numbers that are spread wider than this many times their count are no positions in a data set."""
@@ -29,20 +29,20 @@ SPARSE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over a loader, with what is needed to hold it against others."""
+    """One pass over a loader, with what is needed to compare it with others."""
 
     facts: LoaderIteration
     epoch: Epoch
     arrangements: float
-    """Logarithm of the number of orders in which its samples could have come."""
+    """Logarithm of the number of orders in which the samples of the pass could have come."""
     repeating: tuple[int, ...]
-    """Workers whose batches are the same as those of another."""
+    """Workers whose batches are the same as those of another worker."""
     anew: bool
-    """Whether new weights appear with its first batch: another training begins."""
+    """True if new weights appear with the first batch of the pass: another training begins."""
 
 
 def read_passes(reader: TraceReader, stream: int) -> list[Pass]:
-    """All passes over loaders that a stream began, loader by loader, each in order."""
+    """Read all passes over loaders that a stream began, loader by loader, each in order."""
     facts = {(one.loader, one.iteration): one for one in read_iterations(reader, stream)}
     last = read_last_batches(reader, stream)
     gathered: defaultdict[tuple[int, int], _Gathered] = defaultdict(_Gathered)
@@ -112,7 +112,7 @@ def _epoch(facts: LoaderIteration, given: _Gathered) -> Epoch:
 
 
 def _missing(facts: LoaderIteration, samples: Counter[int]) -> Iterator[int]:
-    """Numbers that never came; without the length of the data set, the gaps between those that did."""
+    """Yield the samples that never came; without the length of the data set, gaps between those that did."""
     end = max(samples, default=-1) + 1 if facts.length is None else facts.length
     # A trace may claim any length, and a number of the user's need not be a position.
     if end <= (len(samples) + 1) * SPARSE:
@@ -120,7 +120,7 @@ def _missing(facts: LoaderIteration, samples: Counter[int]) -> Iterator[int]:
 
 
 def _repeating(by_worker: dict[int, list[bytes]]) -> tuple[int, ...]:
-    """Workers that gave the same batches as another; batches that are all alike say nothing."""
+    """List the workers that gave the same batches as another; batches that are all alike say nothing."""
     found = set()
     for (one, ours), (other, theirs) in combinations(sorted(by_worker.items()), 2):
         common = min(len(ours), len(theirs))

@@ -1,4 +1,4 @@
-"""How far a difference reached, and which further origins there are behind the first.
+"""Find how far a difference reached, and further origins behind the first.
 
 Looks at a bounded number of steps, so it stays fast where two long runs differ in every step.
 """
@@ -67,7 +67,7 @@ class _Search:
             self.weights_differ |= place.kind is Kind.WEIGHT and not pair.missing
 
     def _is_origin(self, pair: Pair, in_step: list[Place]) -> bool:
-        """True if nothing that was seen before explains the difference.
+        """Say whether nothing that was seen before explains the difference.
 
         A module whose inputs agree may differ because its weights do, or because a module inside it does.
         """
@@ -100,7 +100,7 @@ def _is_op_inside(module: Place, place: Place) -> bool:
 
 
 def further_origins(traces: Traces, thread: Thread, first: Divergence) -> list[Divergence]:
-    """Origins behind the first divergence, one for each place, without those that follow from others."""
+    """List origins behind the first divergence, one for each place, without those that follow from others."""
     search = _Search(thread, [first.event.place])
     for heads in islice(_differing(traces, thread, first.step), STEPS_SEARCHED):
         index = index_of(heads)

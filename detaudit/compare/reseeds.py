@@ -1,6 +1,7 @@
-"""A random generator that is set back within a training: the same numbers are drawn again and again.
+"""Find random generators that are set back within a training, so that it draws the same numbers again.
 
-Two runs agree all the same. What shows it is a state after a step, reached from the same state as before.
+Two runs agree nevertheless. The sign is that a step moves the generator between the same two states as an
+earlier step did.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from detaudit.trace.data import read_states
 from detaudit.trace.reader import TraceReader
 
 MOST_STATES = 100_000
-"""Moves of a generator that are remembered: more of them than this, and the first ones decide."""
+"""Moves of generators that are remembered; of more moves than this, only the first ones are."""
 MOST_STEPS = 1000
 """Steps that are searched for the beginning of another training."""
 
@@ -26,16 +27,16 @@ class Reseed:
     generator: str
     """`python`, `numpy`, `torch` or `cuda:0`."""
     first: int
-    """A step in which numbers were drawn from it."""
+    """A step in which numbers were drawn from the generator."""
     again: int
-    """The first later one in which the same numbers were."""
+    """The first later step in which the same numbers were drawn."""
 
 
 def read_reseeds(reader: TraceReader) -> tuple[Reseed, ...]:
-    """The generators from which a training draws the same numbers again.
+    """Find the generators from which a training draws the same numbers again.
 
-    A generator that is seeded anew where another training begins is none: with new weights, or with those
-    that it began with.
+    A generator is left out if it is seeded anew where another training begins: with new weights, or with the
+    weights that the earlier training began with.
     """
     main = next((one.id for one in reader.streams if one.role is StreamRole.MAIN), None)
     if main is None:
@@ -44,7 +45,7 @@ def read_reseeds(reader: TraceReader) -> tuple[Reseed, ...]:
 
 
 def _returning(reader: TraceReader, stream: int) -> Iterator[Reseed]:
-    """The first return of each generator that returns."""
+    """Yield the first return of each generator that returns to an earlier state."""
     last: dict[str, str] = {}
     moves: dict[tuple[str, str, str], int] = {}
     found: set[str] = set()
@@ -68,7 +69,7 @@ def _returning(reader: TraceReader, stream: int) -> Iterator[Reseed]:
 
 
 def _starts_anew(reader: TraceReader, stream: int, reseed: Reseed) -> bool:
-    """Whether another training begins on the way: each may rightly draw what the one before has drawn."""
+    """Say whether another training begins on the way, as it may rightly draw the same numbers again."""
     begins = reseed.again - reseed.first
     if _losses(reader, stream, begins) & _losses(reader, stream, 0):
         return True

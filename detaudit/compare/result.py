@@ -1,4 +1,4 @@
-"""Comparisons turned into the parts of an answer: runs, findings, notices, and a verdict for `diff`."""
+"""Turn comparisons into the parts of an answer: runs, findings, notices, and a verdict for `diff`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ NOT_VARIED = (
     "speed of the machine",
     "content of fresh memory",
 )
-"""What stays as it is, as far as anyone can tell, when a program is run again on the same machine."""
+"""Conditions that stay the same, as far as anyone can tell, when a program runs again on one machine."""
 
 LAST_STEPS = 8
 """Steps from the end in which the final weights are looked for: models with several optimizers take turns."""
 
 
 def diff_result(first: TraceReader, second: TraceReader, comparison: Comparison) -> AuditResult:
-    """The answer of `detaudit diff`: two runs, recorded before, held against each other."""
+    """Make the answer of `detaudit diff` from the comparison of two runs that were recorded before."""
     readers = dict(zip(comparison.runs, (first, second), strict=True))
     return plain_result(_target(first, second), readers, [comparison])
 
@@ -53,7 +53,7 @@ def diff_result(first: TraceReader, second: TraceReader, comparison: Comparison)
 def plain_result(
     target: TargetSummary, readers: Mapping[str, TraceReader], comparisons: Sequence[Comparison]
 ) -> AuditResult:
-    """The answer about runs that were compared, at least one pair, without a search for the cause.
+    """Make the answer about runs that were compared, at least one pair, without a search for the cause.
 
     `readers` has the traces by the names of their runs.
     """
@@ -78,7 +78,7 @@ def plain_result(
 
 
 def summarize_run(name: str, reader: TraceReader) -> RunSummary:
-    """One run, as the result shows it."""
+    """Summarize one run, as the result shows it."""
     info = reader.info
     return RunSummary(
         id=name,
@@ -95,7 +95,7 @@ def summarize_run(name: str, reader: TraceReader) -> RunSummary:
 
 
 def final_digest(reader: TraceReader) -> str | None:
-    """Hexadecimal digest of the last weights that were seen; None if there were none."""
+    """Return the hexadecimal digest of the last weights that were seen; None if there were none."""
     main = [stream.id for stream in reader.streams if stream.role is StreamRole.MAIN]
     rest = [stream.id for stream in reader.streams if stream.role is not StreamRole.MAIN]
     for streams in (main, rest):
@@ -116,7 +116,7 @@ def _last_weights(reader: TraceReader, stream: int) -> dict[tuple[int, Place], b
 
 
 def compared(comparisons: Sequence[Comparison], constant: tuple[str, ...]) -> Compared:
-    """How much evidence a number of comparisons with one reference run gives; at least one comparison."""
+    """Say how much evidence comparisons with one reference run give; at least one comparison is needed."""
     return Compared(
         pairs=len(comparisons),
         steps=min(comparison.steps for comparison in comparisons),
@@ -128,7 +128,7 @@ def compared(comparisons: Sequence[Comparison], constant: tuple[str, ...]) -> Co
 
 
 def not_varied(conditions: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
-    """What was the same in all runs, so that nothing is known about it.
+    """List the conditions that were the same in all runs, so that nothing is known about their effect.
 
     Python draws a new seed for the hash of strings in every process unless one is set (`hash_seed` in a run's
     conditions).
@@ -138,7 +138,7 @@ def not_varied(conditions: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
 
 
 def finding_from(comparison: Comparison, *, differs: int, pairs: int, number: int = 1) -> Finding:
-    """The fault that a comparison shows, its cause not diagnosed. `comparison` must not be equal."""
+    """Describe the fault that a comparison shows, without its cause. `comparison` must not be equal."""
     if comparison.first is None:
         raise ValueError("the comparison found no fault")
     place = comparison.first.event.place
@@ -160,7 +160,7 @@ def finding_from(comparison: Comparison, *, differs: int, pairs: int, number: in
 
 
 def numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings, with ids of their own: a second one of a kind is `hash-order-2`."""
+    """Give the findings ids of their own: a second finding of a kind is `hash-order-2`."""
     seen: dict[str, int] = {}
     for finding in findings:
         number = seen[finding.id] = seen.get(finding.id, 0) + 1
@@ -168,7 +168,7 @@ def numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def origin_from(divergence: Divergence, runs: tuple[str, str]) -> Origin:
-    """The contract's `origin` for a divergence."""
+    """Make the contract's `origin` of a divergence."""
     place = divergence.event.place
     return Origin(
         run=runs,
@@ -191,7 +191,7 @@ def _other_sites(comparison: Comparison) -> tuple:  # type: ignore[type-arg]
 
 
 def notices_from(comparison: Comparison) -> tuple[Notice, ...]:
-    """What a comparison shows that is no fault."""
+    """Make notices of the differences in a comparison that are no fault."""
     return (*_harmless_notices(comparison), *_generator_notices(comparison))
 
 
@@ -222,7 +222,7 @@ def _generator_notices(comparison: Comparison) -> Iterator[Notice]:
 
 
 def conditions_notices(runs: Sequence[RunSummary]) -> tuple[Notice, ...]:
-    """A notice if the first two runs were not made under the same conditions."""
+    """Make a notice if the first two runs were not made under the same conditions."""
     if len(runs) < 2:  # noqa: PLR2004 - one run has nothing to differ from
         return ()
     ours, theirs = ({**_flat(run.environment), **_flat(run.conditions)} for run in runs[:2])
@@ -242,7 +242,7 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def why_unverified(readers: Mapping[str, TraceReader], comparisons: Sequence[Comparison]) -> str | None:
-    """Why no verdict can be given; None if one can. `readers` has the traces by the names of their runs."""
+    """Explain why there can be no verdict; None if there can. `readers` has the traces by names of runs."""
     reasons = [reason for name, reader in readers.items() for reason in shortcomings(name, reader)]
     if not reasons and not any(comparison.events for comparison in comparisons):
         reasons.append("the runs have no event in common, so nothing could be compared")
@@ -263,7 +263,7 @@ def _first(comparison: Comparison) -> Divergence:
 
 
 def shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
-    """Why a run is no evidence, if it is none."""
+    """Yield the reasons, if there are any, why a run is no evidence."""
     info = reader.info
     steps = steps_completed(reader)
     if not info.finished:

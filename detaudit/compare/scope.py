@@ -1,6 +1,6 @@
-"""Whether a difference reaches the training, or only what is evaluated or shown.
+"""Decide whether a difference reaches the training, or only what is evaluated or shown.
 
-"The training is the same" needs more than weights that agree: what differs must be the work of module calls
+"The training is the same" needs more than weights that agree: all differences must come from module calls
 that no backward pass went through, made with the weights that the training left.
 """
 
@@ -31,7 +31,7 @@ Owner = tuple[str, str | None]
 
 @dataclass(slots=True)
 class Reach:
-    """What the differences of one thread reach, as far as it was walked through."""
+    """What the differences of one thread reach, in the steps that the walk has seen so far."""
 
     trace: TraceReader
     training: bool = False
@@ -51,7 +51,7 @@ class Reach:
         self.unsure = self.unsure or any(pair.inputs_agree and self._has_weights(pair) for pair in decisive)
 
     def _apart(self, pairs: Sequence[Pair], decisive: Sequence[Pair]) -> bool:
-        """Whether all that differs was computed in calls that no backward pass went through."""
+        """Say whether all differences come from calls that no backward pass went through."""
         if any(pair.event.place.kind is not Kind.MODULE for pair in decisive):
             return False
         forward = [pair for pair in decisive if pair.event.place.phase is not Phase.EVAL]
@@ -65,7 +65,7 @@ class Reach:
         return all(0 < differing[root] <= spare[root] for root in {pair.event.place.root for pair in forward})
 
     def _moves_buffers(self, pairs: Sequence[Pair], decisive: Sequence[Pair]) -> bool:
-        """Whether a model that is in training mode, and so may change its buffers, was evaluated last."""
+        """Say whether a model was evaluated last that is in training mode, and so may change its buffers."""
         roots = {pair.event.place.root for pair in decisive}
         training = {
             pair.event.place.root
@@ -91,7 +91,7 @@ def _is_outermost(place: Place) -> bool:
 
 
 def _without_backward(pairs: Iterable[Pair]) -> dict[str, int]:
-    """How many calls of each outermost module no gradient came back to."""
+    """Count the calls of each outermost module to which no gradient came back."""
     calls: Counter[str] = Counter()
     gradients: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for pair in pairs:
@@ -107,7 +107,7 @@ def _without_backward(pairs: Iterable[Pair]) -> dict[str, int]:
 
 
 def scope_of(reaches: Iterable[Reach], trace: TraceReader, *, core: bool, steps: int) -> FaultScope | None:
-    """What two runs that differ have in common; see `Comparison.scope`."""
+    """Decide what the differences between two runs reach; see `Comparison.scope`."""
     reaches = list(reaches)
     trained = any(one.kind is Kind.WEIGHT and one.phase is Phase.OPTIMIZER for one in trace.places.values())
     if core or not trained or not steps or any(one.training for one in reaches):
@@ -116,7 +116,7 @@ def scope_of(reaches: Iterable[Reach], trace: TraceReader, *, core: bool, steps:
 
 
 def gravest(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Of pairs of runs that differ, those whose training does, or may; all of them if there is none."""
+    """Select the pairs of runs whose training differs, or else may differ; all pairs if there is none."""
     for scope in (FaultScope.TRAINING, None):
         found = [one for one in comparisons if one.scope is scope]
         if found:
@@ -125,10 +125,10 @@ def gravest(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def seen_closely(coarse: Comparison, fine: Comparison | None) -> FaultScope:
-    """What a difference reaches, in the light of runs with every operator; `fine` is None if those are equal.
+    """Decide what a difference reaches, by runs with every operator; `fine` is None if those are equal.
 
-    An operator within the call that differs by itself (the same went in, or it draws random numbers) comes
-    before any that was given other weights.
+    If an operator within the call differs by itself (its inputs agree, or it draws random numbers), it comes
+    before any operator that was given other weights.
     """
     if fine is not None and fine.scope is FaultScope.TRAINING:
         return FaultScope.TRAINING
@@ -143,14 +143,14 @@ def seen_closely(coarse: Comparison, fine: Comparison | None) -> FaultScope:
 
 
 def narrowed(comparison: Comparison, asked: str) -> Comparison:
-    """The comparison of what was asked about: where only evaluations differ, the training is equal."""
+    """Narrow a comparison to what was asked about: where only evaluations differ, the training is equal."""
     if asked != TRAINING or comparison.equal or comparison.scope is not FaultScope.EVALUATION:
         return comparison
     return replace(comparison, equal=True, first=None, others=(), affected=None)
 
 
 def within_scope(result: AuditResult, asked: str) -> AuditResult:
-    """The answer to what was asked: about the training alone, what only evaluations show is a notice."""
+    """Narrow an answer to what was asked: about the training alone, faults of evaluations become notices."""
     if asked != TRAINING:
         return result
     evaluation = [one for one in result.findings if one.scope is FaultScope.EVALUATION]
@@ -167,7 +167,7 @@ def within_scope(result: AuditResult, asked: str) -> AuditResult:
 
 
 def _as_notice(finding: Finding) -> Notice:
-    """What a finding says that is none of what was asked about."""
+    """Turn a finding about something that was not asked about into a notice."""
     cause = f" ({finding.cause})" if finding.cause else ""
     site = "" if finding.site is None else f", at {finding.site.file}:{finding.site.line}"
     rate = f"{finding.rate['differs']} of {finding.rate['pairs']} pairs of runs"

@@ -1,4 +1,4 @@
-"""Two traces side by side: their threads by label, their steps by number, their events by identity."""
+"""Put two traces side by side: their threads by label, their steps by number, their events by identity."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Traces:
     second: TraceReader
 
     def heads(self, thread: Thread) -> Iterator[Heads]:
-        """The steps of a thread in both runs, side by side, in order."""
+        """Yield the steps of a thread in both runs, side by side, in order."""
         ours = iter(()) if thread.first is None else self.first.heads(thread.first)
         theirs = iter(()) if thread.second is None else self.second.heads(thread.second)
         return _side_by_side(ours, theirs)
 
     def heads_at(self, thread: Thread, steps: Collection[int]) -> Iterator[Heads]:
-        """The steps of a thread that have the given numbers."""
+        """Yield the steps of a thread that have the given numbers."""
         for step in sorted(steps):
             ours = None if thread.first is None else self.first.head(thread.first, step)
             theirs = None if thread.second is None else self.second.head(thread.second, step)
@@ -52,14 +52,14 @@ class Traces:
                 yield ours, theirs
 
     def pairs(self, thread: Thread, heads: Heads) -> list[Pair]:
-        """The matched events of one step."""
+        """Match the events of one step."""
         ours, theirs = heads
         first = self._events(self.first, thread.first, ours)
         second = self._events(self.second, thread.second, theirs)
         return align(first, second, second_leads=is_complete(theirs) and not is_complete(ours))
 
     def differing(self, thread: Thread, index: int) -> set[Place] | None:
-        """Where events of a step that both runs have differ; None if the runs do not have the same places.
+        """Return the places whose events differ in a step of both runs; None if the runs lack common places.
 
         Quick, because no event is made.
         """
@@ -86,7 +86,7 @@ class Traces:
 
 
 def index_of(heads: Heads) -> int:
-    """The number of a step that at least one run has."""
+    """Return the number of a step that at least one run has."""
     head = heads[0] or heads[1]
     if head is None:
         raise ValueError("at least one run has the step")
@@ -94,7 +94,7 @@ def index_of(heads: Heads) -> int:
 
 
 def is_complete(head: StepHead | None) -> bool:
-    """True if the run has the step and completed it."""
+    """Say whether the run has the step and completed it."""
     return head is not None and head.complete
 
 

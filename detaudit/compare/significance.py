@@ -1,4 +1,4 @@
-"""Which kinds of events decide whether two runs agree.
+"""Say which kinds of events decide whether two runs agree.
 
 The verdict is about numbers that reach the training or that a module hands out. Strings in a batch are not
 numbers yet, and an operator's result that reaches no batch, module output, loss, gradient, buffer or weight
@@ -27,14 +27,14 @@ SHIFTING = frozenset({Phase.DATA, Phase.EVAL})
 
 
 def is_numeric(kind: Kind) -> bool:
-    """True unless the kind's digests are of strings, which are never a fault by themselves."""
+    """Say whether the kind's digests are of numbers; strings are never a fault by themselves."""
     return kind is not Kind.BATCH_TEXT
 
 
 def decides(kind: Kind) -> bool:
-    """True if a difference in what came out is a fault even where the training agrees.
+    """Say whether a difference in the outputs is a fault even where the training agrees.
 
-    What goes in is none by itself: a batch or an argument that changes no output (the time at which a sample
-    was read, say) reaches no number.
+    A difference in the inputs is no fault by itself: a batch or an argument that changes no output (the time
+    at which a sample was read, say) reaches no number.
     """
     return kind in CORE or kind in {Kind.MODULE, Kind.GRAD_OUTPUT}

@@ -1,4 +1,4 @@
-"""What the comparison of one thread gives: whether its runs part, where, and what that reaches."""
+"""The result of comparing one thread: whether the runs part, where, and what the difference reaches."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from detaudit.model.trace import Place
 
 @dataclass(slots=True)
 class StreamDifference:
-    """What one thread's comparison gave."""
+    """The result of comparing one thread of two runs."""
 
     thread: Thread
     steps: int = 0
     """Steps that both runs completed."""
     last_step: int | None = None
-    """The last of them."""
+    """The last step that both runs completed."""
     events: int = 0
     """Events that both runs have."""
     core: bool = False
@@ -26,7 +26,7 @@ class StreamDifference:
     updated: set[Place] = field(default_factory=set)
     """Weights that the thread left behind after a step that differs."""
     weight: Divergence | None = None
-    """The first of them that differs."""
+    """The first of these weights that differs."""
     trains: bool = False
     """True if the thread was seen to train, in a step that differs."""
     earliest: Divergence | None = None
@@ -46,5 +46,5 @@ class StreamDifference:
         return self.thread.process
 
     def candidate(self, *, core: bool) -> Divergence | None:
-        """Where this thread's runs part, given whether the training differs anywhere."""
+        """Return where the runs part in this thread, given whether the training differs anywhere."""
         return self.earliest if core else self.fault

@@ -1,4 +1,4 @@
-"""The threads and processes beside the main one: which belong together, and whether they agree as a whole.
+"""Match the threads and processes beside the main one, and say whether they agree as a whole.
 
 A pool hands its jobs to whichever thread is free, so the same events may be spread over threads differently
 in two runs that agree. What must agree is the collection of events over all of them.
@@ -28,7 +28,7 @@ ENTRY = 1 << 128
 
 
 def match_threads(first: TraceReader, second: TraceReader, roles: Collection[StreamRole]) -> list[Thread]:
-    """Threads of both runs by their labels, in order of first appearance; equal labels are counted."""
+    """Match threads of both runs by their labels, in order of first appearance; equal labels are counted."""
     ours, theirs = _labelled(first, roles), _labelled(second, roles)
     return [
         Thread(
@@ -85,7 +85,7 @@ def _events(reader: TraceReader, streams: Iterable[int | None]) -> Iterator[Even
 
 
 def _collect(events: Iterable[Event]) -> dict[Place, int]:
-    """One number for each place: the same for the same collection of digests, whatever their order."""
+    """Compute a number for each place: equal for equal collections of digests, whatever their order."""
     sums: defaultdict[Place, int] = defaultdict(int)
     for event in events:
         if is_numeric(event.place.kind):

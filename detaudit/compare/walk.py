@@ -21,7 +21,7 @@ from detaudit.model.trace import Event, Kind, Phase, Place
 from detaudit.trace.heads import StepHead
 
 MOST = 20
-"""How many differences of a sort are listed."""
+"""At most this many differences of a sort are listed."""
 
 STEP_ITSELF = Event(Place(Phase.OPTIMIZER, Kind.OPTIMIZER_STATE, "", None, ""), None, 0, None, None)
 """Stands for a completed step in which nothing was recorded."""
@@ -73,7 +73,7 @@ class Walk:
         return self._reach.training and found.fault is not None and found.fault is found.earliest
 
     def _is_known_text(self, heads: Heads) -> bool:
-        """True if the runs differ in a step only in texts that are listed already."""
+        """Say whether the runs differ in a step only in texts that are listed already."""
         if not self.found.texts or is_complete(heads[0]) != is_complete(heads[1]):
             return False
         differing = self.traces.differing(self.thread, index_of(heads))
@@ -134,7 +134,7 @@ class Walk:
             self._note_fault(values, index)
 
     def _note_fault(self, values: list[Pair], index: int) -> None:
-        """Keep the first fault, and before it the first one that is of an evaluation alone."""
+        """Keep the first fault, and before it the first fault of an evaluation alone."""
         decisive = [pair for pair in values if _is_decisive(pair)]
         only_evaluated = all(is_evaluation(pair) for pair in decisive)
         if self.found.fault is not None or (only_evaluated and self.evaluations.first is not None):
@@ -153,7 +153,7 @@ class Walk:
         return choose_in_lone_step(numeric, second_takes_it=is_complete(heads[1]))
 
     def _excused(self, pair: Pair) -> bool:
-        """True if this difference is no fault by itself: an extra pass, or what that has shifted."""
+        """Say whether a difference is no fault by itself: an extra pass, or an event that it has shifted."""
         place = pair.event.place
         if place.kind in CORE:
             return False

@@ -21,7 +21,7 @@ DRAWING = tuple(
         "poisson",
     )
 )
-"""How operators that draw random numbers are called."""
+"""Beginnings of the names of operators that draw random numbers."""
 
 NAMES = {
     Kind.BATCH: "batch from the DataLoader",
@@ -36,7 +36,7 @@ NAMES = {
     Kind.OPTIMIZER_STATE: "optimizer state {name}",
     Kind.OP: "result of operator {operator}",
 }
-"""What an event of each kind is called; weights and buffers are named by when they were seen."""
+"""Names for events of each kind; weights and buffers are named by the time at which they were seen."""
 
 
 def describe(event: Event) -> str:
@@ -52,12 +52,12 @@ def describe(event: Event) -> str:
 
 
 def full_name(place: Place) -> str:
-    """`layer1.conv.weight`: the module's path and the name in it."""
+    """Return `layer1.conv.weight`: the module's path and the name in that module."""
     return ".".join(filter(None, (place.module, place.name)))
 
 
 def module_name(place: Place) -> str:
-    """`module layer1.conv`, or the class of the outermost module itself."""
+    """Return `module layer1.conv`, or the class of the outermost module itself."""
     if place.module:
         return f"module {place.module}"
     return f"module {place.root}" if place.root else "the module"

@@ -1,4 +1,4 @@
-"""What to write instead of an operator that gives other bits for the same inputs."""
+"""Suggest what to write instead of an operator that gives other bits for the same inputs."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ What is documented for `torch.use_deterministic_algorithms`, and what was measur
 
 
 def base_name(operator: str) -> str:
-    """`index_put_` for `aten.index_put_.default`."""
+    """Shorten the name of an operator: `index_put_` for `aten.index_put_.default`."""
     return operator.split(".")[1] if "." in operator else operator
 
 

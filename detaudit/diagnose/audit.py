@@ -163,7 +163,7 @@ def audit_target(
 def _explain(
     case: Case, comparisons: list[Comparison], readers: Mapping[str, TraceReader], settings: Settings
 ) -> tuple[Diagnosis, list[Notice]]:
-    """The findings where runs differ, and what was seen on the way to them."""
+    """Find out why runs differ; return the findings, and notices of what was seen during the search."""
     different = [comparison for comparison in comparisons if not comparison.equal]
     earliest = min(gravest(different), key=_first_step)
     parting = Parting(earliest, len(different), len(comparisons))
@@ -185,7 +185,7 @@ def _explain(
 
 
 def _differing(comparisons: list[Comparison]) -> tuple[Finding, ...]:
-    """What differs between runs in which all that was asked about is equal, if anything does."""
+    """Report the difference between runs in which all that was asked about is equal, if there is one."""
     different = [comparison for comparison in comparisons if not comparison.equal]
     if not different:
         return ()
@@ -194,7 +194,7 @@ def _differing(comparisons: list[Comparison]) -> tuple[Finding, ...]:
 
 
 def _look_again(case: Case, first: TraceReader) -> list[Notice]:
-    """At level `op` looking itself may change bits: hold one run against a run that is only hooked."""
+    """Check, at level `op`, whether recording changed bits: compare a run with a run that is only hooked."""
     if case.plan.level is not Level.OP:
         return []
     case.progress.note(

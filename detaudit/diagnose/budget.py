@@ -1,4 +1,4 @@
-"""How much looking for the cause may cost: a number of further runs, or seconds."""
+"""Count what the search for a cause may cost: a number of further runs, or seconds."""
 
 from __future__ import annotations
 

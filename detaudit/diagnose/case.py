@@ -1,4 +1,4 @@
-"""What an audit works with: how to run the target, where to put the runs, whom to tell."""
+"""Hold what an audit works with: how to run the target, where to put the runs, whom to tell."""
 
 from __future__ import annotations
 

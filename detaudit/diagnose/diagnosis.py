@@ -1,4 +1,4 @@
-"""Why runs differ: from the first difference to findings, each with its cause, its evidence and its fix."""
+"""Find out why runs differ: from the first difference to findings with cause, evidence and fix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from detaudit.trace.reader import TraceReader
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a search came to."""
+    """The result of a search for causes."""
 
     findings: tuple[Finding, ...]
     unexplained: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ def _excluded(search: Search) -> Iterator[str]:
 
 
 def draw_notices(pairs: tuple[EntryPair, ...]) -> tuple[Notice, ...]:
-    """The first draw of random numbers that one run makes more often than the other, if there is one."""
+    """Report the first draw of random numbers that one run makes more often than the other, if any."""
     drawn = [pair for pair in pairs if pair.entry.act is Act.DRAWS and pair.count_differs]
     first = min(drawn, key=lambda pair: pair.entry.position, default=None)
     return () if first is None else (Notice("draws-differ", drawn_more(first)),)

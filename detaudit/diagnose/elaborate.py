@@ -1,4 +1,4 @@
-"""What is added to a finding once its cause is known: for an operator, what it does when it is run alone."""
+"""Add to a finding whose cause is an operator what the operator does when it runs alone."""
 
 from __future__ import annotations
 

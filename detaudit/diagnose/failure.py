@@ -1,4 +1,4 @@
-"""A target that did not run as it should: what happened, in the user's terms."""
+"""Report in the user's terms what happened to a target that did not run as it should."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TAIL_BYTES = 20_000
 
 
 def why_failed(plan: RunPlan, outcomes: list[RunOutcome]) -> str | None:
-    """Why there is nothing to compare; None if every run ended well and recorded something."""
+    """Explain why there is nothing to compare; None if every run ended well and recorded something."""
     for outcome in outcomes:
         reason = _why(plan, outcome)
         if reason is not None:
@@ -24,7 +24,7 @@ def why_failed(plan: RunPlan, outcomes: list[RunOutcome]) -> str | None:
 
 
 def failure_notices(outcomes: list[RunOutcome]) -> tuple[Notice, ...]:
-    """The end of what the first failed run wrote to standard error."""
+    """Report the end of what the first failed run wrote to standard error."""
     for outcome in outcomes:
         if not outcome.finished:
             text = tail(outcome.stderr)
@@ -33,7 +33,7 @@ def failure_notices(outcomes: list[RunOutcome]) -> tuple[Notice, ...]:
 
 
 def tail(path: Path) -> str:
-    """The last lines of a file, as text."""
+    """Read the last lines of a file, as text."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))
@@ -61,13 +61,13 @@ def _why(plan: RunPlan, outcome: RunOutcome) -> str | None:
 
 
 def _said_by_us(outcome: RunOutcome) -> str:
-    """What a run said that could not have the conditions that were asked for."""
+    """Return the message of a run that could not have the conditions that were asked for; "" if none."""
     last = tail(outcome.stderr).rpartition("\n")[2]
     return last.removeprefix(_OURS) if last.startswith(_OURS) else ""
 
 
 def signal_name(number: int) -> str:
-    """`SIGKILL` for 9, and so on."""
+    """Name a signal by its number: `SIGKILL` for 9."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -140,7 +140,7 @@ def _patch_of(copy: Path) -> Path:
 
 
 def _line(original: Path, finding: Finding) -> int:
-    """The guilty line; 0 if it is not in the target, where a seed may help all the same."""
+    """Return the guilty line; 0 if it is not in the target, where a seed may help all the same."""
     site = finding.site
     return site.line if site is not None and Path(site.file).resolve() == original.resolve() else 0
 

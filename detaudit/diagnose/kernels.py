@@ -1,4 +1,4 @@
-"""Where one operator is the origin: run it alone with its inputs, again and again, and see what it gives."""
+"""Replay one operator, where it is the origin, alone with its inputs many times, and compare its results."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class KernelEvidence:
 
     call: SavedCall
     replay: Replay
-    """As in the run, or with more threads where that alone gives a difference."""
+    """Replays under the run's conditions, or with more threads where only those give a difference."""
     one_thread: Replay | None
     deterministic: Replay | None
-    """With deterministic algorithms; None where there are none."""
+    """Replays with deterministic algorithms; None where there are no such replays."""
     deterministic_error: str | None
-    """Why there are none."""
+    """The reason why there are no such replays."""
     filled: bool
     """Whether deterministic algorithms help only by filling memory that the operator reads unwritten."""
     between_processes: bool
@@ -96,7 +96,7 @@ def capture_operator(case: Case, step: int, operator: str, occurrence: int) -> P
 
 
 def occurrence_of(reader: TraceReader, stream: int, step: int, sequence: int) -> int:
-    """How many calls of an event's operator its step has before it, whatever the module or phase.
+    """Count the calls of an event's operator that its step has before it, whatever the module or phase.
 
     Raises KeyError if the step has no such event.
     """
@@ -173,7 +173,7 @@ def _differs_elsewhere(saved: Path, plain: Answers) -> bool:
 
 
 def _alternative(plain: Answers, strict: Answers, *, filled: bool) -> str:
-    """What to do instead: what is known of the operator, and the switches that were seen to help."""
+    """Say what to do instead: what is known of the operator, and the switches that were seen to help."""
     ways = []
     call = plain.call
     if call is not None:

@@ -1,4 +1,4 @@
-"""Files that runs of an audit left and later ones pick up: found, and put back before each run of a trial."""
+"""Find files that runs of an audit left and later runs read; put them back before each run of a trial."""
 
 from __future__ import annotations
 

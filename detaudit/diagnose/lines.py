@@ -1,4 +1,4 @@
-"""Which of several lines lets a source reach the numbers: hold the source at one line alone."""
+"""Find which of several lines lets a source reach the numbers: hold the source at one line alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def prove_line(search: Search, fault: Fault) -> None:
 
 
 def _explains(trial: Trial, fault: Fault) -> bool:
-    """Whether the runs are equal, or part later: then the line had a part in the first difference."""
+    """Say whether the runs are equal or part later: then the line had a part in the first difference."""
     if trial.failed is not None:
         return False
     first = fault.comparison.first

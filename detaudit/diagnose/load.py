@@ -1,4 +1,4 @@
-"""How many runs go side by side while a cause is looked for.
+"""Decide how many runs go side by side while a cause is searched for.
 
 As many as the machine carries. Two runs at a time that write the same file would read what the other wrote,
 so runs go side by side only where the first ones left no file in the folders that programs usually write to.

@@ -1,4 +1,4 @@
-"""Which of many sources, or lines, are needed: hold some of them together, and halve (group testing).
+"""Find which of many sources, or lines, are needed: hold some together, and halve (group testing).
 
 With all of them held the runs are equal. Dividing finds a smallest set with which they still are, in a number
 of trials that grows with the logarithm of the number of sources (QuickXplain: Junker, AAAI 2004).

@@ -1,4 +1,4 @@
-"""Did looking change what was looked at? Runs at level `op` held against runs that were only hooked."""
+"""Check whether recording changed the numbers: compare runs at level `op` with runs that were only hooked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from detaudit.model.trace import Event, Kind, Phase, Place, Step, StreamRole
 from detaudit.trace.reader import TraceReader
 
 _CHANGEABLE = frozenset({Phase.BACKWARD, Phase.OPTIMIZER})
-"""Where a changed backward pass shows first."""
+"""The events in which a changed backward pass shows first."""
 
 
 def observer_effect(hooked: TraceReader, watched: TraceReader, before: int | None = None) -> list[Notice]:

@@ -1,4 +1,4 @@
-"""Where two runs part, as closely as it was looked at; the finding is made of it once the cause is known."""
+"""The place where two runs part, as closely as known; becomes a finding once the cause is known."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Parting:
     """Where two runs part."""
 
     coarse: Comparison
-    """The runs that were compared first."""
+    """The comparison of the first runs."""
     differs: int
-    """Pairs of runs that differ there, of so many `pairs`."""
+    """Pairs of runs that differ there, out of `pairs`."""
     pairs: int
     fine: Comparison | None = None
-    """Two runs that recorded operators, where these part at an operator in the same place."""
+    """The comparison of two runs that recorded operators, if they part at an operator in the same place."""
     provoked: Comparison | None = None
-    """Two runs with more threads, where only these showed the operator."""
+    """The comparison of two runs with more threads, if only these showed the operator."""
     operators_agree: bool = False
-    """Whether every operator before it was seen, and agreed."""
+    """True if every operator before the place was seen, and agreed."""
     scope: FaultScope | None = None
-    """What it reaches, where a closer look told; None: what the first comparison says."""
+    """The scope that a closer look found; None: the scope of the first comparison holds."""
 
     @property
     def rate(self) -> dict[str, int]:

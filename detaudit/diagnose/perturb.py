@@ -28,14 +28,14 @@ EQUAL, DIFFERS, FAILED, NOT_ASKED = "equal", "differs", "failed", "not asked for
 
 @dataclass(frozen=True, slots=True)
 class PerturbResult:
-    """What perturbing showed."""
+    """The result of perturbing: faults, notices, and every change that was tried."""
 
     findings: tuple[Finding, ...] = ()
     notices: tuple[Notice, ...] = ()
     tried: tuple[PerturbedRun, ...] = ()
 
     def put_into(self, result: AuditResult) -> AuditResult:
-        """The answer with these changes, and without them among what was not varied."""
+        """Add these changes to an answer, and take them out of its list of what was not varied."""
         if result.compared is None:
             return result
         left = self._left(result.compared.not_varied)
@@ -48,7 +48,7 @@ class PerturbResult:
 
 
 def chosen(text: str | None) -> tuple[str, ...]:
-    """The perturbations that an option's text names; `all` leaves out what plain runs vary already."""
+    """List the perturbations that an option's text names; `all` leaves out what plain runs vary already."""
     if text is None:
         return ()
     if text != "all":
@@ -143,13 +143,13 @@ class _Experiment:
         self.findings.append(name_change(change, followed=followed))
 
     def _closer(self, intervention: Intervention, comparison: Comparison) -> TraceReader | None:
-        """A run with operators, whose ledger has the lines that make memory which is read unwritten."""
+        """Make a run with operators, whose ledger has the lines that make memory which is read unwritten."""
         step = comparison.first.step if comparison.first is not None else 0
         reader = self._run((intervention,), (0, step + 1))
         return None if isinstance(reader, str) else reader
 
     def _run(self, perturbed: tuple[Intervention, ...], window: tuple[int, int] | None) -> TraceReader | str:
-        """One run; where it did not end well, the words for that."""
+        """Make one run; where the run did not end well, return the words for that."""
         self.count += 1
         level = self.case.plan.level if window is None else Level.OP
         name = f"perturbed{self.count}"
@@ -178,7 +178,7 @@ class _Experiment:
         self.notices.append(Notice("perturbed-run-failed", text))
 
     def _summary(self) -> Iterator[Notice]:
-        """What made no difference."""
+        """Report the changes that made no difference, and those that the program did not ask for."""
         same = [one.amount for one in self.tried if one.result == EQUAL]
         unused = {one.source for one in self.tried if one.result == NOT_ASKED}
         if same:
@@ -189,7 +189,7 @@ class _Experiment:
 
 
 def _by_itself(comparison: Comparison, plain: int) -> Finding:
-    """The fault that shows without any change, in a run more than before."""
+    """Report the fault that shows without any change, in one more plain run."""
     finding = finding_from(comparison, differs=1, pairs=plain)
     words = f"{plain} plain runs are equal, but one more run differs, without any change: {finding.message}"
     return replace(finding, message=words)

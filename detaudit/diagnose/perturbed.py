@@ -33,7 +33,7 @@ class Change:
 
 
 def name_change(change: Change, *, followed: bool) -> Finding:
-    """The fault; `followed` says whether a second run under the same change differed too."""
+    """Make the finding; `followed` says whether a second run under the same change differed too."""
     differs = 1 + followed
     finding = finding_from(change.comparison, differs=differs, pairs=2)
     cause, entry = _named(change)

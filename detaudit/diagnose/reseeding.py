@@ -19,7 +19,7 @@ NAMES = {"python": "Python's", "numpy": "numpy's"}
 
 
 def reseed_notices(case: Case, first: TraceReader, *, named: bool) -> list[Notice]:
-    """One notice for each generator that a training draws the same numbers from again.
+    """Make one notice for each generator from which a training draws the same numbers again.
 
     `named`: whether the program is run once more for the line that sets it back.
     """
@@ -40,7 +40,7 @@ def _ledger(case: Case, last: int) -> list[LedgerEntry]:
 
 
 def _seeding(reseed: Reseed, entries: list[LedgerEntry]) -> LedgerEntry | None:
-    """What gives the generator one and the same seed several times; None if no line does."""
+    """Find the line that gives the generator the same seed several times; None if no line does."""
     source = SOURCES.get(reseed.generator, torch_random.NAME)
     seeds = [
         one

@@ -1,4 +1,4 @@
-"""Calls in one process, one after the other: whether later ones find what earlier ones left behind."""
+"""Compare calls in one process: whether later calls find what earlier calls left behind."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def audit_same_process(
 
 
 def _explained(result: AuditResult, fresh: AuditResult, defined_at: Site | None) -> AuditResult:
-    """What calls in one process gave, in the light of what fresh processes give."""
+    """Explain how calls in one process differ, by what fresh processes give."""
     if fresh.verdict is Verdict.NOT_REPRODUCIBLE:
         # What differs between processes too has its cause elsewhere, and that was looked for.
         notice = Notice("same-process", "the calls in one process differ as well")

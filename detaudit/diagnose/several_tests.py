@@ -1,4 +1,4 @@
-"""Many tests at the price of few processes: all in each, and one by itself only where that is not enough."""
+"""Audit many tests in few processes: all together, and a test by itself only where that is not enough."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def audit_tests(
 
 
 def _together(test: str, outcomes: Sequence[TestOutcome]) -> AuditResult:
-    """What the runs with other tests say."""
+    """Make the answer for one test from the runs in which other tests ran too."""
     target = TargetSummary("test", test)
     failure = next((one.failure for one in outcomes if one.failure is not None), None)
     traces = [one.trace for one in outcomes if one.trace is not None]
@@ -76,7 +76,7 @@ def _compared(target: TargetSummary, traces: Sequence[Path]) -> AuditResult:
 
 
 def _place(together: AuditResult) -> object:
-    """Where the runs of a test part, if a line is known; the same for tests that part in the same way."""
+    """Return the place where a test's runs part, equal for tests that part alike; None if not known."""
     if together.verdict is not Verdict.NOT_REPRODUCIBLE:
         return None
     first = together.findings[0]
@@ -84,7 +84,7 @@ def _place(together: AuditResult) -> object:
 
 
 def _like(known: AuditResult, together: AuditResult) -> AuditResult:
-    """The answer for a test that parts where another does: its cause is not looked for once more."""
+    """Answer for a test that parts where another test does: its cause is not searched for again."""
     explained, found = known.findings[0], together.findings[0]
     finding = replace(
         found,
@@ -99,7 +99,7 @@ def _like(known: AuditResult, together: AuditResult) -> AuditResult:
 
 
 def _closer(together: AuditResult, alone: AuditResult) -> AuditResult:
-    """What a test by itself says is more, unless it says that nothing differs."""
+    """Prefer the answer of a test that ran by itself, unless that answer shows no difference."""
     if together.verdict is Verdict.NOT_REPRODUCIBLE and alone.verdict is not Verdict.NOT_REPRODUCIBLE:
         told = OTHERS_MATTER if alone.reproducible else f"by itself: {alone.reason}"
         return replace(together, unexplained=(*together.unexplained, told))

@@ -1,4 +1,4 @@
-"""Which source to try first: read off the ledgers of two runs that differ."""
+"""Decide which source to try first, from the ledgers of two runs that differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detaudit.sources.source import Source
 from detaudit.sources.suspicion import CERTAIN, Situation
 
 LATEST = 4
-"""What is added to the score of the source that was at work last before the runs part."""
+"""Bonus to the score of the source that was at work last before the runs part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Suspect:
 
     @property
     def was_seen(self) -> bool:
-        """Whether it was seen at work: in the ledger, or by an operator that made equal inputs unequal."""
+        """True if the source was seen at work: in the ledger, or by outputs that differ for equal inputs."""
         return bool(self.pairs) or self.score >= CERTAIN - 1
 
     @property
     def acts_by_chance(self) -> bool:
-        """Whether nothing was seen of it, and two runs would differ by it from time to time only."""
+        """True if nothing was seen of the source, and runs would differ by it only from time to time."""
         suspicion = self.source.suspicion
         return not self.was_seen and suspicion is not None and suspicion.by_chance
 

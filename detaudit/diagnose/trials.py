@@ -22,7 +22,7 @@ from detaudit.trace.reader import TraceReader
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of it."""
+    """The result of one trial."""
 
     held: tuple[Intervention, ...]
     pairs: int

@@ -26,7 +26,7 @@ FURTHER_STEPS = 20
 
 @dataclass(frozen=True, slots=True)
 class RunValues:
-    """What one run has where two others part, and in the last step that may be held against it."""
+    """The values of one run at the place where two others part, and in the last step that is comparable."""
 
     there: bytes | None
     """Digest of the first event in that place; None where the run has none."""
@@ -36,17 +36,17 @@ class RunValues:
 
 @dataclass(frozen=True, slots=True)
 class Closer:
-    """What looking closer showed."""
+    """The result of looking closer."""
 
     parting: Parting
     notices: tuple[Notice, ...] = ()
     comparison: Comparison | None = None
-    """Of the two runs with operators; None if they are equal."""
+    """The comparison of the two runs with operators; None if they are equal."""
     ledgers: tuple[EntryPair, ...] = ()
     window: tuple[int, int] = (0, 0)
     """The first step whose operators these runs recorded, and the step before which they ended."""
     values: tuple[RunValues, ...] = ()
-    """What each of the runs with operators has in the place where the first runs part, and at its end."""
+    """For each run with operators: its values at the place where the first runs part, and at its end."""
 
 
 def look_closer(
@@ -83,7 +83,7 @@ def look_closer(
 
 
 def _windows(comparison: Comparison) -> Iterator[tuple[int, int]]:
-    """The steps to look at: the one in which the runs part, then all up to some way behind it."""
+    """Yield the steps to look at: the step in which the runs part, then all up to some way behind it."""
     if comparison.first is None:
         raise ValueError("the runs do not differ")
     step = comparison.first.step
@@ -160,7 +160,7 @@ def _digest(step: Step) -> bytes:
 
 
 def _same_place(coarse: Comparison, closer: Divergence) -> bool:
-    """Whether an operator-level divergence can be the layer-level one, seen more closely."""
+    """Say whether a divergence at operator level can be the divergence at layer level, seen more closely."""
     seen = coarse.first
     if seen is None or seen.kind is not closer.kind or seen.stream != closer.stream:
         return False

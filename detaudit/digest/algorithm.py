@@ -30,7 +30,7 @@ _leaf_at: _Memory = (ctypes.c_char * LEAF_BYTES).from_address
 
 
 def header_seed(dtype: str, shape: Iterable[int]) -> int:
-    """The 64-bit seed for values of this dtype (torch's or numpy's name) and shape."""
+    """Compute the 64-bit seed for values of this dtype (torch's or numpy's name) and shape."""
     header = f"{ALGORITHM}|{dtype}|{','.join(map(str, shape))}"
     return xxh3_64_intdigest(header.encode())
 
@@ -58,7 +58,7 @@ def leaf_digests(address: int, size: int) -> list[bytes]:
 
 
 def join_leaves(leaves: Iterable[bytes], seed: int) -> bytes:
-    """Digest of a value of several leaves from theirs."""
+    """Compute the digest of a value of several leaves from the digests of the leaves."""
     return xxh3_128_digest(b"".join(leaves), seed)
 
 
@@ -71,5 +71,5 @@ def digest_bytes(data: bytes, seed: int) -> bytes:
 
 
 def combine(tag: str, digests: Iterable[bytes]) -> bytes:
-    """Digest of a sequence of digests; `tag` tells apart sequences of different meaning."""
+    """Compute the digest of a sequence of digests; `tag` tells apart sequences of different meaning."""
     return xxh3_128_digest(b"".join(digests), header_seed(tag, ()))

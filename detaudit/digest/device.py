@@ -23,7 +23,7 @@ _KNOWN_SIZES = (1, 241, (1 << 20) + 13)
 
 
 def digester_for(device: torch.device) -> DeviceDigester | None:
-    """The digester of a device and its current stream; None where digests are not computed on the device.
+    """Return the digester of a device and its current stream; None where the device computes no digests.
 
     Raises CapturingError if it does not exist yet and a CUDA graph is being captured.
     """
@@ -38,7 +38,7 @@ def digester_for(device: torch.device) -> DeviceDigester | None:
 
 
 def why_not(device: torch.device) -> str | None:
-    """Why digests are not computed on a device; None where they are.
+    """Explain why digests are not computed on a device; None where they are.
 
     The first use of a device compiles the kernels and compares digests of known buffers with the host's; it
     raises CapturingError while a CUDA graph is being captured.
@@ -58,7 +58,7 @@ def note_copy(device: torch.device) -> None:
 
 
 def used() -> dict[str, str]:
-    """Where the values of each device were digested so far in this process, and why not on the device."""
+    """Say where the values of each device were digested so far in this process, or why not on the device."""
     here = {
         str(device): "computed on the device" for process, device, _ in _digesters if process == os.getpid()
     }
@@ -74,7 +74,7 @@ _checked: dict[tuple[int, torch.device], str | None] = {}
 
 @functools.cache
 def _lacking(kind: str) -> str | None:
-    """Why no device of a kind has kernels here."""
+    """Explain why no device of a kind has kernels here; None where it has."""
     if kind == "cpu":
         return "values on the host are digested there"
     if kind != "cuda":
@@ -87,7 +87,7 @@ def _lacking(kind: str) -> str | None:
 
 
 def _failed_check(device: torch.device) -> str | None:
-    """What is wrong with the digests of known buffers, computed on a device."""
+    """Compare digests of known buffers, computed on a device, with the host's; say what is wrong, if any."""
     pattern = (np.arange(max(_KNOWN_SIZES), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(56)
     known = [(pattern[:size].astype(np.uint8), seed) for seed, size in enumerate(_KNOWN_SIZES, start=7)]
     try:
@@ -105,7 +105,7 @@ def _failed_check(device: torch.device) -> str | None:
 
 
 def _numbered(device: torch.device) -> torch.device:
-    """The device, with its number."""
+    """Return the device with its number."""
     if device.type != "cuda" or device.index is not None:
         return device
     return torch.device("cuda", torch.cuda.current_device())

@@ -40,7 +40,7 @@ class DeviceDigest:
         self._digest: bytes | None = None
 
     def resolve(self) -> bytes:
-        """The 16 bytes; collects, and so waits for the device, if that was not done yet."""
+        """Return the 16 bytes; collects, and so waits for the device, if that was not done yet."""
         if self._digester is not None:
             self._digester.collect()
         if self._digest is None:
@@ -128,7 +128,7 @@ class DeviceDigester:
 
     @contextlib.contextmanager
     def _in_order(self) -> Iterator[None]:
-        """One thread at a time, on the stream of this digester, and only where something may be launched."""
+        """Let one thread at a time in, on this digester's stream, and only where launches are possible."""
         if os.getpid() != self._process:
             raise RuntimeError("a device's digests cannot be computed in a forked process")
         with self._lock, _current(self._stream), Unseen():
@@ -144,7 +144,7 @@ class DeviceDigester:
                 self._busy = False
 
     def _plain(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The tensor if the kernels can read it as it lies, else a copy that they can read."""
+        """Return the tensor if the kernels can read it as it lies, else a copy that they can read."""
         if tensor.device != self._device:
             raise ValueError(f"a tensor on {tensor.device} cannot be digested on {self._device}")
         if not tensor.is_contiguous() or tensor.is_conj() or tensor.is_neg():
@@ -221,7 +221,7 @@ class DeviceDigester:
         self._shorts += len(leaves)
 
     def _sent(self, numbers: Table | Numbers) -> torch.Tensor:
-        """A copy on the device, ordered by the stream; pinned memory is kept until it was read."""
+        """Copy numbers to the device, ordered by the stream; pinned memory is kept until it was read."""
         if self._stream is None:
             return torch.from_numpy(numbers)
         pinned = torch.empty(numbers.shape, dtype=torch.int64, device="cpu", pin_memory=True)
@@ -230,7 +230,7 @@ class DeviceDigester:
 
 
 def stream_of(device: torch.device) -> torch.cuda.Stream | None:
-    """The current stream of a device that has streams."""
+    """Return the current stream of a device that has streams; None for other devices."""
     return torch.cuda.current_stream(device) if device.type == "cuda" else None
 
 

@@ -66,7 +66,7 @@ _SCRAMBLE_PRIME = tl.constexpr(_PRIME32[0])
 
 @triton.jit
 def _secret(constants: tl.tensor, index: tl.tensor, seed: tl.tensor) -> tl.tensor:
-    """The secret's 64-bit words at `index`, as the seed changes them."""
+    """Load the secret's 64-bit words at `index`, as the seed changes them."""
     word = tl.load(constants + index).to(tl.uint64)
     return tl.where(index % 2 == 0, word + seed, word - seed)
 
@@ -75,14 +75,14 @@ def _secret(constants: tl.tensor, index: tl.tensor, seed: tl.tensor) -> tl.tenso
 def _secret_between(
     constants: tl.tensor, index: tl.tensor, shift: tl.constexpr, seed: tl.tensor
 ) -> tl.tensor:
-    """The secret's 64 bits from `shift` bits after the start of the words at `index`."""
+    """Load the secret's 64 bits from `shift` bits after the start of the words at `index`."""
     low = _secret(constants, index, seed) >> shift
     return low | (_secret(constants, index + 1, seed) << (64 - shift))
 
 
 @triton.jit
 def _product(mixed: tl.tensor) -> tl.tensor:
-    """The lower half of each 64-bit word times its upper half."""
+    """Multiply the lower half of each 64-bit word by its upper half."""
     return mixed.to(tl.uint32).to(tl.uint64) * (mixed >> 32)
 
 
@@ -199,7 +199,7 @@ def _chain(  # noqa: PLR0917 - kernels have no objects to hand over
     lane: tl.tensor,
     at_once: tl.constexpr,
 ) -> tl.tensor:
-    """The accumulators after all full blocks."""
+    """Compute the accumulators after all full blocks."""
     state = tl.broadcast_to(tl.load(constants + _INITIAL_AT + lane).to(tl.uint64), (at_once, 8))
     secret = _secret(constants, 16 + lane, seed)
     start = 0

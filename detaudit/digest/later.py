@@ -1,4 +1,4 @@
-"""Digests that are still on a device, and what is made of them."""
+"""Digests that are still on a device, and digests that are made of them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ class Later(Protocol):
     """A digest that will be on the host when it is asked for."""
 
     def resolve(self) -> bytes:
-        """The 16 bytes; waits for the device if it must."""
+        """Return the 16 bytes; waits for the device if it must."""
 
 
 Digest: TypeAlias = bytes | Later
 
 
 def now(digest: Digest) -> bytes:
-    """The 16 bytes of a digest."""
+    """Return the 16 bytes of a digest, waiting for the device if it is still there."""
     return digest if isinstance(digest, bytes) else digest.resolve()
 
 

@@ -1,4 +1,4 @@
-"""What was submitted to a device, as tables of leaves, and the digests made of what comes back."""
+"""Tables of the leaves that were submitted to a device, and digests made of the results."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Leaves:
     """How many leaves each value has; an empty value has one, of no bytes."""
     table: Table
     short: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    """Which leaves the kernels only gather, for the host to digest."""
+    """True for leaves that the kernels only gather, for the host to digest."""
 
     def digests(self, long_digests: Bytes, short_bytes: Bytes) -> list[bytes]:
-        """The digest of each value, from the digests of the long leaves and the bytes of the short ones."""
+        """Make the digest of each value from the digests of long leaves and the bytes of short leaves."""
         leaf_digests = np.empty((len(self.table), 16), dtype=np.uint8)
         leaf_digests[~self.short] = long_digests
         leaf_digests[self.short] = _digested(self.table[self.short], short_bytes)
@@ -45,7 +45,7 @@ class Leaves:
 
 
 def leaves_of(addresses: Sequence[int], sizes: Sequence[int], seeds: Sequence[int], shortest: int) -> Leaves:
-    """The leaves of values in memory; those of less than `shortest` bytes are short."""
+    """Cut values in memory into leaves; leaves of less than `shortest` bytes are short."""
     size, address = np.array(sizes, dtype=np.int64), np.array(addresses, dtype=np.int64)
     seed = np.array(seeds, dtype=np.uint64).view(np.int64)
     counts = np.maximum(-(-size // LEAF_BYTES), 1)

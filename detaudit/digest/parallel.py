@@ -65,7 +65,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Pace:
-    """Which way is faster for values of about one size: alone, or in threads. That depends on the machine."""
+    """Measures which way is faster on this machine for values of about one size: alone, or in threads."""
 
     __slots__ = ("_best", "_tried")
 
@@ -74,7 +74,7 @@ class _Pace:
         self._tried = 0
 
     def in_threads(self) -> bool:
-        """The way to take now: each in turn at first, then the one whose best time was shorter."""
+        """Choose the way to take now: each in turn at first, then the way whose best time was shorter."""
         if self._tried < 2 * TRIALS:
             return bool(self._tried % 2)
         return self._best[True] < self._best[False]
@@ -86,7 +86,7 @@ class _Pace:
 
 
 _paces: dict[tuple[int, int], _Pace] = {}
-"""By the size, to a power of two, and the number of threads."""
+"""Paces by the size, to a power of two, and the number of threads."""
 
 
 def digest_large(address: int, size: int, seed: int, threads: int) -> bytes:

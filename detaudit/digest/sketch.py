@@ -1,4 +1,4 @@
-"""Value -> sketch: what a difference's size can be estimated from later, when the value is gone.
+"""Value -> sketch: a summary from which the size of a difference can be estimated when the value is gone.
 
 The same on every machine up to float64 rounding; reads the value, changes nothing, draws no random number.
 """
@@ -59,7 +59,7 @@ def _is_readable(tensor: torch.Tensor) -> bool:
 
 
 def _numbers(tensor: torch.Tensor) -> _Numbers:
-    """The tensor's numbers in row-major order, in float64; a complex one has two each."""
+    """Return the tensor's numbers in row-major order, in float64; a complex number gives two."""
     plain = tensor.detach().resolve_conj().resolve_neg().cpu()
     if plain.is_complex():
         plain = torch.view_as_real(plain)
@@ -90,7 +90,7 @@ def _projected(numbers: _Numbers, chunk: int) -> _Numbers:
 
 @functools.cache
 def _pattern() -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], _Numbers]:
-    """Which sum each number of a chunk goes to, and with which sign."""
+    """Choose for each number of a chunk the sum that it goes to, and its sign."""
     mixed = _mixed(np.arange(_CHUNK, dtype=np.uint64))
     signs = 1.0 - 2.0 * ((mixed >> np.uint64(59)) & np.uint64(1)).astype(np.float64)
     return (mixed >> np.uint64(60)).astype(np.int64), signs

@@ -38,7 +38,7 @@ def digest_strided(tensor: torch.Tensor, seed: int) -> bytes:
 
 
 def _pieces(tensor: torch.Tensor, most: int) -> Iterator[torch.Tensor]:
-    """Views of a tensor, of at most `most` elements each, that follow each other in row-major order."""
+    """Yield views of a tensor, of at most `most` elements each, that follow each other in row-major order."""
     if tensor.numel() <= most:
         yield tensor
         return

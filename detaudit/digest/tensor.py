@@ -48,17 +48,17 @@ class UndigestableError(TypeError):
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What all tensors of one dtype and shape have in common."""
+    """The facts that all tensors of one dtype and shape have in common."""
 
     seed: int
     size: int
-    """Bytes."""
+    """Size in bytes."""
     is_plain: bool
-    """Whether the bytes are the values: neither complex, and maybe lazily conjugated, nor quantized."""
+    """True if the bytes are the values: neither complex, and maybe lazily conjugated, nor quantized."""
     leaf: Callable[[int], Any] | None
     """Gives the memory at an address to xxhash; None for empty values and those of more than one leaf."""
     plain_leaf: Callable[[int], Any] | None
-    """The same where the bytes are the values; None elsewhere."""
+    """As `leaf` where the bytes are the values; None elsewhere."""
 
 
 _forms: dict[tuple[torch.dtype, torch.Size], _Form] = {}
@@ -76,7 +76,7 @@ def tensor_digest(tensor: torch.Tensor) -> bytes:
 
 
 def deferred_digest(tensor: torch.Tensor) -> Digest:
-    """The same digest, of the values as of now, without waiting for a device that can compute it itself."""
+    """Start `tensor_digest` for the values as of now, without waiting for a device that can compute it."""
     # Done several times for each operator: every question put to a tensor counts.
     if type(tensor) in _PLAIN_TYPES and tensor.is_cpu and not tensor.is_neg():
         try:
@@ -94,7 +94,7 @@ def deferred_digest(tensor: torch.Tensor) -> Digest:
 
 
 def deferred_digests(tensors: Sequence[torch.Tensor]) -> list[Digest]:
-    """Digests of many tensors at once: those on one device are read by one launch there."""
+    """Digest many tensors at once: the tensors on one device are read by one launch there."""
     digests: dict[int, Digest] = {}
     there: dict[torch.device, list[int]] = {}
     for position, tensor in enumerate(tensors):
@@ -152,7 +152,7 @@ def _digest_memory(address: int, form: _Form) -> bytes:
 
 
 def _has_kernels(tensor: torch.Tensor) -> bool:
-    """Whether the device that holds a tensor can digest it."""
+    """Say whether the device that holds a tensor can digest it."""
     if not tensor.is_cuda or type(tensor) not in _PLAIN_TYPES:
         return False
     if tensor.layout is not _STRIDED or tensor.is_nested or tensor.is_quantized:

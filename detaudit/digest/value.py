@@ -35,7 +35,7 @@ def value_digest(value: object) -> bytes:
 
 
 def deferred_value_digest(value: object, digest: TensorDigest) -> Digest:
-    """The same digest, made of what `digest` gives for each tensor in the value."""
+    """Make the same digest as `value_digest`, with `digest` for each tensor in the value."""
     if isinstance(value, torch.Tensor):
         return digest(value)
     walk = _Walk(digest)
@@ -45,7 +45,7 @@ def deferred_value_digest(value: object, digest: TensorDigest) -> Digest:
 
 
 def call_value(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
-    """The arguments of a call as one value; one lone tensor, the usual case, stands for itself."""
+    """Return the arguments of a call as one value; a lone tensor, the usual case, stands for itself."""
     if len(args) == 1 and not kwargs and isinstance(args[0], torch.Tensor):
         return args[0]
     return args, dict(kwargs)

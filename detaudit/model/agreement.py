@@ -1,4 +1,4 @@
-"""How many equal runs are enough: what a number of runs that agree says about those that were not made.
+"""Compute how many equal runs are enough: what runs that agree say about runs that were not made.
 
 One model throughout: each pair of runs differs at one rate, which is unknown, and before anything was seen
 all rates are as likely (Laplace's rule). A search for a cause asks for the mean chance over all rates that
@@ -14,26 +14,26 @@ from itertools import count
 from math import exp, lgamma
 
 CONFIDENCE = 0.95
-"""How sure an answer is of the rate that it excludes."""
+"""Confidence with which an answer excludes a rate."""
 
 DOUBT = 0.05
-"""How likely it may be that runs are equal by chance although what was done to them does nothing."""
+"""Largest accepted chance that runs are equal although the change to them has no effect."""
 
 DOUBT_IF_UNSEEN = 0.01
-"""The same, for a source that was not seen at work: that the runs are equal is all that speaks for it."""
+"""As DOUBT, for a source that was not seen at work: only the equal runs speak for it."""
 
 MISSED = 0.01
-"""How likely a commit with the fault may be taken for one without it."""
+"""Largest accepted chance of taking a commit with the fault for a commit without it."""
 
 ENOUGH = 4
-"""No more runs are spent on measuring a fault once so few of each commit do."""
+"""Measuring a fault stops once this few runs of each commit suffice."""
 
 MOST_PAIRS = 12
 """A difference that shows more rarely than this can settle is called unconfirmed."""
 
 
 def chance(differing: int, pairs: int, equal: int) -> float:
-    """How likely `equal` further pairs all agree by chance, after `differing` of `pairs` pairs differed.
+    """Compute the chance that `equal` further pairs all agree, after `differing` of `pairs` pairs differed.
 
     The rate of differing is unknown; before anything was seen all values are as likely. This is the mean of
     (1 - rate) ** equal over its posterior, Beta(1 + differing, 1 + pairs - differing).
@@ -43,7 +43,7 @@ def chance(differing: int, pairs: int, equal: int) -> float:
 
 
 def pairs_needed(differing: int, pairs: int, doubt: float = DOUBT) -> int:
-    """How many equal pairs it takes until chance explains them no more; at most MOST_PAIRS."""
+    """Compute the number of equal pairs needed to rule out chance at level `doubt`; at most MOST_PAIRS."""
     enough = (n for n in range(1, MOST_PAIRS) if chance(differing, pairs, n) <= doubt + 1e-9)
     return next(enough, MOST_PAIRS)
 
@@ -57,7 +57,7 @@ def bound(pairs: int) -> dict[str, float]:
 
 
 def all_agree(sizes: Sequence[int], runs: int) -> float:
-    """How likely `runs` runs all agree, of a target whose earlier runs fell into groups of these sizes.
+    """Compute the chance that `runs` runs all agree, if earlier runs fell into groups of these sizes.
 
     A group has the runs that agree with one another. The chance is the sum of q ** runs over all outcomes,
     q being how often each comes. Both bounds hold for it: the largest q to the power of runs - 1, and the
@@ -72,10 +72,10 @@ def all_agree(sizes: Sequence[int], runs: int) -> float:
 
 
 def all_like(seen: int, unlike: int, runs: int) -> float:
-    """How likely `runs` runs are all like the reference, of a target of which `unlike` of `seen` were not."""
+    """Compute the chance that `runs` runs are all like the reference, after `unlike` of `seen` were not."""
     return float((1 - (unlike + 1) / (seen + 2)) ** runs)
 
 
 def runs_needed(missed: Callable[[int], float], least: int) -> int:
-    """How many runs it takes until the chance to miss a fault is small enough."""
+    """Compute the number of runs after which the chance to miss a fault is small enough."""
     return next(runs for runs in count(least) if missed(runs) < MISSED)

@@ -36,13 +36,13 @@ T = TypeVar("T")
 
 
 def result_to_dict(result: AuditResult, version: str) -> dict[str, object]:
-    """The answer as JSON's own types; `version` is detaudit's. Numbers that JSON lacks become strings."""
+    """Turn the answer into JSON types; `version` is detaudit's. Numbers that JSON lacks become strings."""
     plain = to_plain(result)
     return {"schema": f"{SCHEMA}/{VERSION}", "detaudit": version, **{key: plain[key] for key in KEYS}}
 
 
 def result_to_json(result: AuditResult, version: str) -> str:
-    """The answer as text that ends in a line break."""
+    """Write the answer as text that ends in a line break."""
     return json.dumps(result_to_dict(result, version), indent=2, allow_nan=False) + "\n"
 
 

@@ -56,7 +56,7 @@ class Fetch:
 
 
 class DataFault(StrEnum):
-    """What an audit of the data can find. None of it makes a run irreproducible."""
+    """The faults that an audit of the data can find. None of them makes a run irreproducible."""
 
     WORKERS_REPEAT_RANDOMNESS = "workers-repeat-randomness"
     EPOCHS_REPEAT_RANDOMNESS = "epochs-repeat-randomness"
@@ -80,7 +80,7 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one pass over a loader gave."""
+    """The batches and samples that one pass over a loader gave."""
 
     iteration: int
     batches: int

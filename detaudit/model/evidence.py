@@ -1,4 +1,4 @@
-"""What a finding rests on: one shape for all that was tried.
+"""The evidence of a finding: one shape for all that was tried.
 
 Pure data. No torch, no input or output.
 """
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class EvidenceKind(StrEnum):
-    """What was tried."""
+    """The kinds of trials that give evidence."""
 
     CONTROL = "control"
     """A source was held fixed, and nothing else: the runs must be equal, and differ without it."""
@@ -37,17 +37,17 @@ class Evidence:
     control: str | None = None
     """Name of the source that was held fixed; None where nothing was."""
     held: str | None = None
-    """The same in a sentence: "the clock"."""
+    """The source in a sentence: "the clock"."""
     equal_pairs: int | None = None
-    """Pairs of runs that are equal with it; None where no pairs were counted."""
+    """Pairs of runs that are equal with the source held; None where no pairs were counted."""
     pairs: int | None = None
     without_equal_pairs: int | None = None
-    """Pairs of runs that are equal without it."""
+    """Pairs of runs that are equal without the source held."""
     without_pairs: int | None = None
     together_with: tuple[str, ...] = ()
     """The other faults' sources, which were held fixed as well."""
     details: Mapping[str, object] = field(default_factory=dict)
-    """What only this kind has; in JSON these keys stand beside the others."""
+    """Facts that only this kind has; in JSON these keys stand beside the others."""
 
     def as_dict(self) -> dict[str, object]:
         """Give what is known, as JSON's own types."""

@@ -43,7 +43,7 @@ class Act(StrEnum):
     READS_SHARED_DATA = "reads shared data"
     """Read, in the main thread, a tensor that another thread had changed in between."""
     WRITES_SHARED_DATA_BESIDE = "writes shared data beside"
-    """The same in any other thread."""
+    """Changed such a tensor in any other thread."""
     READS_SHARED_DATA_BESIDE = "reads shared data beside"
     RUNS_BESIDE = "runs beside"
     """Is the function that a thread was started with."""

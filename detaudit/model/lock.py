@@ -1,4 +1,4 @@
-"""The nouns of a lock: what a run left, in as few values as a review can look at.
+"""The nouns of a lock: values that a run left, as few as a review can look at.
 
 Pure data. No torch, no input or output.
 """
@@ -42,13 +42,13 @@ class Entry:
 
     @property
     def identity(self) -> tuple[int, str, str, str]:
-        """What the same thing has in common in two runs."""
+        """The identity of the thing, equal in two runs."""
         return self.step, self.phase.value, self.layer, self.what
 
 
 @dataclass(frozen=True, slots=True)
 class LockedTarget:
-    """What a lock knows a target by."""
+    """The name by which a lock knows a target."""
 
     name: str
     """Its file as seen from the lock's folder, with the callable behind a colon; `-m pkg.mod`; a test."""
@@ -64,7 +64,7 @@ class LockedTarget:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one target left in one environment."""
+    """The values that one target left in one environment."""
 
     target: LockedTarget
     environment: dict[str, str]
@@ -73,7 +73,7 @@ class Block:
     """What they may depend on as well; told where they differ."""
     level: Level
     steps: int
-    """How many steps the entries are of."""
+    """Number of steps that the entries are of."""
     entries: tuple[Entry, ...]
 
 

@@ -91,16 +91,16 @@ class Capture:
     operator: str
     """As in the trace: `aten.index_put_`."""
     occurrence: int
-    """How many calls of that operator the step has before it, in the main thread."""
+    """Number of calls of that operator that the step has before this call, in the main thread."""
 
 
 class Part(StrEnum):
-    """What a run does with values or random numbers that two runs are to have in common."""
+    """The two roles of a run that shares values or random numbers with another run."""
 
     KEEPS = "keeps"
-    """Leaves its own in the folder."""
+    """The run leaves its own in the folder."""
     TAKES = "takes"
-    """Takes those that are there."""
+    """The run takes those that are in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,9 @@ class RunPlan:
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables that are set for the run, with their values."""
     axes: Conditions = ()
-    """What `--vary` sets for the run: one value for each axis of `detaudit.axes`."""
+    """The values that `--vary` sets for the run: one for each axis of `detaudit.axes`."""
     then_axes: Conditions | None = None
-    """What it sets for all runs but the first; None: the same."""
+    """The values that `--vary` sets for all runs but the first; None: as for the first."""
     values: Exchange | None = None
     """The values of one step that the run keeps, or holds its own against."""
     draws: Exchange | None = None
@@ -164,19 +164,19 @@ class RunPlan:
     """File with the arguments of a callable (written by `detaudit.check`); None: it takes none."""
 
     def of_run(self, run: str) -> RunPlan:
-        """The plan of one run: all of them have the same conditions, if not `then_axes`."""
+        """Make the plan of one run: all runs have the same conditions, unless `then_axes` is given."""
         if self.then_axes is None or run == "1":
             return self
         return self.of_later_runs()
 
     def of_later_runs(self) -> RunPlan:
-        """The same plan, every run of which has the conditions of those behind the first."""
+        """Make a plan in which every run has the conditions of the runs after the first."""
         return replace(self, axes=self.axes if self.then_axes is None else self.then_axes, then_axes=None)
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of one run."""
+    """The result of one run: its exit, its trace and what it reported."""
 
     id: str
     trace: Path | None
@@ -188,7 +188,7 @@ class RunOutcome:
     stdout: Path
     stderr: Path
     problem: str | None = None
-    """What a process left word of that could not be recorded."""
+    """The things that could not be recorded, as a process reported them."""
     nested: tuple[str, ...] = ()
     """What asked for another audit in the run, where no such thing is started."""
 

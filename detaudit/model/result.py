@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 
 class FaultScope(StrEnum):
-    """What a fault reaches."""
+    """The part of a program that a fault reaches."""
 
     TRAINING = "training"
     """The training, as far as is known: a weight, a gradient, a loss, a buffer, the optimizer."""

@@ -1,4 +1,4 @@
-"""A few numbers that stand for many: enough to estimate how far two values are apart, without either.
+"""Sketches: a few numbers in the place of many, enough to estimate how far apart two values are.
 
 Pure data and arithmetic. No torch, no input or output. `digest.sketch` makes them.
 """
@@ -51,7 +51,7 @@ def relative_difference(one: Sketch, other: Sketch) -> float:
 
 
 def combined(sketches: Mapping[str, Sketch]) -> Sketch | None:
-    """The sketch of several named values together; None if there are none.
+    """Combine the sketches of several named values into one; None if there are none.
 
     The order and the signs of each value's sums depend on its name, so that equal changes of two values, or
     opposite ones, do not cancel.

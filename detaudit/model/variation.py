@@ -1,4 +1,4 @@
-"""The nouns of an answer to `--vary`: how far two runs are apart, and where that is made.
+"""The nouns of an answer to `--vary`: how far two runs are apart, and where the distance arises.
 
 Pure data. Part of the JSON contract, under the key `varied`.
 """
@@ -40,16 +40,16 @@ class LayerNumbers:
     value: str
     """`output`, `gradient of input`, `gradient of weight`, `weight`, ..."""
     propagated: Apart | None
-    """As the two runs have it; None where only one of them has it."""
+    """Distance in the two runs; None where only one of them has the tensor."""
     isolated: Apart | None
-    """Where both sides are fed what the first one's module was fed; None where that could not be done."""
+    """Distance if both sides get the inputs of the first side's module; None where that could not be done."""
     first_error: float | None
-    """Relative error of the first side, fed so, against the same module in float64 on the CPU."""
+    """Relative error of the first side, with these inputs, against the same module in float64 on the CPU."""
     second_error: float | None
     allowed: float | None
-    """What that may be, by the side's dtype and by how strongly the module answers to rounded inputs."""
+    """Largest error allowed, by the side's dtype and by how strongly the module reacts to rounded inputs."""
     of_allowed: float | None = None
-    """The larger of both errors, each as a share of what that side may be off by its own dtype."""
+    """The larger of both errors, each as a share of the error that the side's own dtype allows."""
     first_from_float64: float | None = None
     """Relative distance of what the first run has, as it runs, from what a whole run in float64 on the CPU
     has that begins with the same weights, batches and random numbers; None where there is no such run."""
@@ -57,7 +57,7 @@ class LayerNumbers:
     flagged: bool = False
     """True if the error is out of proportion and made here: no module inside of it is flagged."""
     why: str = ""
-    """What is wrong with it, if flagged; else why it could not be isolated, if so."""
+    """The fault, if flagged; else the reason why the module could not be isolated, if any."""
 
 
 @dataclass(frozen=True, slots=True)

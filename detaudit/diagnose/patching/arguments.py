@@ -8,7 +8,7 @@ from detaudit.diagnose.patching.source import Edit, Source
 
 
 def keyword(call: ast.Call, name: str) -> ast.keyword | None:
-    """The keyword of that name in a call."""
+    """Find the keyword of that name in a call."""
     return next((one for one in call.keywords if one.arg == name), None)
 
 
@@ -64,7 +64,7 @@ def drop_keyword(source: Source, call: ast.Call, one: ast.keyword) -> list[Edit]
 
 
 def _code(text: str, start: int, end: int) -> list[int]:
-    """The positions between two arguments, or after the last one, that are not in a comment."""
+    """List the positions between two arguments, or after the last one, that are not in a comment."""
     found, comment = [], False
     for position in range(start, end):
         comment = text[position] not in "\r\n" and (comment or text[position] == "#")

@@ -70,21 +70,21 @@ def _makes_set(source: Source, node: ast.AST) -> bool:
 
 
 def _passed_on(names: Names, node: ast.expr) -> ast.expr:
-    """What is iterated over in the end: `names` in `enumerate(names)`."""
+    """Return what is iterated over in the end: `names` in `enumerate(names)`."""
     while isinstance(node, ast.Call) and names.builtin(node.func) in _PASS_ON and node.args:
         node = node.args[0]
     return node
 
 
 def _passes(call: ast.Call, names: Names, part: ast.expr) -> bool:
-    """Whether a call surely iterates over an argument, or is given a set that is made on the spot."""
+    """Say whether a call surely iterates over an argument, or is given a set that is made on the spot."""
     if names.builtin(call.func) in _PASS_ON:
         return part is call.args[0]
     return isinstance(part, ast.Set | ast.SetComp | ast.Call)
 
 
 def _is_set(source: Source, names: Names, node: ast.expr, *, follow: bool = True) -> bool:
-    """Whether an expression is a set, by its form or by what is assigned to its name."""
+    """Say whether an expression is a set, by its form or by the values assigned to its name."""
     if isinstance(node, ast.Set | ast.SetComp):
         return True
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor):

@@ -92,7 +92,7 @@ class Head:
 
 
 def _outside_functions(statement: ast.AST) -> list[ast.AST]:
-    """The parts of a statement that run when it does, as far as that can be seen; not a class or function."""
+    """List the parts of a statement that run when it does, as far as can be seen; no class or function."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
         return []
     parts = [part for child in ast.iter_child_nodes(statement) for part in _outside_functions(child)]
@@ -100,6 +100,6 @@ def _outside_functions(statement: ast.AST) -> list[ast.AST]:
 
 
 def _first(statement: ast.stmt) -> ast.stmt | ast.expr:
-    """Where a statement starts, its decorators counted in."""
+    """Return where a statement starts; its decorators count as part of the statement."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return decorators[0] if decorators else statement

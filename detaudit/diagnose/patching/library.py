@@ -66,7 +66,7 @@ def _seeded(source: Source, names: Names, call: ast.Call) -> list[Edit] | None:
 
 
 def _parameter(name: str, call: ast.Call) -> str | None:
-    """The parameter by which a library's function takes its seed; None if it takes none, or needs none."""
+    """Return the parameter by which a library's function takes its seed; None if none is taken or needed."""
     defaults = _defaults(name)
     if name.startswith("sklearn."):
         shuffles = name.rpartition(".")[2] in _SHUFFLING
@@ -78,7 +78,7 @@ def _parameter(name: str, call: ast.Call) -> str | None:
 
 @lru_cache(maxsize=64)
 def _defaults(name: str) -> dict[str, str]:
-    """The parameters of a library's function and their defaults, as text; empty if it cannot be found."""
+    """Look up the parameters of a library's function with their defaults, as text; empty if not found."""
     if name.startswith("."):
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What the names in a file stand for, by its imports."""
+"""Find what the names in a file stand for, by its imports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Names:
         self._bound = {name for node in ast.walk(source.tree) for name in _binds(node)} | set(self._imported)
 
     def full(self, node: ast.AST) -> str | None:
-        """The full name of what an expression refers to, `numpy.random.seed`; None if nothing imported."""
+        """Return the full name that an expression refers to, `numpy.random.seed`; None if not imported."""
         if isinstance(node, ast.Name):
             return self._imported.get(node.id)
         if isinstance(node, ast.Attribute):
@@ -41,23 +41,23 @@ class Names:
         return None
 
     def builtin(self, node: ast.AST) -> str | None:
-        """The name of the builtin that an expression refers to; None if it is none, or hidden by the file."""
+        """Return the builtin that an expression refers to, by name; None if none, or if the file hides it."""
         if isinstance(node, ast.Name) and node.id not in self._bound and hasattr(builtins, node.id):
             return node.id
         return None
 
     def is_bound(self, name: str) -> bool:
-        """Whether the file gives a name a meaning of its own anywhere."""
+        """Say whether the file gives a name a meaning of its own anywhere."""
         return name in self._bound
 
     def unused(self, name: str) -> str:
-        """The name itself, or one like it that the file does not use."""
+        """Return the name itself, or a similar name that the file does not use."""
         while self.is_bound(name):
             name += "_"
         return name
 
     def imports(self, *libraries: str) -> bool:
-        """Whether the file imports anything of one of these libraries."""
+        """Say whether the file imports anything of one of these libraries."""
         return any(full.split(".")[0] in libraries for full in self._imported.values())
 
 
@@ -72,7 +72,7 @@ def _binds(node: ast.AST) -> list[str]:
 
 
 def values_of(source: Source, target: ast.expr) -> list[ast.expr]:
-    """What a file assigns to a name, or to the attribute of that name of any object."""
+    """List the values that a file assigns to a name, or to the attribute of that name of any object."""
     key = _key(target)
     if key is None:
         return []
@@ -91,12 +91,12 @@ def _assigned(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
 
 
 def _key(node: ast.expr) -> str | None:
-    """One text for a name and for an attribute of it: a class body binds what its methods read from self."""
+    """Return one text for a name and an attribute of it: methods read from self what a class body binds."""
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else None
 
 
 def same_target(one: ast.expr, other: ast.expr) -> bool:
-    """Whether two expressions are the same name, or attributes of the same name."""
+    """Say whether two expressions are the same name, or attributes of the same name."""
     return _key(one) is not None and _key(one) == _key(other)

@@ -100,7 +100,7 @@ class Seeds:
         return self._constant([call for call in calls if self._names.full(call.func) in _ENTROPY])
 
     def _entropy(self, calls: list[ast.Call]) -> list[Edit]:
-        """The same for a line that sets a variable which is a seed by its name."""
+        """Put a constant in the place of clock or system, where a line sets a variable named as a seed."""
         drawn = [call for call in calls if self._names.full(call.func) in _ENTROPY]
         return self._constant([call for call in drawn if self._sets_seed(call)])
 
@@ -130,7 +130,7 @@ class Seeds:
 
 
 def seed_argument(call: ast.Call) -> ast.expr | None:
-    """The argument of a call that is its seed."""
+    """Return the argument of a call that is its seed."""
     if call.args:
         return call.args[0]
     return next((one.value for name in _SEED_ARGUMENTS if (one := keyword(call, name))), None)

@@ -50,48 +50,48 @@ class Source:
         return first.group() if first else "\n"
 
     def start(self, node: Located) -> int:
-        """Where a node starts, decorators left out."""
+        """Return where a node starts, decorators left out."""
         return self._offset(node.lineno, node.col_offset)
 
     def end(self, node: Located) -> int:
-        """Where a node ends."""
+        """Return where a node ends."""
         return self._offset(node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
 
     def code(self, node: Located) -> str:
-        """The text of a node."""
+        """Return the text of a node."""
         return self.text[self.start(node) : self.end(node)]
 
     def line_start(self, offset: int) -> int:
-        """Where the line starts that a position is on."""
+        """Return where the line starts that a position is on."""
         return max(start for start in self._starts if start <= offset)
 
     def line_end(self, offset: int) -> int:
-        """Where the line of a position ends, before its line break."""
+        """Return where the line of a position ends, before its line break."""
         found = _LINE_END.search(self.text, offset)
         return found.start() if found else len(self.text)
 
     def next_line(self, offset: int) -> int:
-        """Where the line after that of a position starts, or the end of the text."""
+        """Return where the line after that of a position starts, or the end of the text."""
         return next((start for start in self._starts if start > offset), len(self.text))
 
     def parent(self, node: ast.AST) -> ast.AST | None:
-        """What a node is a part of; None for the module."""
+        """Return the node that contains a node; None for the module."""
         return self._parents.get(node)
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
-        """Everything that a node is a part of, from the inside out."""
+        """Yield all nodes that contain a node, from the inside out."""
         above = self.parent(node)
         while above is not None:
             yield above
             above = self.parent(above)
 
     def all(self, kind: type[Node]) -> list[Node]:
-        """All nodes of a kind, in the order of the text."""
+        """List all nodes of a kind, in the order of the text."""
         found = [node for node in ast.walk(self.tree) if isinstance(node, kind)]
         return sorted(found, key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0)))
 
     def calls_at(self, line: int) -> list[ast.Call]:
-        """The calls that a traceback would place on a line; if there are none, those that span it."""
+        """List the calls that a traceback would place on a line; if there are none, calls that span it."""
         calls = self.all(ast.Call)
         exact = [call for call in calls if line in (call.lineno, call.func.end_lineno)]
         return exact or [call for call in calls if call.lineno <= line <= (call.end_lineno or 0)]
@@ -106,7 +106,7 @@ class Source:
         return [Edit(start, start, before), Edit(end, end, after)]
 
     def edited(self, edits: Iterable[Edit]) -> str | None:
-        """The text after some edits; None if they overlap, change nothing, or give no Python."""
+        """Return the text after some edits; None if they overlap, change nothing, or give no Python."""
         pieces, position = [], 0
         for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
             if edit.start < position:
@@ -121,7 +121,7 @@ class Source:
         return text if text != self.text else None
 
     def _offset(self, line: int, column: int) -> int:
-        """A position of the syntax tree, which counts bytes, in characters."""
+        """Convert a position of the syntax tree, which counts bytes, to one in characters."""
         start = self._starts[line - 1]
         if self.text.isascii():
             return start + column

@@ -46,7 +46,7 @@ def _is_worker_init(source: Source, name: str) -> bool:
 
 
 def _loader_of(source: Source, names: Names, line: int) -> ast.Call | None:
-    """The loader that a line makes, or the only one in the file that has workers."""
+    """Find the loader that a line makes, or the only loader in the file that has workers."""
     loaders = [call for call in source.all(ast.Call) if (names.full(call.func) or "").endswith(".DataLoader")]
     here = [call for call in loaders if _is_inside(call, line)]
     parallel = [call for call in loaders if keyword(call, "num_workers") or keyword(call, "worker_init_fn")]
