@@ -44,7 +44,7 @@ class _Iteration:
     """How many entries were dropped from the front of `samples`."""
 
     def take_samples(self, position: int) -> object:
-        """Return the sampler's entry number `position`, or None; drop this entry and all entries before it."""
+        """Return the sampler's entry number `position`, or None; drop it and all entries before it."""
         index = position - self.forgotten
         if not 0 <= index < len(self.samples):
             return None

@@ -67,7 +67,7 @@ class Operators(OnlookingMode):
         return result
 
     def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Call an operator that takes functions (`torch.cond`); record one event, since nobody sees inside."""
+        """Call an operator that takes functions (`torch.cond`); record one event: nobody sees inside."""
         if is_compiling() or not self._recorder.active:
             return func(*args, **kwargs)
         inputs = self._digest([args, kwargs])

@@ -66,7 +66,7 @@ class Updates:
         self._notice_optimizers()
 
     def forward_begins(self, stream: StreamState) -> None:
-        """End a step without an optimizer: whatever updated the weights since the last backward pass is done."""
+        """End a step without an optimizer: all updates of weights since the last backward pass are done."""
         if stream.step_site is not None:
             # A step that runs torch's code alone calls no module: it has failed.
             stream.step_site = None
@@ -136,7 +136,7 @@ class Updates:
         recorder.end_step(stream)
 
     def _trained_by(self, optimizer: Optimizer, stream: StreamState) -> _Trained:
-        """Return what an optimizer trains; list it anew if parameters were replaced or some had no values yet."""
+        """Return what an optimizer trains; list it anew if parameters were replaced or got their values."""
         given = _parameters(optimizer)
         trained = self._optimizers.get(optimizer)
         if trained is None or not _are(given, trained.parameters):
