@@ -26,7 +26,7 @@ _RANGE = type(iter(range(0)))
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What is known of a loader's way to pick samples; see `LoaderIteration`."""
+    """How a loader picks samples, as far as that is known; see `LoaderIteration`."""
 
     sampler: str
     shuffles: bool

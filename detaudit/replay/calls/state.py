@@ -27,7 +27,7 @@ class State:
     """The random generators, modes and settings at the start of a module call."""
 
     training: tuple[bool, ...]
-    """Whether the module and each module in it is in training mode."""
+    """For the module and each module in it, whether it is in training mode."""
     gradients: bool
     autocast: tuple[tuple[str, torch.dtype], ...]
     """The kinds of device for which autocast is on, each with its dtype."""

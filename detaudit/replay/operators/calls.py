@@ -29,7 +29,7 @@ _COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
 """Prefixes of operators that exchange values between processes."""
 
 _ALL = range(sys.maxsize)
-"""Positions of all results, to leave out of an operator that has none."""
+"""All positions of results: they are left out for an operator whose results have no values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ class OperatorIdentity:
     root: str
     module: str | None
     operator: str
-    """As in a trace: `aten.addmm.default`."""
+    """The operator's name as in a trace: `aten.addmm.default`."""
     occurrence: int
     """The number of earlier calls of the operator in that module and phase in the step."""
 
