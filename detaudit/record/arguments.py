@@ -1,4 +1,4 @@
-"""What an operator reads and gives, as digests: the tensors by their values, the rest by what it says."""
+"""Digest what an operator reads and gives: tensors by their values, other arguments by their text."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _SCALARS = (
 )
 
 _PLAIN_SCALARS = frozenset({bool, int, float, type(None)})
-"""Those that come most often, so that they are told from tensors without a look at their class."""
+"""The most frequent types: with this set, their values are told from tensors without a look at the class."""
 
 _WITHOUT_NEGATIVE_ZERO = frozenset({bool, int})
 
 _MOST_KNOWN = 4096
 
 _known: dict[tuple[type, object], bytes] = {}
-"""Digests of scalars that were seen: the same ones come in every step."""
+"""Digests of the scalars seen so far: equal scalars come in every step."""
 
 
 def inputs_digest(plan: OperatorPlan, args: Any, kwargs: Any) -> Digest:

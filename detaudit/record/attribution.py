@@ -1,4 +1,4 @@
-"""Whose operator it is: the module, the line and the phase of what is about to run."""
+"""Attribute an operator that is about to run to its module, its line and its phase."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ACCUMULATE = 2**64 - 1
 """Sequence number of the nodes that add a gradient to its leaf."""
 
 _OWN_FRAMES = 3
-"""At least so many frames on top of the stack are detaudit's: those of `_here`, `attribute`, its caller."""
+"""The least number of detaudit's frames on top of the stack: of `_here`, `attribute` and its caller."""
 
 
 def attribute(stream: StreamState, sites: Sites) -> tuple[Owner, Phase]:

@@ -1,4 +1,4 @@
-"""Backward passes: the loss they start from, and the leaves they lead to."""
+"""Record backward passes: the loss that each starts from, and the leaves that it leads to."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The recorder of this process, for what has no other way to it."""
+"""Keep the recorder of this process, for code that cannot be handed the recorder."""
 
 from __future__ import annotations
 
 from detaudit.record.recorder import Recorder
 
 _current: list[Recorder] = []
-"""Empty or one entry."""
+"""Holds the recorder of this process, or nothing."""
 
 
 def current() -> Recorder | None:
@@ -14,5 +14,5 @@ def current() -> Recorder | None:
 
 
 def set_current(recorder: Recorder | None) -> None:
-    """Make a recorder that of this process, in the place of any other; None: it is recorded no more."""
+    """Make `recorder` the recorder of this process, in the place of any other; None: record no more."""
     _current[:] = [] if recorder is None else [recorder]

@@ -1,4 +1,4 @@
-"""The digests of what is observed, with a note where a value has none."""
+"""Digest the values that are observed, and note each value that has no digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch's draws of random numbers, and its reads of memory that nothing has written: noted in the ledger."""
+"""Note in the ledger torch's draws of random numbers, and its reads of memory that nothing has written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Draws:
 
     @property
     def has_fresh(self) -> bool:
-        """Whether there is memory that nothing has written: else reads and writes need no look."""
+        """Whether some memory was never written: only then must reads and writes be checked."""
         return bool(self._fresh)
 
     @property
@@ -54,7 +54,7 @@ class Draws:
                     )
 
     def after(self, plan: OperatorPlan, args: Any, kwargs: Any, result: Any) -> None:
-        """Note a draw; keep account of which memory is fresh, and which is shared."""
+        """Note a draw, and keep account of the memory that is fresh and of the memory that is shared."""
         if plan.draws:
             self._note_draw(plan, kwargs.get("generator"), result)
         is_empty = plan.makes_fresh

@@ -1,4 +1,4 @@
-"""End a program that was stopped after the steps that were asked for, whatever of it would go on.
+"""End a stopped program after the requested steps, whatever parts of the program would go on.
 
 `sys.exit` waits for threads and child processes that the program would have ended itself, had it come so far.
 """
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 GRACE = 0.5
 """Seconds that threads get to end by themselves once the main thread has ended."""
 LONGEST = 30.0
-"""Seconds after which a stopped program is ended that tidies up, or waits for its children."""
+"""Seconds after which a stopped program that still tidies up, or waits for its children, is ended."""
 _POLL = 0.01
 
 
 def end_when_stopped(recorder: Recorder, scope: Scope) -> None:
-    """See to it that the process ends once the recorder has stopped its program."""
+    """Make sure that the process ends once the recorder has stopped its program."""
     shutdown = threading._shutdown  # type: ignore[attr-defined]  # where the interpreter waits for threads
 
     def ending() -> None:
@@ -58,7 +58,7 @@ def leave() -> None:
 
 
 def _threads_end() -> bool:
-    """Whether the program's threads end by themselves in a moment."""
+    """Say whether the program's threads end by themselves in a moment."""
     end = time.monotonic() + GRACE
     while any(_holds_up(thread) for thread in threading.enumerate()):
         if time.monotonic() > end:

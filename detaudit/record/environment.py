@@ -1,4 +1,4 @@
-"""Versions and settings that a run's numbers may depend on."""
+"""Collect the versions and settings that a run's numbers may depend on."""
 
 from __future__ import annotations
 

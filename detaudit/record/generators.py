@@ -1,4 +1,4 @@
-"""States of the random generators, read from memory without drawing from them.
+"""Read the states of the random generators from memory, without drawing from the generators.
 
 `random.getstate()` and `numpy.random.get_state()` take 25 and 110 microseconds; reading the same words
 where they lie takes a fraction of one. Each reader is held against the official state once, before it
@@ -47,7 +47,7 @@ class Generators:
 
 
 def torch_state(generator: torch.Generator) -> str:
-    """Digest of the state of one of torch's generators."""
+    """Digest the state of one of torch's generators."""
     # Under a dispatch mode or a fake mode, get_state is an operator like any other.
     with Unseen():
         state = generator.get_state()

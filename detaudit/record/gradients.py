@@ -1,4 +1,4 @@
-"""Gradients: of module outputs, and of parameters: as each arrives and as it is accumulated."""
+"""Record gradients: of module outputs, and of parameters, both as they arrive and as they are accumulated."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class _Arriving(_Hook):
         self._sum: _Accumulated | None = None
 
     def __call__(self, gradient: torch.Tensor) -> None:
-        """Record the gradient; where it will be added to one that is there, have the sum recorded too."""
+        """Record the gradient; if it will be added to an existing one, have the sum recorded too."""
         self._site = self._gradients.called_at.get((self._name.root, self._name.module)) or self._name.site
         leaf = self._leaf()
         if leaf is not None and leaf.grad is not None:
@@ -93,7 +93,7 @@ class _Arriving(_Hook):
 
 
 class _Accumulated(_Hook):
-    """Hook of a leaf: records its gradient after it was added to what was there.
+    """Hook of a leaf: records its gradient after it was added to the gradient that was there.
 
     The first gradient is stored as it arrived, which was recorded then.
     """

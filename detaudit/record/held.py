@@ -1,4 +1,4 @@
-"""Random generators that a data set keeps for itself: in attributes, in its class, in its module."""
+"""Find the random generators that a data set keeps: in its attributes, its class and its module."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from xxhash import xxh3_64_hexdigest
 from detaudit.record.generators import Generators, torch_state
 
 _DEPTH = 3
-"""How many objects may lie between the data set and a generator; lists and the like do not count."""
+"""How many objects may lie between the data set and a generator; lists and other containers do not count."""
 
 _MOST = 16
-"""How many generators below a data set are read: it is done for each batch."""
+"""How many generators below a data set are read at most: they are read for each batch."""
 
 _ITEMS = 32
-"""How many entries of one container are looked at."""
+"""How many entries of one container are searched."""
 
 _VISITS = 200
-"""How many objects are looked at in all."""
+"""How many objects are searched in all."""
 
 _FOREIGN = frozenset({*sys.stdlib_module_names, "torch", "numpy", "detaudit"})
 """Packages whose modules hold no generator of the program's own."""
@@ -35,7 +35,7 @@ _FOREIGN = frozenset({*sys.stdlib_module_names, "torch", "numpy", "detaudit"})
 _LEAVES = (str, bytes, int, float, complex, type(None), torch.Tensor, type, ModuleType)
 
 _ODD = re.compile(r"[^\w.\[\]]")
-"""What a name in the trace cannot have."""
+"""Characters that a name in the trace cannot have."""
 
 _Reader = Callable[[Any], object]
 
@@ -69,7 +69,7 @@ class HeldGenerators:
         return state if isinstance(state, str) else None
 
     def _with_imports(self, name: str) -> tuple[str, ...]:
-        """Name a module, and those of the program's own of which it has something."""
+        """Name a module, and the program's own modules whose objects it uses."""
         if name not in self._imports:
             items = list(_globals(name).values())
             found = (item.__name__ if type(item) is ModuleType else _module_of(item) for item in items)
@@ -104,7 +104,7 @@ class _Walk:
         self._reader = reader
         self._seen = _default_generators()
         self.modules: dict[str, None] = {}
-        """Where the classes and functions come from."""
+        """The modules in which the classes and functions that were found are defined."""
         self._visits = 0
 
     def visit(self, value: object, name: str, depth: int) -> None:
@@ -173,7 +173,7 @@ def _module_of(item: object) -> str:
 
 
 def _globals(name: str) -> dict[str, object]:
-    """The globals of a module that may hold generators; none if it is foreign or not there."""
+    """Return the global variables of a module that may hold generators; {} if it is foreign or not loaded."""
     module = sys.modules.get(name)
     # Not every entry there is a module: some are stand-ins that import on first use.
     is_plain = isinstance(module, ModuleType) and name.partition(".")[0] not in _FOREIGN
@@ -181,13 +181,13 @@ def _globals(name: str) -> dict[str, object]:
 
 
 def _is_own(name: str) -> bool:
-    """Whether a module is the program's own, not an installed one."""
+    """Say whether a module is the program's own, not an installed one."""
     file = str(_globals(name).get("__file__"))
     return bool(_globals(name)) and "site-packages" not in file and "dist-packages" not in file
 
 
 def _default_generators() -> set[int]:
-    """Those that have names of their own in the trace."""
+    """Return the `id` of each default generator: these have names of their own in the trace."""
     found: set[int] = {id(torch.default_generator), id(getattr(random, "_inst", None))}
     legacy = getattr(getattr(sys.modules.get("numpy.random"), "mtrand", None), "_rand", None)
     if legacy is not None:

@@ -1,4 +1,4 @@
-"""Maps and sets by identity: they keep nothing alive and need no hash of what they hold."""
+"""Map and collect objects by identity: without keeping the objects alive, and without their hash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class IdentityMap(Generic[_Object, _Value]):
         self._entries: dict[int, tuple[weakref.ref[_Object], _Value]] = {}
 
     def get(self, item: _Object) -> _Value | None:
-        """The value of `item`, or None."""
+        """Return the value that was set for `item`, or None."""
         entry = self._entries.get(id(item))
         # An address may have been used again since: only the object itself counts.
         return entry[1] if entry is not None and entry[0]() is item else None
@@ -29,7 +29,7 @@ class IdentityMap(Generic[_Object, _Value]):
         entries[number] = (reference, value)
 
     def items(self) -> Iterator[tuple[_Object, _Value]]:
-        """All living objects with their values, in order of entry."""
+        """Return all living objects with their values, in order of entry."""
         for reference, value in list(self._entries.values()):
             item = reference()
             if item is not None:
@@ -49,11 +49,11 @@ class IdentitySet(Generic[_Object]):
         self._entries: IdentityMap[_Object, str] = IdentityMap()
 
     def __contains__(self, item: _Object) -> bool:
-        """Whether this very object is in the set."""
+        """Say whether this very object is in the set."""
         return self._entries.get(item) is not None
 
     def __iter__(self) -> Iterator[_Object]:
-        """All members that are still alive."""
+        """Return all members that are still alive."""
         return (item for item, _ in self._entries.items())
 
     def add(self, item: _Object) -> None:

@@ -1,4 +1,4 @@
-"""Put every observer in place, once torch is there; take no part before."""
+"""Put every observer in place once torch is imported; do nothing before."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def install(
 
 @contextlib.contextmanager
 def recording(session: Session, attached: Sequence[Attach] = ()) -> Iterator[Recorder]:
-    """Record this process for the time of the block; all that is put in place is taken back.
+    """Record this process for the time of the block, and take everything back at its end.
 
     Raises RuntimeError in a process that is recorded already.
     """

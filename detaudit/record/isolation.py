@@ -1,4 +1,4 @@
-"""Draws from torch's default generator that leave no trace in it: of side threads, or of certain lines."""
+"""Let side threads, or certain lines, draw from torch's default generator without changing its state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told of what the recorder sees, beside the trace; `run/listeners.py` decides, once for a run."""
+"""Listeners of what the recorder sees, beside the trace; `run/listeners.py` chooses them once for a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detaudit.record.stream import Owner, StreamState
 from detaudit.torch_private.modes import DispatchMode
 
 Seen: TypeAlias = tuple[StreamState, Owner, Phase, Digest]
-"""What is known of a call before it is made: its thread, whose it is, the phase, the digest of its inputs."""
+"""Facts about a call before it is made: thread, module and line, phase, digest of the inputs."""
 
 
 class OperatorListener(Protocol):
@@ -23,24 +23,24 @@ class OperatorListener(Protocol):
         """Look at a call that is about to be made."""
 
     def after(self, plan: OperatorPlan, result: object) -> None:
-        """Look at what the call gave. A call that ended in an error has no such end."""
+        """Look at the results of the call. For a call that ended in an error, this method is not called."""
 
 
 @dataclass(slots=True)
 class Listeners:
-    """All that is told of one process."""
+    """All listeners of one process."""
 
     on_step_end: list[Callable[[StreamState], object]] = field(default_factory=list)
     """Called in the thread whose step ends, before the step is written down."""
     on_close: list[Callable[[], object]] = field(default_factory=list)
-    """Called before the trace is closed, each time that somebody asks for that."""
+    """Called before the trace is closed, each time that the trace is asked to close."""
     on_operator: list[OperatorListener] = field(default_factory=list)
     """Told of operators in the steps of the window, at the level that records them."""
     modes: list[DispatchMode] = field(default_factory=list)
     """Modes under which every thread runs; they see what the recorder's own mode passes on."""
 
     def to_operators(self) -> OperatorListener | None:
-        """Return whom to tell of an operator: None, the only listener, or all of them in turn."""
+        """Return whom to tell of an operator: None, the only listener, or all listeners in turn."""
         if len(self.on_operator) > 1:
             return _InTurn(self.on_operator)
         return self.on_operator[0] if self.on_operator else None

@@ -1,4 +1,4 @@
-"""Batches: what each DataLoader hands out, in which order, from which samples and which worker."""
+"""Record batches: which batch each DataLoader hands out, in which order, from which samples and worker."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class _Iteration:
 
     facts: LoaderIteration
     stream: int
-    """Number of the stream that began it."""
+    """Number of the stream that began the pass."""
     delivered: int = 0
     worker: int | None = None
     samples: list[object] = field(default_factory=list)
-    """What the sampler gave and no batch has used yet; samplers run ahead of the workers."""
+    """Samples that the sampler gave and no batch has used yet; samplers run ahead of the workers."""
     forgotten: int = 0
     """How many entries were dropped from the front of `samples`."""
 
     def take_samples(self, position: int) -> object:
-        """The sampler's entry number `position`; entries before it are not needed any more."""
+        """Return the sampler's entry number `position`, or None; drop it and all entries before it."""
         index = position - self.forgotten
         if not 0 <= index < len(self.samples):
             return None

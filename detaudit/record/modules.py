@@ -1,4 +1,4 @@
-"""Module calls: inputs, outputs, and the gradients that come back to the outputs."""
+"""Record module calls: their inputs, outputs, and the gradients that come back to the outputs."""
 
 from __future__ import annotations
 

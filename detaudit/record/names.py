@@ -1,8 +1,8 @@
-"""Names for modules and parameters that are the same in every run.
+"""Name modules and parameters so that the names are equal in every run.
 
 A module is named by its path below the outermost module that holds it, however it is called; that
 outermost module, the root, by its class, with `#2` and so on for further ones in order of first use.
-What torch.compile makes of a module has the name of that module.
+A module that torch.compile wraps keeps the name of the original module.
 """
 
 from __future__ import annotations
@@ -56,23 +56,23 @@ class Names:
         self._anonymous: dict[torch.Size, int] = {}
 
     def module_registered(self, parent: nn.Module, _name: str, child: nn.Module | None) -> None:
-        """Hook: `child` became a part of `parent`."""
+        """Note in a hook that `child` became a part of `parent`."""
         self.generation += 1
         if child is not None and self._parents.get(child) is None:
             self._parents.set(child, weakref.ref(parent))
 
     def parameter_registered(self, _module: nn.Module, _name: str, parameter: torch.Tensor | None) -> None:
-        """Hook: a module got a parameter; its line is the site of its initial value."""
+        """Note in a hook that a module got a parameter, and the line: the site of its initial value."""
         self.generation += 1
         if parameter is not None and self._made_at.get(parameter) is None:
             self._made_at.set(parameter, self._sites.here())
 
     def buffer_registered(self, module: nn.Module, name: str, buffer: torch.Tensor | None) -> None:
-        """Hook: a module got a buffer."""
+        """Note in a hook that a module got a buffer."""
         self.parameter_registered(module, name, buffer)
 
     def module(self, module: nn.Module) -> ModuleName:
-        """The name of a module."""
+        """Return the name of a module."""
         module = uncompiled(module)
         known = self._modules.get(module)
         if known is None:
@@ -89,7 +89,7 @@ class Names:
         return known
 
     def root_of(self, module: nn.Module) -> nn.Module:
-        """The outermost module that holds this one."""
+        """Return the outermost module that holds this module."""
         seen = {id(module)}
         while True:
             reference = self._parents.get(module)
@@ -109,11 +109,11 @@ class Names:
                 self._tensors.set(parameter, TensorName(self._label(root), path, last, site))
 
     def tensor(self, tensor: torch.Tensor) -> TensorName | None:
-        """The name of a parameter, or None if it has none yet."""
+        """Return the name of a parameter; None if the parameter has no name yet."""
         return self._tensors.get(tensor)
 
     def made_at(self, tensor: torch.Tensor) -> bytes:
-        """The line that made a parameter or buffer part of its module."""
+        """Return the line that made a parameter or buffer part of its module; NO_SITE if it is not known."""
         return self._made_at.get(tensor) or NO_SITE
 
     def name_anonymous(self, tensors: list[torch.Tensor]) -> None:
@@ -152,7 +152,7 @@ class Names:
 
 
 def uncompiled(module: nn.Module) -> nn.Module:
-    """What torch.compile was given, if a module is what it made of it."""
+    """Return the module inside a module that torch.compile made; return any other module as it is."""
     while type(module).__name__ == COMPILED_MODULE:
         inner = parts_of(module).get(UNCOMPILED_PART)
         if inner is None:
@@ -162,7 +162,7 @@ def uncompiled(module: nn.Module) -> nn.Module:
 
 
 def plain_path(path: str) -> str:
-    """The path of a module or parameter as it is without torch.compile."""
+    """Return the path of a module or parameter without the part that torch.compile adds."""
     if UNCOMPILED_PART not in path:
         return path
     return ".".join(part for part in path.split(".") if part != UNCOMPILED_PART)

@@ -1,4 +1,4 @@
-"""How a hook looks on: timed, and without a chance to disturb the program."""
+"""Wrap the hooks that observe a run: each is timed, and none can disturb the program."""
 
 from __future__ import annotations
 

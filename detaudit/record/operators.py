@@ -1,4 +1,4 @@
-"""Every ATen operator: digests of what it reads and gives, the module and line it belongs to.
+"""Record every ATen operator: digests of its inputs and results, its module and its line.
 
 A dispatch mode sees each operator of its thread, forward, backward and in the optimizer. While any
 Python dispatch mode is on, a few backward formulas take another path (`prod`, `masked_fill`,
@@ -67,7 +67,7 @@ class Operators(OnlookingMode):
         return result
 
     def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Call what takes functions (`torch.cond`), and record it as one: nobody sees what it calls."""
+        """Call an operator that takes functions (`torch.cond`); record one event: nobody sees inside."""
         if is_compiling() or not self._recorder.active:
             return func(*args, **kwargs)
         inputs = self._digest([args, kwargs])
@@ -82,7 +82,7 @@ class Operators(OnlookingMode):
         return result
 
     def _digest(self, value: object) -> Digest | None:
-        """What the tensors within a value are, all together."""
+        """Digest all tensors within a value together."""
         with without_function_modes():
             return self._recorder.digests.value(
                 [one for one in tree_leaves(value) if isinstance(one, torch.Tensor)]

@@ -1,4 +1,4 @@
-"""The recorder: takes events from the hooks, sorts them into streams and steps, writes them down."""
+"""Record a process: take events from the hooks, sort them into streams and steps, write them down."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Recorder:
     ) -> None:
         self.session = session
         self.scope = scope or Scope()
-        """Where hooks leave word of what they put in place."""
+        """Where hooks note what they put in place."""
         self.ledger = ledger
         self.level = session.level
         self.sites = sites
@@ -65,7 +65,7 @@ class Recorder:
         """Digests of the values in this trace that have a sketch; few, since few steps are recorded so."""
 
     def stream(self) -> StreamState:
-        """The stream of the calling thread.
+        """Return the stream of the calling thread.
 
         Autograd's own threads have none: what happens in them belongs to the thread that called backward.
         """
@@ -77,11 +77,11 @@ class Recorder:
         return state
 
     def known_stream(self) -> StreamState | None:
-        """The stream of the calling thread if it has one of its own and recording goes on; quick."""
+        """Return the calling thread's own stream, quickly; None if it has none or nothing is recorded now."""
         return getattr(self._local, "state", None) if self.active else None
 
     def key(self, phase: Phase, kind: Kind, root: str, module: str | None, name: str) -> bytes:
-        """The key of a place; announces the place when it is new."""
+        """Return the key of a place; announce the place if it is new."""
         identity = (phase, kind, root, module, name)
         key = self._keys.get(identity)
         if key is None:
@@ -112,7 +112,7 @@ class Recorder:
     def add_all(
         self, stream: StreamState, keys: Iterable[bytes], outputs: Iterable[Digest | None], site: bytes
     ) -> None:
-        """Add events that have outputs alone and one site."""
+        """Add events that have only outputs, all with one site."""
         for key, digest in zip(keys, outputs, strict=True):
             self.add(stream, key, digest, site=site)
 
@@ -143,12 +143,12 @@ class Recorder:
         self._backward_owners.append(stream)
 
     def leave_backward(self, stream: StreamState) -> None:
-        """Note that it ended."""
+        """Note that a backward pass ended in this thread."""
         stream.backward_depth -= 1
         self._backward_owners.remove(stream)
 
     def batch_writer(self) -> TraceWriter:
-        """The open trace, for the origin of batches."""
+        """Return the open trace, which the origins of batches are written to."""
         return self._open()
 
     def sketch(self, digest: Digest, value: object) -> None:
@@ -167,7 +167,7 @@ class Recorder:
         self.problems[text] = None
 
     def fail(self, error: BaseException) -> None:
-        """Stop recording; the program goes on, and the trace says why it is not whole."""
+        """Stop recording; the program goes on, and the trace says why it is incomplete."""
         self.active = False
         kind = "the trace could not be written" if isinstance(error, sqlite3.Error) else "the recorder failed"
         text = f"{kind}: {type(error).__name__}: {error}"
@@ -250,7 +250,7 @@ class Recorder:
         raise AssertionError
 
     def process_name(self) -> str:
-        """Return what this process is called, the same in every run."""
+        """Return the name of this process, which is the same in every run."""
         if self._process_name is None:
             self._process_name = self.session.process_name()
         return self._process_name

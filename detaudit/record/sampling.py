@@ -1,4 +1,4 @@
-"""How a DataLoader picks its samples: what its sampler promises, and how long the data set is."""
+"""Tell how a DataLoader picks its samples: the order that its sampler promises, the length of its data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RANGE = type(iter(range(0)))
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What is known of a loader's way to pick samples; see `LoaderIteration`."""
+    """How a loader picks samples, as far as that is known; see `LoaderIteration`."""
 
     sampler: str
     shuffles: bool
@@ -63,7 +63,7 @@ class Lengths:
         recorder.scope.replace(SequentialSampler, "__iter__", walking)
 
     def of(self, sampler: object) -> int | None:
-        """Length of the data set of a sampler that goes through all of it."""
+        """Return the length of the data set of a sampler that goes through all of it."""
         return self._lengths.get(sampler)
 
     def _seen(self, sampler: object, number: object) -> None:
@@ -112,7 +112,7 @@ def _droppable(batches: object) -> int | None:
 
 
 def _attributes(item: object) -> dict[str, Any]:
-    """The attributes that were set on an object; computed ones would run its code."""
+    """Return the attributes that were set on an object, not computed ones: they would run its code."""
     try:
         return dict(object.__getattribute__(item, "__dict__"))
     except AttributeError:

@@ -1,4 +1,4 @@
-"""What of an operator's arguments and results can be compared: a plan made once from its schema.
+"""Plan, once for each operator's schema, which of its arguments and results can be compared.
 
 Not everything that an operator touches is a value: a write-only argument still holds whatever was there
 before, `empty` returns memory as it was found, a view changes no bit of its base.
@@ -31,10 +31,10 @@ _UNINITIALISED = frozenset(
 """Operators whose results are memory as it was found, at least in part."""
 
 _UNINITIALISED_RESULTS = {"_ctc_loss": frozenset({1}), "mkldnn_rnn_layer": frozenset({3})}
-"""Further results, by position, that are left uninitialised where nothing reads them."""
+"""Positions of further results that stay uninitialised where nothing reads them."""
 
 _LEFT_UNREAD = {"mkldnn_rnn_layer_backward": frozenset({"workspace"})}
-"""Arguments of which only the part that was written is read."""
+"""Arguments of which the operator reads only the part that was written."""
 
 _FORMS_ITSELF = frozenset({"set_", "resize_", "resize_as_"})
 """In-place operators whose result has another form than what they overwrite."""
@@ -55,25 +55,25 @@ class OperatorPlan:
 
     name: str
     skip: bool
-    """True for pure views, whose bits are those of their base, and for what computes nothing."""
+    """Whether to record nothing: a pure view has the bits of its base, and some operators compute nothing."""
     read: tuple[tuple[int, str], ...]
     """Arguments whose values the operator reads: position and name."""
     formed: tuple[tuple[int, str], ...]
-    """Arguments of which it takes only shape and dtype, and gives a result of that form."""
+    """Arguments whose shape and dtype alone are read, for a result of that form."""
     written: tuple[tuple[int, str], ...]
-    """Arguments that it changes: digested afterwards if they are not returned anyway."""
+    """Arguments that it changes and that are digested after the call, unless they are returned anyway."""
     changed: tuple[tuple[int, str], ...]
     """Arguments that it changes, returned or not."""
     results: bool
     """Whether the results have values."""
     left_out: frozenset[int]
-    """Results, by position, that have none."""
+    """Positions of the results that have no values."""
     draws: bool
     """Whether it draws from a random generator."""
     makes_fresh: bool
-    """Whether its result is nothing but memory as it was found."""
+    """Whether its result is only uninitialised memory."""
     gives_one: bool
-    """Whether what it gives is a single result with values, as most operators do."""
+    """Whether it gives a single result, with values, as most operators do."""
 
 
 def make_plan(operator: Any) -> OperatorPlan:

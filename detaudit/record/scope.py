@@ -1,4 +1,4 @@
-"""What recording puts in place in a process: for good, or for a time and taken back then."""
+"""Replace functions of the process for recording: for good, or for a time with an undo at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Scope:
         self._undo: list[Callable[[], object]] = []
 
     def replace(self, owner: Any, name: str, value: object) -> None:
-        """Set `owner.name`; at the end what was there before comes back, unless somebody came between."""
+        """Set `owner.name`; at the end, restore the earlier value unless others have set the name since."""
         before = vars(owner).get(name, _ABSENT)
         setattr(owner, name, value)
 
@@ -31,7 +31,7 @@ class Scope:
         self.on_end(restore)
 
     def on_end(self, undo: Callable[[], object]) -> None:
-        """Have something undone at the end."""
+        """Have a function called at the end, to undo a change."""
         # A lasting scope has no end, and its list would grow with every parameter that is made.
         if not self._lasting:
             self._undo.append(undo)

@@ -1,4 +1,4 @@
-"""What the launching process tells the audited one, and where its traces go.
+"""Describe one recording, as the launching process hands it to the audited one, and where its traces go.
 
 Handed over in a JSON file that the environment names; light enough to be read before the user's program.
 """
@@ -43,7 +43,7 @@ class Session:
     sketches: bool = False
     """Whether sketches of the values are recorded beside their digests."""
     axes: tuple[tuple[str, str], ...] = ()
-    """What is set within the process before the program uses torch."""
+    """Settings that are made within the process before the program uses torch."""
     values: Exchange | None = None
     draws: Exchange | None = None
     on_request: bool = False
@@ -54,13 +54,13 @@ class Session:
     """How many forks lie between the process that started this program and this one."""
 
     def trace_path(self) -> Path:
-        """Where this process writes its trace."""
+        """Return the path to which this process writes its trace."""
         if self.is_main:
             return Path(self.folder) / MAIN_TRACE
         return Path(self.folder) / f"{time.time_ns():020d}-{os.getpid()}.part"
 
     def header(self) -> dict[str, object]:
-        """What the trace says about itself from the start."""
+        """Return the facts that the trace states about itself from the start."""
         from detaudit.digest.algorithm import ALGORITHM
         from detaudit.model.version import VERSION
 
@@ -75,11 +75,11 @@ class Session:
         }
 
     def for_child(self) -> Session:
-        """The session of a forked child."""
+        """Return the session of a forked child."""
         return replace(self, is_main=False, forks=self.forks + 1)
 
     def process_name(self) -> str:
-        """What this process is called, the same in every run."""
+        """Return the name of this process, which is the same in every run."""
         multiprocessing = sys.modules.get("multiprocessing.process")
         if self.is_main:
             return "main"
@@ -93,7 +93,7 @@ class Session:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(writer))
 
     def leave_problem(self, text: str) -> None:
-        """Leave word for the launching process where the trace itself cannot say it."""
+        """Leave a note for the launching process where the trace itself cannot hold it."""
         try:
             with open(os.path.join(self.folder, PROBLEM_FILE), "a", encoding="utf-8") as file:
                 file.write(text + "\n")
@@ -103,7 +103,7 @@ class Session:
 
 
 def problems_in(folder: Path) -> list[str]:
-    """What processes of a run left word of in its folder."""
+    """Return the notes that processes of a run left in its folder."""
     file = folder / PROBLEM_FILE
     return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 

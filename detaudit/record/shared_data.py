@@ -1,7 +1,7 @@
-"""Which tensors several threads change and read in turns, at which lines: what is nobody's alone.
+"""Find tensors that several threads change and read in turns, and the lines that do so.
 
-Noted is who came between two accesses of one thread, and how often. Where only timing decides that, two runs
-note something else.
+The notes say which threads came between two accesses of one thread, and how often. Where timing alone
+decides that, two runs note different things.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _FACTS = {
     (True, False): Fact(Act.WRITES_SHARED_DATA_BESIDE),
     (False, False): Fact(Act.READS_SHARED_DATA_BESIDE),
 }
-"""By whether it writes, and whether it is the main thread that does."""
+"""The fact to note of an access, by whether the access writes and whether the main thread makes it."""
 
 
 @dataclass(slots=True)
 class _Access:
-    """The last access of a thread to a piece of memory, and what others have done since."""
+    """The last access of a thread to a piece of memory, and the accesses of other threads since."""
 
     operator: str
     site: bytes
@@ -44,7 +44,7 @@ class _Memory:
 
 
 class SharedData:
-    """Keeps account of the memory that operators change in place, from when a second thread is there."""
+    """Keeps account of the memory that operators change in place, once a second thread exists."""
 
     def __init__(self, taps: Taps) -> None:
         self._taps = taps

@@ -1,4 +1,4 @@
-"""Which line of the user's source is running: the `site` of an event."""
+"""Find the line of the user's source that is running: the `site` of an event."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from detaudit.trace.writer import TraceWriter
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PLUGIN = os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "pytest_detaudit") + os.sep
 _FARTHEST = 60
-"""How many frames up the user's line is looked for."""
+"""How many frames above the running one are searched for the user's line."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
 _CALLING_BACK = re.compile(_TORCH.pattern + r"(?:utils[/\\\\]data|nn[/\\\\]modules|optim)[/\\\\]")
 _INSTALLED = re.compile("(?:site|dist)-packages")
 _IMPORTING = "<frozen importlib"
 _TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
-"""What a user typed has no file either."""
+"""How the file names of code begin that a user typed: it has no file either."""
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
 
 
 class Owner(Enum):
-    """Whose code a file is."""
+    """Who wrote the code of a file."""
 
     USER = "user"
     LIBRARY = "library"
@@ -41,7 +41,7 @@ class Owner(Enum):
     CALLING_BACK = "calling back"
     """The parts of torch that call what the program gave them: data sets, modules, optimizers."""
     GENERATED = "generated"
-    """Code that has no file: made at run time, by a library or a decorator, and as if it were not there."""
+    """Code without a file, made at run time by a library or a decorator: treated as if it were not there."""
 
 
 class Sites:
@@ -56,7 +56,7 @@ class Sites:
         paths = sysconfig.get_paths()
         self._library = tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
         self._owners: dict[int, Owner] = {}
-        """Whose code a code object is, by its address."""
+        """The owner of each code object, by its address."""
         self._codes: list[CodeType] = []
         """Keeps those code objects alive, so that no address is used again."""
         self._keys: dict[tuple[int, int, int, int], bytes] = {}
@@ -88,7 +88,7 @@ class Sites:
         return self.above(sys._getframe(1), known, site)
 
     def above(self, frame: FrameType | None, known: int = 0, site: bytes = NO_SITE) -> bytes:
-        """The same from a frame of the calling thread upwards."""
+        """Return the key of the innermost user line, as `here` does, from `frame` upwards."""
         library: FrameType | None = None
         standard: FrameType | None = None
         owners, machinery, calling_back = self._owners, Owner.MACHINERY, Owner.CALLING_BACK
@@ -113,7 +113,7 @@ class Sites:
         return NO_SITE if inner is None else self._key(inner, None)
 
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
-        """Whether a frame works for the program: the user's own, or a library's that the user called.
+        """Say whether a frame works for the program: the user's own, or a library's that the user called.
 
         Not so where Python's own library asks for itself (unless `through_standard`), nor where the import
         of a module lies between, or torch: but for those parts that call what the program has given them.
@@ -143,11 +143,11 @@ class Sites:
         return False
 
     def is_program(self, frame: FrameType | None) -> bool:
-        """Whether a frame runs code of the user's own."""
+        """Say whether a frame runs code of the user's own."""
         return frame is not None and self._owner(frame.f_code) is Owner.USER
 
     def given_by_program(self, frame: FrameType | None, item: object) -> bool:
-        """Whether a frame carries out a call that the user's line made with this very object."""
+        """Say whether a frame carries out a call that the user's line made with this very object."""
         called: FrameType | None = None
         owners = self._owners
         for _ in range(_FARTHEST):
@@ -180,7 +180,7 @@ class Sites:
         return NO_SITE if site is None else self._announced(site)
 
     def definition(self, code: CodeType) -> Site | None:
-        """The line on which code of the program begins; None for code that is not the user's."""
+        """Return the line on which a piece of code begins; None for code that is not the user's."""
         if self._owner(code) is not Owner.USER:
             return None
         file, line = code.co_filename, code.co_firstlineno
@@ -229,18 +229,18 @@ class Sites:
 
 
 def _is_compiled(file: str) -> bool:
-    """Whether torch.compile generated the code; torch sets the variable where the user has not done so."""
+    """Say whether torch.compile generated the code; torch sets the variable unless the user has done so."""
     folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") if GENERATING in sys.modules else None
     return folder is not None and file.startswith(folder + os.sep)
 
 
 def _is_typed(file: str) -> bool:
-    """Whether a user typed the code: at a prompt, in a notebook, or behind `python -c`."""
+    """Say whether a user typed the code: at a prompt, in a notebook, or behind `python -c`."""
     return file.startswith(_TYPED) or (file == "<string>" and sys.argv[:1] == ["-c"])
 
 
 def _arguments(frame: FrameType) -> Iterator[object]:
-    """What a function was called with, as far as its names still have it."""
+    """Return the arguments of a function's call, as far as its variables still hold them."""
     code = frame.f_code
     has_rest, has_named_rest = (
         bool(code.co_flags & inspect.CO_VARARGS),

@@ -1,4 +1,4 @@
-"""The events of one thread, packed as they come."""
+"""Collect the events of one thread, packed as they come."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Call:
     frame: int
     """The `id` of torch's frame that makes the call: on the stack as long as the call is under way."""
     passed_on: bool = False
-    """Whether a compiled module had the one that it is made of do the work: then there is one call of it."""
+    """Whether a compiled module passed the call on to the module inside: both calls count as a single one."""
 
 
 class StreamState:
-    """What one thread has seen of the current step, and where in the training it is."""
+    """Events of one thread in the current step, and the thread's position in the training."""
 
     __slots__ = (
         "backward_depth",
@@ -90,7 +90,7 @@ class StreamState:
         """Labels of the outermost modules called since the last step."""
 
     def take(self) -> tuple[bytes, bytes, list[int]]:
-        """Hand over what was noted of the events (identities, sites, sequence numbers) and start afresh."""
+        """Return the notes on the events (identities, sites, sequence numbers) and start afresh."""
         taken = now(joined(self.identity, bytes)), b"".join(self.sites), self.sequences
         self.identity.clear()
         self.sites.clear()

@@ -1,4 +1,4 @@
-"""Dispatch modes are per thread: enter ours in every thread that the program starts."""
+"""Enter our dispatch modes in every thread that the program starts: modes are per thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch.jit.trace sees nothing of what runs under a dispatch mode: ours step aside while it works."""
+"""Leave our dispatch modes while torch.jit.trace works: it sees nothing that runs under a mode."""
 
 from __future__ import annotations
 

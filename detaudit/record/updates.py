@@ -1,4 +1,4 @@
-"""Steps: what the optimizer finds, and what it leaves; by hand where there is no optimizer."""
+"""End steps: record what the optimizer finds and leaves, or, without one, what updates by hand leave."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from detaudit.torch_private.optimizers import MADE, has_own_hooks
 
 @dataclass(frozen=True, slots=True)
 class _Trained:
-    """What an optimizer trains, with the keys of what is recorded of it in each step."""
+    """The parameters that an optimizer trains, with the keys of the values recorded in each step."""
 
     parameters: list[torch.Tensor]
-    """Those that have values."""
+    """The parameters that have values."""
     gradients: list[bytes]
     weights: list[bytes]
     states: list[dict[str, bytes]]
@@ -66,7 +66,7 @@ class Updates:
         self._notice_optimizers()
 
     def forward_begins(self, stream: StreamState) -> None:
-        """Without an optimizer, whatever updated the weights since the backward pass is done now."""
+        """End a step without an optimizer: all updates of weights since the last backward pass are done."""
         if stream.step_site is not None:
             # A step that runs torch's code alone calls no module: it has failed.
             stream.step_site = None
@@ -77,7 +77,7 @@ class Updates:
             self._by_hand(stream, self._weights.trained())
 
     def graph_begins(self, stream: StreamState, leaves: list[torch.Tensor]) -> None:
-        """The same for a program without modules, whose parameters are the leaves of its graph."""
+        """End a step as `forward_begins` does, for a program without modules: its parameters are `leaves`."""
         if not self._recorder.has_optimizer and stream.backwards_since_step:
             self._by_hand(stream, [leaf for leaf in leaves if self._names.tensor(leaf) is not None])
 
@@ -136,7 +136,7 @@ class Updates:
         recorder.end_step(stream)
 
     def _trained_by(self, optimizer: Optimizer, stream: StreamState) -> _Trained:
-        """What an optimizer trains; found anew when its parameters are others, or have no values yet."""
+        """Return what an optimizer trains; list it anew if parameters were replaced or got their values."""
         given = _parameters(optimizer)
         trained = self._optimizers.get(optimizer)
         if trained is None or not _are(given, trained.parameters):
@@ -162,7 +162,7 @@ def _parameters(optimizer: Optimizer) -> list[torch.Tensor]:
 
 
 def _is_torchs_own(optimizer: Optimizer) -> bool:
-    """Whether a step of the optimizer runs no code but torch's."""
+    """Say whether a step of the optimizer runs no code but torch's."""
     return type(optimizer).__module__.startswith("torch.optim.") and not has_own_hooks(optimizer)
 
 
@@ -171,7 +171,7 @@ def _are(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
 
 
 def _entries(state: object) -> Iterable[tuple[str, object]]:
-    """What an optimizer keeps for a parameter. A function among it (LBFGS) has no value to compare."""
+    """Return the named values that an optimizer keeps for a parameter, without functions (LBFGS has some)."""
     if not isinstance(state, dict):
         return ()
     return [(name, value) for name, value in state.items() if value is not None and not callable(value)]

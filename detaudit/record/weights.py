@@ -1,4 +1,4 @@
-"""Weights and buffers: their values before training, and after each step."""
+"""Record weights and buffers: their values before training, and after each step."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Weights:
             self.first_seen(stream, leaf)
 
     def trained(self) -> list[torch.Tensor]:
-        """All living parameters of modules that were seen and want a gradient."""
+        """Return all living parameters that want a gradient, of the modules that were seen."""
         return [tensor for tensor in self._seen if self._is_trained(tensor)]
 
     def _is_trained(self, tensor: torch.Tensor) -> bool:
@@ -135,5 +135,5 @@ class Weights:
 
 
 def has_values(tensor: torch.Tensor) -> bool:
-    """False for lazy parameters before their first use, and on the meta device."""
+    """Say whether a tensor has values: a lazy parameter before its first use, or a meta tensor, has none."""
     return not is_lazy(tensor) and not tensor.is_meta

@@ -1,4 +1,4 @@
-"""The ledger of a process that never imports torch: what it draws may reach the training all the same."""
+"""Write the ledger of a process that never imports torch: its draws may reach the training all the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STREAM, _STEP = 1, 0
 
 
 def write_ledger(session: Session, sites: Sites, ledger: Ledger) -> None:
-    """Write all that was noted as that of a process which takes no steps; nothing where nothing was."""
+    """Write all notes as those of a process that takes no steps; write nothing if there are none."""
     entries = list(ledger.take())
     if not entries:
         return

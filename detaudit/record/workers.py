@@ -1,4 +1,4 @@
-"""DataLoader workers, by fork and by spawn: what each fetched, and the random streams it was left with.
+"""Record DataLoader workers, forked or spawned: their batches, and their random streams after each.
 
 Each fetched batch is a step of the worker's own stream. How far workers run ahead depends on timing, so
 these streams locate a difference that the main process saw; they never decide a verdict.
@@ -30,7 +30,7 @@ class _Worker:
         self._before: str | None = None
         """States of the generators that no step's end shows: before the first fetch of a pass."""
         self._continues = False
-        """Whether they are as the last step's end shows them."""
+        """Whether the generators are still in the state that the last step's end shows."""
         self.starting = observing(recorder, self._start)
         self.fetched = observing(recorder, self._record)
         observing(recorder, self._watch_generators)(dataset)

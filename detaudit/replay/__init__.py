@@ -1,1 +1,1 @@
-"""Calls that are kept, made again alone, and measured: those of modules, of operators, of the optimizer."""
+"""Keep calls of modules, operators and the optimizer, make each call again alone, and measure the results."""

@@ -1,4 +1,4 @@
-"""How far two tensors are apart: relatively, in units in the last place, and in how many elements."""
+"""Measure how far two tensors are apart: relatively, in units in the last place, in differing elements."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from detaudit.model.variation import Apart
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""The integers that show the bits of an element, by its size in bytes."""
+"""The integer types of the same size as an element, by its size in bytes."""
 
 
 def apart(first: torch.Tensor, second: torch.Tensor) -> Apart:
     """Measure how far two tensors of any dtypes and devices are apart.
 
-    Infinities and NaNs that both have in the same place count as equal; where only one has one, the relative
-    distance is NaN and the other infinite. Raises ValueError if the shapes differ.
+    Infinities and NaNs that both have in the same place count as equal; if only one tensor has one, the
+    relative distance is NaN and the distance in units infinite. Raises ValueError if the shapes differ.
     """
     if first.shape != second.shape:
         raise ValueError(f"shapes differ: {tuple(first.shape)} and {tuple(second.shape)}")
@@ -39,7 +39,7 @@ def apart(first: torch.Tensor, second: torch.Tensor) -> Apart:
 
 
 def furthest(first: torch.Tensor, second: torch.Tensor) -> float:
-    """Give the largest absolute distance of two elements of tensors that have one shape and dtype."""
+    """Return the largest absolute distance of two elements of tensors that have one shape and dtype."""
     ones, others = _reals(_plain(first), _plain(second))
     a, b = ones.to(torch.float64), others.to(torch.float64)
     # Equal infinities, and two NaN, are no distance apart.
@@ -48,7 +48,7 @@ def furthest(first: torch.Tensor, second: torch.Tensor) -> float:
 
 
 def relative_distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Norm of the difference of two finite float64 tensors over the larger of their norms."""
+    """Return the norm of the difference of two finite float64 tensors over the larger of their norms."""
     largest = float(torch.maximum(a.abs(), b.abs()).max()) if a.numel() else 0.0
     if not largest:
         return 0.0
@@ -60,7 +60,7 @@ def relative_distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """The values as a dense tensor on the CPU."""
+    """Return the values as a dense tensor on the CPU."""
     plain = tensor.detach()
     if plain.is_quantized:
         plain = plain.dequantize()
@@ -70,7 +70,7 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _differing(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Which elements are not the same: bit for bit, or in value where the dtypes differ."""
+    """Return which elements differ: in a bit, or in value where the dtypes differ."""
     if first.dtype != second.dtype:
         return (first != second) & ~(first.isnan() & second.isnan())
     if first.is_complex():
@@ -84,7 +84,7 @@ def _bits(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _reals(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same numbers without complex ones: real and imaginary parts side by side."""
+    """Return the numbers as real ones: real and imaginary parts side by side."""
     if not (first.is_complex() or second.is_complex()):
         return first, second
     ones, others = (
@@ -94,13 +94,13 @@ def _reals(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, tor
 
 
 def _units(a: torch.Tensor, b: torch.Tensor, *dtypes: torch.dtype) -> torch.Tensor:
-    """The distance of each pair of elements in units in the last place of the coarser dtype."""
+    """Return the distance of each pair of elements, in last-place units of the coarser dtype."""
     largest = torch.maximum(a.abs(), b.abs())
     return (a - b).abs() / torch.stack([_spacing(largest, dtype) for dtype in dtypes]).amax(0)
 
 
 def _spacing(sizes: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The distance of neighbouring numbers of a dtype at these sizes."""
+    """Return the distance of neighbouring numbers of a dtype at these sizes."""
     if not dtype.is_floating_point:
         return torch.ones_like(sizes)
     info = torch.finfo(dtype)

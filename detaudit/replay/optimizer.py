@@ -1,4 +1,4 @@
-"""The optimizer's part of one step: what it finds and what it leaves, and the step made again, alone."""
+"""Keep the optimizer's part of one step: the values before and after; and make the step again, alone."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from detaudit.torch_private.optimizers import call_first_after_steps, remove_own
 Place = tuple[str, str | None, str]
 """Root, module and name of a parameter."""
 StepKey = tuple[Place, str]
-"""A parameter, and the entry of the optimizer's state; empty: the parameter itself."""
+"""A parameter, and an entry of its optimizer state; an empty entry stands for the parameter itself."""
 CHANGE = "change"
-"""Stands for how far the step moves the parameter."""
+"""Name of the entry for the distance by which the step moves the parameter."""
 
 
 @dataclass(slots=True)
 class OptimizerStep:
-    """One step of an optimizer, with copies of all that it reads and leaves."""
+    """One step of an optimizer, with copies of all that the step reads and leaves."""
 
     optimizer: Optimizer
     places: list[Place]
@@ -40,9 +40,9 @@ class OptimizerStep:
     gradients: list[torch.Tensor | None]
     states: list[dict[str, Any]]
     groups: list[dict[str, Any]]
-    """The options of each group, with positions in the place of its parameters."""
+    """The options of each group; parameters are replaced by their positions."""
     why: str = ""
-    """Why it cannot be made again, if it cannot."""
+    """Why the step cannot be made again; empty if it can."""
     left: dict[StepKey, torch.Tensor] = field(default_factory=dict)
 
 
@@ -98,9 +98,9 @@ class OptimizerSteps:
 
 
 def step_again(step: OptimizerStep, arithmetic: Float64 | None = None) -> dict[StepKey, torch.Tensor]:
-    """Make the step on copies, in its own arithmetic or another; the optimizer itself stays as it is.
+    """Make the step again on copies, in its own arithmetic or another; the optimizer itself stays as it is.
 
-    Whatever its code raises is raised.
+    Errors that its code raises are passed on.
     """
     parameters = [entering(one, arithmetic).requires_grad_() for one in step.weights]
     before = [one.detach().clone() for one in parameters]

@@ -1,1 +1,1 @@
-"""Other arithmetic: float64, rounding by chance, and what is out of proportion to it."""
+"""Compute in other arithmetic: in float64, or with random rounding; judge errors by what rounding gives."""

@@ -1,8 +1,8 @@
-"""Run a piece of the program in other arithmetic: in float64, or in float64 with roundings put in by chance.
+"""Run a piece of the program in other arithmetic: in float64, or in float64 with random roundings.
 
-What rounding may do to a result is found by doing it: every operator's inputs and results are moved by the
-unit in the last place of the program's own dtype, up or down by chance (Monte Carlo arithmetic: Parker,
-1997). That carries cancellation, conditioning and the number of operators without a rule for any of them.
+The effect of rounding on a result is found by trying: every operator's inputs and results are moved by the
+unit in the last place of the program's own dtype, randomly up or down (Monte Carlo arithmetic: Parker,
+1997). This covers cancellation, conditioning and the number of operators without a rule for any of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _EXACT = frozenset(
      "scatter_", "median", "nanmedian", "mode", "kthvalue", "heaviside", "all", "any", "_unique2",
      "count_nonzero"}
 )  # fmt: skip
-"""Operators that move, compare or choose numbers, and round none."""
+"""Operators that move, compare or choose numbers, and do not round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Rounding:
     """How a dtype rounds."""
 
     unit: float
-    """Distance of 1 and the next number."""
+    """Distance of 1 and the next larger number."""
     least: float
     """The smallest number above zero."""
 
@@ -70,11 +70,11 @@ class Float64(OnlookingMode):
         return self.call(func, args, kwargs or {})
 
     def entering(self, value: torch.Tensor) -> torch.Tensor:
-        """A copy of a value of the program, as it enters this arithmetic."""
+        """Copy a value of the program into this arithmetic."""
         return widened(value).clone()
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Call the operator with all that is narrower made wide."""
+        """Call the operator with all its inputs in float64, except those that it writes to."""
         args, kwargs = self._wide(func, args, kwargs)
         return func(*args, **kwargs)
 
@@ -89,7 +89,7 @@ class Float64(OnlookingMode):
 
 
 class RoundedByChance(Float64):
-    """Computes in float64, with every operator's inputs and results off by about `unit`, up or down."""
+    """Computes in float64, and moves every operator's inputs and results by about `unit`, up or down."""
 
     def __init__(self, rounding: Rounding, seed: int) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class RoundedByChance(Float64):
         self._generator = np.random.default_rng(seed)
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Call the operator, rounded."""
+        """Call the operator with its inputs and results rounded randomly."""
         plan = self._plans.get(func)
         if plan is None:
             plan = self._plans[func] = make_plan(func)
@@ -125,7 +125,7 @@ class RoundedByChance(Float64):
         return result
 
     def entering(self, value: torch.Tensor) -> torch.Tensor:
-        """A copy of a value of the program, off by about `unit`."""
+        """Copy a value of the program, moved by about `unit`."""
         entered = widened(value).clone()
         self._round(entered, (1.0,))
         return entered
@@ -156,12 +156,12 @@ class RoundedByChance(Float64):
 
 
 def _base_name(operator: Any) -> str:
-    """The name of an operator without namespace and overload."""
+    """Return the name of an operator without namespace and overload."""
     return str(schema_of(operator).name.partition("::")[2])
 
 
 def widened(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor on the CPU, and in double precision if it holds real or complex numbers."""
+    """Return the tensor on the CPU, in double precision if it holds real or complex numbers."""
     return tensor.to("cpu", _WIDE.get(tensor.dtype, tensor.dtype))
 
 

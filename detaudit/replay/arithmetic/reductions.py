@@ -1,4 +1,4 @@
-"""How long the sums within an operator are, and what a plain loop over so many numbers may lose.
+"""Estimate the length of the sums within an operator, and the rounding error of a plain loop of that length.
 
 Measured on torch's CPU kernels: `sum` adds in pairs and loses next to nothing, batch normalisation with the
 channels last in memory adds one row at a time. Products of matrices and
@@ -20,26 +20,26 @@ _NORM_BACKWARD = frozenset(
      "_fused_rms_norm_backward"}
 )  # fmt: skip
 STATISTICS = {"native_batch_norm": (3, 4), "_native_batch_norm_legit": (3, 4), "cudnn_batch_norm": (3, 4)}
-"""Positions of arguments that batch normalisation writes to, without a word of it in its schema."""
+"""Positions of arguments that batch normalisation writes to, although its schema does not say so."""
 _TRAINING = 5
-"""Position of the argument that says whether the batch's own mean is taken."""
+"""Position of the argument that says whether batch normalisation uses the batch's own mean."""
 _TRANSPOSED, _GROUPS = 7, 9
-"""Positions of arguments of a convolution's backward."""
+"""Positions of two arguments of a convolution's backward: `transposed` and `groups`."""
 _ADDED_TO = frozenset(
     {"index_add", "index_add_", "scatter_add", "scatter_add_", "index_reduce", "scatter_reduce"}
 )
 _WITHIN, _OF_PRODUCTS, _OF_LOOPS, _WALK = 1 / 8, 1 / 8, 1 / 16, 1 / 2
 _OF_IMAGES = 4
-"""Dimensions of a batch of images, whose channels come second."""
+"""Number of dimensions of a batch of images; the second dimension is the channels."""
 
 
 def loss_within(name: str, args: Any) -> float:
-    """How far the terms of an operator's sums are to be moved, in units in the last place."""
+    """Return how far to move the terms of an operator's sums, in units in the last place."""
     return _WITHIN * math.sqrt(_products(name, _tensors(args)))
 
 
 def losses_of_results(name: str, args: Any) -> tuple[float, ...]:
-    """How far each result of an operator may be off, in units in the last place; the last is for the rest."""
+    """Return how far each result may be off, in units in the last place; the last entry is for all others."""
     tensors = _tensors(args)
     if name in _PRODUCTS or name == "convolution":
         return (_by_products(_products(name, tensors)),)
@@ -62,9 +62,9 @@ def losses_of_results(name: str, args: Any) -> tuple[float, ...]:
 
 
 def losses_by_loops(name: str, args: Any, results: Any) -> dict[int, torch.Tensor]:
-    """How far sums of gradients may be off where they cancel, by the position of the result; in units of 1.
+    """Return how far sums of gradients may be off if they cancel: absolute errors, by position of the result.
 
-    What a loop loses goes with the sums on its way, which are larger than the last one.
+    The error of a loop depends on its partial sums, which are larger than the last sum.
     """
     tensors = _tensors(args)
     if name in STATISTICS and args[_TRAINING]:
@@ -87,9 +87,9 @@ def losses_by_loops(name: str, args: Any, results: Any) -> dict[int, torch.Tenso
 def _by_images(
     gradient: torch.Tensor, value: torch.Tensor, weight: torch.Tensor, *, transposed: bool, groups: int
 ) -> torch.Tensor:
-    """No less than the sum of all absolute products that a weight's gradient adds up, times a constant.
+    """Bound from above the sum of all absolute products in a weight's gradient, times a constant.
 
-    By Cauchy and Schwarz. A loop over many images loses so much where its sums drift and cancel at the end.
+    By Cauchy and Schwarz. A loop over many images has this error if its sums drift and cancel at the end.
     """
     first, second = (value, gradient) if transposed else (gradient, value)
     ones, others = (_norm_of_channels(one).reshape(groups, -1) for one in (first, second))
@@ -103,7 +103,7 @@ def _norm_of_channels(images: torch.Tensor) -> torch.Tensor:
 
 
 def losses_of_written(name: str, args: Any) -> dict[int, float]:
-    """How far arguments that an operator writes to may be off, by position, in units in the last place."""
+    """Return how far the arguments that an operator writes to may be off, by position, in last places."""
     if name not in STATISTICS or not args[_TRAINING]:
         return {}
     rows = args[0].numel() / max(1, args[0].shape[1])
@@ -111,7 +111,7 @@ def losses_of_written(name: str, args: Any) -> dict[int, float]:
 
 
 def _by_statistics(value: torch.Tensor, results: Any) -> dict[int, torch.Tensor]:
-    """What the mean and the scale of each channel may be off by, and what is normalised with them."""
+    """Return how far the mean and scale of each channel may be off, and the output normalised with them."""
     mean, scale = results[1], results[2]
     if not mean.numel():
         return {}
@@ -121,7 +121,7 @@ def _by_statistics(value: torch.Tensor, results: Any) -> dict[int, torch.Tensor]
 
 
 def _walked(gradient: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """Norm of all that is added up for each element of a sum of that shape, times the root of its length."""
+    """Return, for each sum of that shape, the norm of its terms times the square root of their number."""
     if gradient.shape[gradient.dim() - len(shape) :] == shape and gradient.dim() != _OF_IMAGES:
         terms = gradient.reshape(-1, *shape)
     else:
@@ -132,7 +132,7 @@ def _walked(gradient: torch.Tensor, shape: torch.Size) -> torch.Tensor:
 
 
 def _products(name: str, tensors: list[torch.Tensor]) -> float:
-    """How many products the operator adds up for one of its results."""
+    """Return how many products the operator adds up for one of its results."""
     if name in _PRODUCTS:
         return float(max(1, tensors[-2].shape[-1]))
     if name == "convolution":

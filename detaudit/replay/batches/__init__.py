@@ -1,1 +1,1 @@
-"""One model asked whether a sample notices the batch that it is in, in a process of its own."""
+"""Measure, in a process of its own, whether a sample's results depend on the batch that the sample is in."""

@@ -1,4 +1,4 @@
-"""Run in a process of its own: try a model file's samples alone, in batches, in other company.
+"""Run in a process of its own: try a model file's samples alone, in batches, and with other neighbours.
 
 `main` is given a `BatchOrder` as JSON, and leaves a `BatchOutcome`.
 """
@@ -38,7 +38,7 @@ from detaudit.torch_private.modules import BatchNorm
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is asked about."""
+    """The model and the samples that are tried."""
 
     model: nn.Module
     loss_fn: Callable[[Any, Any], Any]
@@ -47,7 +47,7 @@ class Subject:
     seed: int
 
     def question(self, layouts: Layouts, *, training: bool, dtype: torch.dtype | None = None) -> Question:
-        """A question about a copy of the model, so that none leaves a mark on another."""
+        """Prepare a question about a copy of the model, so that no question changes the model of another."""
         model, samples = copy.deepcopy(self.model), self.samples
         if not training:
             model.eval()
@@ -58,12 +58,12 @@ class Subject:
 
     @property
     def asked(self) -> list[int]:
-        """The samples that are tried: the first, and one from the middle of the data."""
+        """The indices of the samples that are tried: the first, and one from the middle of the data."""
         return sorted({0, self.samples.count // 2})
 
 
 def main(text: str) -> None:
-    """Answer the question on the command line."""
+    """Answer the order on the command line."""
     order = from_plain(BatchOrder, json.loads(text), "order")
     # As when it is trained: the model file's folder comes first.
     sys.path.insert(0, os.path.dirname(os.path.abspath(order.path)))
@@ -77,7 +77,7 @@ def main(text: str) -> None:
 
 
 def examine(order: BatchOrder) -> BatchAnswer:
-    """Find out everything that the parent process judges by. Raises CannotTellError."""
+    """Measure everything that the parent process needs for its verdict. Raises CannotTellError."""
     subject = _subject(order)
     layouts: Layouts = {}
     modes: dict[str, ModeAnswer] = {}
@@ -116,7 +116,7 @@ def _subject(order: BatchOrder) -> Subject:
 
 
 def _in_mode(subject: Subject, layouts: Layouts, *, training: bool) -> ModeAnswer | None:
-    """What was measured in one mode; None in training if the model computes the same then."""
+    """Return the measurements in one mode; None in training mode if evaluation computes the same."""
     question = subject.question(layouts, training=training)
     records = _learn_layouts(question, layouts, training=training)
     if training and records and not question.draws and _same_in_evaluation(subject, layouts, records):
@@ -144,7 +144,7 @@ def _in_mode(subject: Subject, layouts: Layouts, *, training: bool) -> ModeAnswe
 
 
 def _other_question(subject: Subject, question: Question, layouts: Layouts, *, training: bool) -> Question:
-    """The same question in another dtype: rounding shrinks with it, what comes from neighbours does not."""
+    """Measure again in another dtype: rounding errors shrink with the dtype, effects of neighbours do not."""
     dtype = torch.float32 if question.own_dtype is torch.float64 else torch.float64
     other = subject.question(layouts, training=training, dtype=dtype)
     other.draws, other.knows_draws = set(question.draws), True
@@ -154,7 +154,7 @@ def _other_question(subject: Subject, question: Question, layouts: Layouts, *, t
 
 
 def _same_in_evaluation(subject: Subject, layouts: Layouts, records: list[Record]) -> bool:
-    """Whether the model gives the same bits in evaluation mode as in these runs in training mode."""
+    """Say whether the model gives the same bits in evaluation mode as in these runs in training mode."""
     question = subject.question(layouts, training=False)
     variants = [alone(0, subject.samples.count, record.seat.size) for record in records]
     return all(
@@ -200,7 +200,7 @@ def _learn_layouts(question: Question, layouts: Layouts, *, training: bool) -> l
 
 
 def _rows(question: Question) -> tuple[SampleRow, ...]:
-    """Collect what was measured; of modules that could not be settled, nothing but why."""
+    """Collect the measured rows; of modules that could not be settled, only the reason."""
     table = question.table
     for row in table.rows.values():
         if row.module in table.unsettled:

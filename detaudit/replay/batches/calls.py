@@ -1,4 +1,4 @@
-"""What every module of a model is given and gives in a run, forward and backward, with the graph alive."""
+"""Record the inputs and outputs of every module in a run, forward and backward, and keep the graph alive."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ from detaudit.replay.calls.state import State
 from detaudit.torch_private.tensors import tree_flatten, tree_unflatten
 
 Key = tuple[str, int]
-"""A module's path, and how many calls of it the run has before this one."""
+"""A module's path, and the number of calls of that module that the run has before this one."""
 Tensors = dict[int, torch.Tensor]
-"""Some of the tensors in arguments or results, or their gradients, by their places there."""
+"""Some of the tensors in arguments or results, or their gradients, by their positions there."""
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device, torch.Size)
 
 
 @dataclass(slots=True)
 class WatchedCall(ModuleCall):
-    """A call in a run whose backward pass is still to come."""
+    """A call in a run whose backward pass has not run yet."""
 
     problem: str = ""
-    """Why its arguments cannot be given to it again, if so."""
+    """Why the call cannot be made again with its arguments; empty if it can."""
     alive: Tensors = field(default_factory=dict)
     """The outputs of an outermost call as parts of the graph, until the backward pass is done."""
 
     @property
     def given(self) -> Tensors:
-        """The tensors that it was given, each once."""
+        """The tensors among the arguments, each once."""
         return distinct(self.leaves)
 
     @property
     def made(self) -> Tensors:
-        """The tensors that it gave, each once."""
+        """The tensors among the results, each once."""
         return distinct(self.outputs)
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All that is in its arguments besides tensors: what decides which way a module goes."""
+        """All arguments besides tensors: they decide which branch a module takes."""
         return self.spec, *(leaf for leaf in self.leaves if not isinstance(leaf, torch.Tensor))
 
 
 @dataclass(slots=True)
 class Evaluated:
-    """What a module gave when it was called by itself."""
+    """Values of a module that was called alone."""
 
     outputs: Tensors
     input_gradients: Tensors
@@ -69,12 +69,12 @@ class Evaluated:
 
 
 class Watch:
-    """Records the calls of a model's modules while it is on."""
+    """Records the calls of a model's modules while a forward pass runs."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.calls: dict[Key, WatchedCall] = {}
-        """In the order in which they ended."""
+        """The calls, in the order in which they ended."""
         self._on = False
         self._begun: list[WatchedCall] = []
         self._under_way: list[int] = []
@@ -86,7 +86,7 @@ class Watch:
             module.register_forward_hook(self._after(path))
 
     def run(self, forward: Callable[[], Any]) -> Any:
-        """Record a forward pass, from the state in which the model was made."""
+        """Record a forward pass, with the buffers as they were when the watch was made."""
         self.calls, self._counts, self._begun, self._under_way = {}, {}, [], []
         # Running averages move in each run.
         with torch.no_grad():
@@ -106,7 +106,7 @@ class Watch:
         return self.weight_gradients()
 
     def weight_gradients(self) -> dict[str, torch.Tensor]:
-        """The gradients of the weights, and an end to the graph."""
+        """Return the gradients of the weights, then release the graph."""
         for call in self.calls.values():
             call.alive = {}
         named = self.model.named_parameters()
@@ -143,7 +143,7 @@ class Watch:
         return before
 
     def _first_value(self, buffer: torch.Tensor) -> torch.Tensor:
-        """What a buffer holds as each run begins; what it holds now, if it was made since."""
+        """Return the value of a buffer before each run; its value now, if it was made since."""
         return self._buffers[id(buffer)][1] if id(buffer) in self._buffers else _copied(buffer)
 
     def _after(self, path: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -203,7 +203,7 @@ def evaluate(call: WatchedCall, leaves: list[Any], cotangents: Tensors) -> Evalu
 
 
 def distinct(leaves: Sequence[Any]) -> Tensors:
-    """Each tensor among arguments or results once, by the first of its places."""
+    """Return each tensor among arguments or results once, by the first of its positions."""
     known = {id(leaf): place for place, leaf in reversed(list(enumerate(leaves)))}
     return {
         place: leaf
@@ -221,7 +221,7 @@ def _dense(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _own(tensor: torch.Tensor, gradients: Tensors, place: int) -> torch.Tensor:
-    """The same tensor as a node of its own in the graph: its gradient is what this module sends back."""
+    """Return an alias of the tensor in the graph: its gradient is only what this module sends back."""
     if not tensor.requires_grad or not torch.is_grad_enabled() or isinstance(tensor, nn.Parameter):
         return tensor
     alias = tensor.view_as(tensor)

@@ -1,4 +1,4 @@
-"""The same random numbers for every sample of a batch; float64 where a model asks for less."""
+"""Give every sample of a batch the same random numbers; compute in float64 where a model asks for less."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from detaudit.torch_private.modes import OnlookingMode
 from detaudit.torch_private.operators import overload_name
 
 _UNIFORM, _NORMAL, _KEPT = 0.37, 0.5, 0.5
-"""The numbers that stand for all draws: of rand, of randn, and what a probability must exceed."""
+"""The numbers that replace all draws: of rand, of randn; and the threshold for a probability."""
 _LOW = {torch.float32, torch.float16, torch.bfloat16}
 _aten = torch.ops.aten
 
 
 def torch_states() -> list[torch.Tensor]:
-    """The states of torch's own random generators: the CPU's, and those of all GPUs."""
+    """Return the states of torch's own random generators: the CPU's, and those of all GPUs."""
     return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ())]
 
 
 def have_moved(before: list[torch.Tensor]) -> bool:
-    """Whether something was drawn since the generators had these states."""
+    """Say whether random numbers were drawn since the generators had these states."""
     return any(not torch.equal(one, other) for one, other in zip(before, torch_states(), strict=False))
 
 
@@ -32,14 +32,14 @@ def _go_back(states: list[torch.Tensor]) -> None:
 
 
 class SameDraws(OnlookingMode):
-    """Every draw of a kind is one number, so that the batch's size makes no difference."""
+    """Replaces every draw of a kind by one number, so that the batch's size makes no difference."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch gives it none
         self.replaced: set[str] = set()
         """Operators whose draws were replaced."""
         self.left: set[str] = set()
-        """Operators that drew as they would."""
+        """Operators that drew their own random numbers."""
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry out an operator."""
@@ -62,7 +62,7 @@ class SameDraws(OnlookingMode):
 
 
 def _constant(func: Any, name: str, args: Any) -> Any:  # noqa: PLR0911 - an operator; one kind of draw each
-    """What an operator is to give in the place of what it draws; None: that is not known."""
+    """Return the value that replaces an operator's draws; None if it is not known."""
     match name:
         case "aten.rand" | "aten.rand_like":
             return _UNIFORM
@@ -87,12 +87,12 @@ def _constant(func: Any, name: str, args: Any) -> Any:  # noqa: PLR0911 - an ope
 
 
 class AllFloat64(OnlookingMode):
-    """Casts to a lower floating-point dtype, and fresh tensors in one, are in float64 instead."""
+    """Replaces casts to a lower floating-point dtype, and fresh tensors in one, by float64."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch gives it none
         self.raised = False
-        """Whether there were any."""
+        """Whether anything was replaced."""
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry out an operator."""

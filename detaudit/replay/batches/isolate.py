@@ -1,4 +1,4 @@
-"""Each module by itself: fed a sample alone and in its batch, and with other neighbours."""
+"""Call each module alone: on a sample by itself and in its batch, and with other neighbours."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _NOT_ALIKE = "its batches have other shapes or settings with other neighbours"
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """Calls the modules of a model again, with what they were given in a run or a part of it."""
+    """Calls the modules of a model again, with their inputs of a run or with a part of these."""
 
     table: Table
     settings: Callable[[], AbstractContextManager[None]]
-    """What a module is called under."""
+    """The context in which a module is called."""
 
     def isolate(self, count: int, record: Record, keys: list[Key]) -> None:
-        """Feed modules the batch of a run, and then the sample with so many in all, and compare."""
+        """Feed modules the batch of a run, then the sample in a batch of `count`, and compare the results."""
         for key in keys:
             call, seat = record.calls[key], record.seat
             small = Seat(0, min(count, seat.size))
@@ -55,7 +55,7 @@ class Isolation:
                 self.table.fail(key, error)
 
     def swap(self, first: Record, second: Record, modules: set[str] | None) -> None:
-        """Feed modules of a run the neighbours of another run, and see whether the sample notices.
+        """Feed modules of a run the neighbours of another run, and compare the results of the sample.
 
         `modules` are those that are tried; None: all.
         """
@@ -78,7 +78,7 @@ class Isolation:
             return evaluate(call, leaves, cotangents)
 
     def _cut(self, key: Key, call: WatchedCall, seat: Seat, count: int) -> list[Any]:
-        """A call's arguments for the sample, and others so that there are `count`."""
+        """Cut a call's arguments to the sample and `count - 1` of its neighbours."""
         places = {id(tensor): place for place, tensor in call.given.items()}
 
         def cut(tensor: torch.Tensor) -> torch.Tensor:
@@ -90,7 +90,7 @@ class Isolation:
         return each_once(call.leaves, cut)
 
     def _mixed(self, key: Key, call: WatchedCall, theirs: WatchedCall | None, seat: Seat) -> list[Any]:
-        """A call's arguments, with the neighbours of another call."""
+        """Mix a call's arguments for the sample with another call's arguments for the neighbours."""
         _check(call)
         if theirs is None or theirs.problem or call.settings != theirs.settings:
             raise UncuttableError(_NOT_ALIKE)
@@ -109,7 +109,7 @@ class Isolation:
         return each_once(call.leaves, mix)
 
     def _cotangents(self, key: Key, call: WatchedCall, seat: Seat) -> Tensors:
-        """The gradients of a call's outputs, as far as they are the sample's and not its padding's."""
+        """Return the gradients of a call's outputs for the sample, and zeros for neighbours and padding."""
         found: Tensors = {}
         for place, gradient in call.gradients.items():
             layout = self.table.layout(key, OUTPUT, place)
@@ -121,7 +121,7 @@ class Isolation:
         return found
 
     def _cotangents_alone(self, key: Key, call: WatchedCall, seat: Seat, count: int) -> Tensors:
-        """The same for a batch of `count`, in which the sample comes first."""
+        """Return the sample's gradients in a batch of `count` in which the sample comes first."""
         found: Tensors = {}
         for place, gradient in call.gradients.items():
             layout = self.table.layout(key, OUTPUT, place)
@@ -134,7 +134,7 @@ class Isolation:
     def _distances(
         self, key: Key, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat], *, spoilt: bool
     ) -> Iterator[tuple[SampleRow, Distance]]:
-        """How far the sample's values of two evaluations are apart, each with its row."""
+        """Measure how far the sample's values of two evaluations are apart, each with its row."""
         for pair in self.table.pairs(key, OUTPUT, one.outputs, other.outputs, seats):
             yield self.table.row(key[0], FORWARD, OUTPUT), distance(*pair)
         for pair in self.table.pairs(key, INPUT, one.input_gradients, other.input_gradients, seats):

@@ -1,4 +1,4 @@
-"""How far a sample's values are apart between two batches, module by module."""
+"""Measure how far a sample's values are apart between two batches, module by module."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ FORWARD, BACKWARD = "forward", "backward"
 INPUT, OUTPUT = "input", "output"
 SENT_BACK = "gradient of input"
 Layouts = dict[tuple[Key, str, int], Layout | None]
-"""How samples lie in each input and output of each call; None: the shapes do not tell."""
+"""How samples lie in each input and output of each call; None if the shapes do not tell."""
 Place = tuple[str, str]
-"""A module, and a phase."""
+"""A module's path, and a phase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Where a sample is: its position, the size of its batch, and for how many tokens it is padded."""
+    """Position of a sample, size of its batch, and the number of tokens to which it is padded."""
 
     position: int
     size: int
     tokens: tuple[int, int] | None = None
-    """The number of tokens with padding and without; None: it is not padded."""
+    """The number of tokens with padding and without; None if the sample is not padded."""
 
     def with_others(self, count: int) -> list[int]:
-        """Its position, and those of others so that there are `count` in all."""
+        """Return its position, and those of others, so that there are `count` in all."""
         others = [position for position in range(self.size) if position != self.position]
         return [self.position, *others[: count - 1]]
 
     def crop(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor without what belongs to the padding."""
+        """Return a tensor without the entries that belong to the padding."""
         if self.tokens is None:
             return tensor
         padded, kept = self.tokens
@@ -47,16 +47,16 @@ class Seat:
 
 @dataclass(slots=True)
 class Record:
-    """What one run left: the calls of all modules, and the gradients of the weights."""
+    """Values of one run: the calls of all modules, and the gradients of the weights."""
 
     seat: Seat
     calls: dict[Key, WatchedCall]
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     spoilt: bool = False
-    """Whether neighbours are not finite: their zeros times NaN are in the gradients of the weights."""
+    """Whether neighbours are not finite: then their zeros times NaN are in the gradients of the weights."""
 
     def spoilt_since(self, base: Record) -> bool:
-        """Whether modules give infinities or NaN here that give none in another run."""
+        """Say whether modules give infinities or NaN here that give none in another run."""
         return any(
             not _finite(call) and _finite(base.calls[key])
             for key, call in self.calls.items()
@@ -66,27 +66,27 @@ class Record:
 
 @dataclass(slots=True)
 class Table:
-    """Rows, in the order in which they were first seen; and how samples lie in each value."""
+    """All rows, in the order in which they were first seen, and how samples lie in each value."""
 
     layouts: Layouts
     rows: dict[tuple[str, str, str], SampleRow] = field(default_factory=dict)
     first: dict[Place, None] = field(default_factory=dict)
-    """Where the two runs that were compared last differ, in the order of the forward pass."""
+    """The places at which the last two compared runs differ, in the order of the forward pass."""
     same: bool | None = None
-    """Whether the model gave the sample the same output and gradients in them; None: that was not seen."""
+    """Whether the sample's outputs and gradients are equal in these runs; None if that was not seen."""
     unsettled: set[str] = field(default_factory=set)
-    """Modules that are given more or less, depending on what is in the batch: a router's experts."""
+    """Modules whose input size depends on the content of the batch, such as a router's experts."""
 
     def row(self, module: str, phase: str, value: str) -> SampleRow:
-        """The row of a value."""
+        """Return the row of a value; a new one if there is none."""
         return self.rows.setdefault((module, phase, value), SampleRow(module, phase, value))
 
     def fail(self, key: Key, error: UncuttableError) -> None:
-        """Note why a call of a module could not be compared, or the module not be tried by itself."""
+        """Note why a call of a module could not be compared, or why the module could not be tried alone."""
         self.row(key[0], FORWARD, OUTPUT).why = str(error)
 
     def layout(self, key: Key, side: str, place: int) -> Layout:
-        """How samples lie in a value. Raises UncuttableError if it is not known."""
+        """Return how samples lie in a value. Raises UncuttableError if that is not known."""
         layout = self.layouts.get((key, side, place))
         if layout is None:
             raise UncuttableError(f"which part of its {side} belongs to a sample cannot be told")
@@ -95,7 +95,7 @@ class Table:
     def pairs(
         self, key: Key, side: str, one: dict[int, torch.Tensor], other: dict[int, torch.Tensor], seats: Seats
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The sample's part of each of a module's values, in two runs. Raises UncuttableError."""
+        """Cut the sample's part out of each of a module's values in two runs. Raises UncuttableError."""
         for place in sorted(one.keys() & other.keys()):
             layout = self.layout(key, side, place)
             if layout.shared:
@@ -116,10 +116,10 @@ class Table:
             yield first, second
 
     def compare(self, base: Record, other: Record) -> list[Key]:
-        """Compare two runs; `first` and `same` say what came of it.
+        """Compare two runs; write the result to `first` and `same`.
 
-        Returns the calls in whose inputs, outputs or gradients there is a difference: what they make
-        themselves remains to be seen.
+        Returns the calls in whose inputs, outputs or gradients there is a difference; whether they make
+        the difference themselves is still open.
         """
         self.first, self.same, unclear = {}, None, []
         for key, call in other.calls.items():
@@ -134,7 +134,7 @@ class Table:
         return unclear
 
     def origin(self) -> Place:
-        """Where the first value of the sample differs between the two runs that were compared last."""
+        """Return the place where the sample's values first differ between the last two compared runs."""
         found = [one for one in self.first if one[0] not in self.unsettled]
         forward = [one for one in found if one[1] == FORWARD]
         # The backward pass comes to the last module first.
@@ -162,7 +162,7 @@ class Table:
         return True
 
     def _add(self, path: str, phase: str, value: str, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
-        """Enter distances between two runs; True if there are any."""
+        """Enter distances between two runs; return whether there are any."""
         differs = False
         for one, other in pairs:
             row, found = self.row(path, phase, value), distance(one, other)
@@ -203,7 +203,7 @@ Seats = tuple[Seat, Seat]
 
 
 def layouts_of(small: Record, large: Record) -> Layouts:
-    """How samples lie in all inputs and outputs, from runs with batches of two sizes."""
+    """Find how samples lie in all inputs and outputs, from runs with batches of two sizes."""
     found: Layouts = {}
     sizes = (small.seat.size, large.seat.size)
     for key, ours in small.calls.items():
@@ -222,7 +222,7 @@ def _finite(call: WatchedCall) -> bool:
 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:
-    """How far two values of one shape are apart."""
+    """Measure how far two values of one shape are apart."""
     found = apart(one, other)
     if not found.elements:
         return Distance(found, 0.0)
@@ -234,7 +234,7 @@ def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:
 
 
 def enter_alone(row: SampleRow, seat: Seat, found: Distance) -> None:
-    """Enter what came of feeding the module a sample by itself, in the place of a batch or of padding."""
+    """Enter the distance for a module that was fed the sample alone instead of in a batch or with padding."""
     if seat.tokens is None:
         row.isolated = worse(row.isolated, found)
     else:
@@ -242,7 +242,7 @@ def enter_alone(row: SampleRow, seat: Seat, found: Distance) -> None:
 
 
 def worse(one: Distance | None, other: Distance) -> Distance:
-    """The larger of two distances; one that is no number is the largest."""
+    """Return the larger of two distances; a NaN is the largest."""
     if one is None or math.isnan(other.apart.relative):
         return other
     return one if math.isnan(one.apart.relative) or _size(one) >= _size(other) else other

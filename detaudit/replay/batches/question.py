@@ -1,4 +1,4 @@
-"""One model asked whether a sample notices its batch: in one mode, in one dtype."""
+"""Try whether a sample's results depend on its batch, for one model in one mode and one dtype."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from detaudit.targets import drive
 _LEAST_PADDING = 3
 SPOILT = "infinities or NaN in the rest of the batch: gradients of weights are not compared"
 Cotangents = dict[tuple[Key, int], torch.Tensor]
-"""A gradient for each output of the model: by the call of an outermost module, and the output's place."""
+"""A gradient for each output of the model: by the call of an outermost module, and the output's position."""
 
 
 @dataclass
 class Question:
-    """One model in one mode and dtype, with the samples that it is asked about."""
+    """One model in one mode and dtype, with the samples that are tried."""
 
     model: nn.Module
     loss_fn: Callable[[Any, Any], Any]
@@ -39,19 +39,19 @@ class Question:
     seed: int
     layouts: Layouts
     dtype: torch.dtype | None = None
-    """The dtype that it is asked in; None: the model's own."""
+    """The dtype of the model and its samples in this question; None for the model's own."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     trials: dict[str, SampleTrial] = field(default_factory=dict)
     suspects: set[str] | None = None
-    """The modules that are tried with other neighbours; None: all."""
+    """The modules that are tried with other neighbours; None for all."""
     draws: set[str] = field(default_factory=set)
     """Operators that draw random numbers."""
     knows_draws: bool = False
-    """Whether all of them are known: the model ran in batches of several sizes."""
+    """Whether all such operators are known: the model ran in batches of several sizes."""
 
     casts: bool | None = None
-    """Whether the model asks for a lower dtype than float64 itself; None: not known yet."""
+    """Whether the model itself asks for a lower dtype than float64; None if that is not known yet."""
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.model)
@@ -80,7 +80,7 @@ class Question:
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
-        """The same draws for each sample, and the dtype that is asked for."""
+        """Set the requested dtype for the block, and give each sample the same random numbers."""
         with ExitStack() as stack:
             if self.draws or not self.knows_draws:
                 mode = stack.enter_context(SameDraws())
@@ -127,7 +127,7 @@ class Question:
                 self.alone.swap(kept[one], kept[other], self.suspects)
 
     def _hold(self, base: Record, record: Record, trial: SampleTrial) -> None:
-        """Hold a run against the first, and enter into its trial what came of that."""
+        """Compare a run with the first one, and enter the result into its trial."""
         record.spoilt = record.spoilt_since(base)
         self.alone.isolate(self.sizes[0], record, self.table.compare(base, record))
         if self.table.same is None:
@@ -138,7 +138,7 @@ class Question:
             trial.why = SPOILT
 
     def _first(self, index: int) -> tuple[str, Record, Cotangents]:
-        """The run that the others are held against: alone, or else first in a batch."""
+        """Return the run that all others are compared with: the sample alone, or else first in a batch."""
         variant = alone(index, self.samples.count, self.sizes[0])
         try:
             base, gradients = self._base(variant)
@@ -156,7 +156,7 @@ class Question:
                 self.say("the sample's output is not finite: that NaN equals NaN shows nothing")
 
     def _base(self, variant: Variant) -> tuple[Record, Cotangents]:
-        """Run the sample alone; what is propagated back are the gradients of its loss by the outputs."""
+        """Run the sample alone; return the run and the gradients of the loss by the model's outputs."""
         record, loss = self.forward(variant)
         drawn = random_states()
         gradients: Cotangents = {}
@@ -177,7 +177,7 @@ class Question:
         return self.table.layout(key, OUTPUT, place).take(tensor, [seat.position], seat.size)
 
     def ends(self, record: Record) -> list[tuple[Key, int]]:
-        """The outputs of the model that have a part for each sample."""
+        """Return the outputs of the model that have a part for each sample."""
         return [
             (key, place)
             for key, call in record.calls.items()
@@ -210,7 +210,7 @@ class Question:
         return record
 
     def _padded_length(self, base: Record) -> int | None:
-        """A length that no tensor of the model has in any dimension; None where there is no mask."""
+        """Return a length that no tensor of the model has in any dimension; None if there is no mask."""
         if not self.samples.has_mask:
             return None
         calls = base.calls.values()
@@ -227,12 +227,12 @@ class Question:
 
 
 def short(error: BaseException) -> str:
-    """An error in one line."""
+    """Describe an error in one line."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def same_outputs(one: Record, other: Record) -> bool:
-    """Whether all modules gave the same bits in two runs of one make-up."""
+    """Say whether all modules gave the same bits in two runs on equal batches."""
     if one.calls.keys() != other.calls.keys():
         return False
     pairs = [

@@ -1,4 +1,4 @@
-"""Which part of a tensor inside a model belongs to which sample of the batch."""
+"""Find which part of a tensor inside a model belongs to which sample of the batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 class UncuttableError(Exception):
-    """A value of which it is not known what of it belongs to which sample."""
+    """It is not known which part of a value belongs to which sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class Layout:
     """How the samples of a batch lie in a tensor."""
 
     dim: int
-    """The dimension that grows with the batch; -1: none, the tensor belongs to all samples together."""
+    """The dimension that grows with the batch; -1 if the tensor belongs to all samples together."""
     each: int = 1
-    """How many entries each sample has there: tokens, heads, windows."""
+    """How many entries each sample has in that dimension: tokens, heads, windows."""
     together: bool = True
-    """Whether the entries of one sample lie side by side, or those of all samples take turns."""
+    """Whether the entries of a sample lie side by side; else the entries of all samples take turns."""
 
     @property
     def shared(self) -> bool:
@@ -29,17 +29,17 @@ class Layout:
         return self.dim < 0
 
     def entries(self, positions: Sequence[int], size: int) -> list[int]:
-        """The entries of the samples at these positions in a batch of `size`, laid out as in a batch."""
+        """Return the entries of the samples at these positions in a batch of `size`, in the batch's order."""
         if self.together:
             return [position * self.each + number for position in positions for number in range(self.each)]
         return [number * size + position for number in range(self.each) for position in positions]
 
     def fits(self, tensor: torch.Tensor, size: int) -> bool:
-        """Whether a tensor has room for so many samples, and no more."""
+        """Say whether a tensor has room for exactly so many samples."""
         return self.shared or (self.dim < tensor.ndim and tensor.shape[self.dim] == self.each * size)
 
     def take(self, tensor: torch.Tensor, positions: Sequence[int], size: int) -> torch.Tensor:
-        """What belongs to the samples at these positions, in the memory order of the tensor."""
+        """Return the part of the samples at these positions, in the memory order of the tensor."""
         if self.shared:
             return tensor
         index = torch.tensor(self.entries(positions, size), device=tensor.device)
@@ -48,7 +48,7 @@ class Layout:
     def put(
         self, tensor: torch.Tensor, part: torch.Tensor, positions: Sequence[int], size: int
     ) -> torch.Tensor:
-        """A copy of the tensor with another part for the samples at these positions."""
+        """Copy the tensor, with another part for the samples at these positions."""
         if self.shared:
             return part.clone()
         index = torch.tensor(self.entries(positions, size), device=tensor.device)
@@ -59,9 +59,9 @@ SHARED = Layout(-1)
 
 
 def find_layout(small: torch.Tensor, large: torch.Tensor, sizes: tuple[int, int]) -> Layout | None:
-    """How samples lie, from one value in batches of two sizes that begin with the same sample.
+    """Find how samples lie in a value, given in batches of two sizes that begin with the same sample.
 
-    None where the shapes do not tell.
+    Returns None where the shapes do not tell.
     """
     if small.ndim != large.ndim or small.layout is not torch.strided or large.layout is not torch.strided:
         return None
@@ -77,14 +77,14 @@ def find_layout(small: torch.Tensor, large: torch.Tensor, sizes: tuple[int, int]
 
 
 def _distance(layout: Layout, small: torch.Tensor, large: torch.Tensor, sizes: tuple[int, int]) -> float:
-    """How far the first sample's values are apart, if the samples lie so."""
+    """Measure how far the first sample's values are apart if the samples lie in this layout."""
     one, other = layout.take(small, [0], sizes[0]), layout.take(large, [0], sizes[1])
     wide = torch.complex128 if one.is_complex() else torch.float64
     return float((one.to(wide) - other.to(wide)).abs().nan_to_num(0.0, 0.0, 0.0).sum())
 
 
 def _ordered_as(tensor: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
-    """The tensor with its dimensions in memory in the order of another's: kernels go by that."""
+    """Return the tensor in the memory order of the dimensions of `model`, on which kernels depend."""
     strides = model.stride()
     order = sorted(range(model.ndim), key=lambda dim: -strides[dim])
     back = [order.index(dim) for dim in range(model.ndim)]

@@ -1,4 +1,4 @@
-"""The samples of a model file's batches: found, put together, and dealt out in batches of any make-up."""
+"""Collect the samples of a model file's batches, and put them together in batches of any composition."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 _MOST_BATCHES = 1000
-"""How many batches are read in search of samples that fit together."""
+"""How many batches are read at most in search of samples that fit together."""
 PADDING_LABEL = -100
-"""What `cross_entropy` ignores by default."""
+"""The label that `cross_entropy` ignores by default."""
 
 
 class CannotTellError(Exception):
-    """Why the question cannot be answered for this model file."""
+    """The question cannot be answered for this model file, for the reason given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class Samples:
     count: int
 
     def select(self, indices: Sequence[int]) -> Any:
-        """A batch of these samples."""
+        """Return a batch of these samples."""
         return _mapped(self.batch, lambda leaf: _picked(leaf, indices))
 
     def with_zeros(self, index: int, size: int) -> Any:
-        """A batch of one sample and, behind it, rows of nothing but zeros."""
+        """Return a batch of one sample, followed by rows of zeros."""
         return _mapped(self.select([index] * size), _emptied)
 
     @property
     def has_mask(self) -> bool:
-        """Whether its length can be padded: the batch says which tokens count."""
+        """Whether its length can be padded: the batch has a mask that says which tokens count."""
         mask = self.batch.get("attention_mask") if isinstance(self.batch, Mapping) else None
         return isinstance(mask, torch.Tensor) and mask.ndim == 2  # noqa: PLR2004 - samples, tokens
 
     def lengthened(self, index: int, more: int) -> Any:
-        """One sample with so many tokens of padding at its end, which its mask leaves out."""
+        """Return one sample with `more` tokens of padding at its end, which its mask leaves out."""
         batch = self.select([index])
         length = batch["attention_mask"].shape[1]
 
@@ -55,7 +55,7 @@ class Samples:
         return {name: longer(name, leaf) for name, leaf in batch.items()}
 
     def in_dtype(self, dtype: torch.dtype) -> Samples:
-        """The same samples, with every floating-point number in this dtype."""
+        """Convert every floating-point number of the samples to this dtype; return new Samples."""
         return Samples(_mapped(self.batch, lambda leaf: _converted(leaf, dtype)), self.count)
 
 
@@ -79,7 +79,7 @@ def gather(batches: Iterable[Any], wanted: int) -> Samples:
 
 
 def _size(batch: object) -> int:
-    """How many samples a batch has. Raises CannotTellError."""
+    """Return how many samples a batch has. Raises CannotTellError."""
     shapes = [tuple(leaf.shape) for leaf in _arrays(batch) if leaf.ndim]
     if not shapes:
         raise CannotTellError("a batch holds no tensor whose first dimension could count samples")
@@ -91,7 +91,7 @@ def _size(batch: object) -> int:
 
 
 def _form(batch: object) -> str:
-    """What batches must have in common to be joined: structure, types, shapes of one sample."""
+    """Describe what batches must share to be joined: structure, types, shapes of one sample."""
     if isinstance(batch, torch.Tensor | np.ndarray):
         return f"{batch.dtype}{list(batch.shape[1:]) if batch.ndim else repr(batch)}"
     if isinstance(batch, Mapping):
@@ -121,12 +121,12 @@ def _arrays(value: object) -> Iterator[Any]:
 
 
 def _one_for_each(value: Sequence[object]) -> bool:
-    """Whether a list has a name or a number for each sample, as loaders make them."""
+    """Say whether a list has a name or a number for each sample, as loaders make such lists."""
     return bool(value) and all(isinstance(part, str | bytes | int | float) for part in value)
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A batch with each tensor, array, and list of names or numbers changed."""
+    """Change each tensor, array, and list of names or numbers in a batch; return the new batch."""
     if isinstance(value, torch.Tensor | np.ndarray):
         return change(value) if value.ndim else value
     if isinstance(value, Mapping):
@@ -164,7 +164,7 @@ def _converted(leaf: Any, dtype: torch.dtype) -> Any:
 
 
 def _joined(batches: list[Any]) -> Any:
-    """One batch of all the samples of several of one form."""
+    """Join several batches of one form into one batch."""
     first = batches[0]
     if isinstance(first, torch.Tensor):
         return torch.cat(batches) if first.ndim else first

@@ -1,4 +1,4 @@
-"""All the ways to have a sample in a batch: alone, first, last, in other company, padded."""
+"""List all the ways to have a sample in a batch: alone, first, last, with other neighbours, padded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIRST, MIDDLE, LAST = "first of {size}", "in the middle of {size}", "last of {si
 FIRST_OTHERS, LAST_OTHERS = f"{FIRST} with other neighbours", f"{LAST} with other neighbours"
 ZEROS, COPIES = "padded with zeros to {size}", "padded with copies of itself to {size}"
 SWAPPED = ((FIRST, FIRST_OTHERS), (FIRST, COPIES), (LAST, LAST_OTHERS))
-"""Pairs in which the sample sits in the same place and its neighbours are not the same."""
+"""Pairs in which the sample has the same position and other neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +22,26 @@ class Variant:
     """One way to have a sample in a batch."""
 
     kind: str
-    """Its name, but for the size of the batch."""
+    """Its name, without the size of the batch."""
     seat: Seat
     make: Callable[[Samples], Any]
-    """The batch."""
+    """Makes the batch."""
 
     @property
     def name(self) -> str:
-        """What it is, for a reader."""
+        """Its name, for a reader."""
         return self.kind.format(size=self.seat.size)
 
 
 def alone(index: int, count: int, size: int) -> Variant:
-    """What the others are held against: the sample by itself, or first in the smaller batch."""
+    """Return the variant that others are compared with: the sample alone, or first in the smaller batch."""
     others = [one for one in range(count) if one != index]
     kind = "alone" if size == 1 else FIRST
     return Variant(kind, Seat(0, size), lambda samples: samples.select([index, *others[: size - 1]]))
 
 
 def variants(index: int, samples: Samples, sizes: list[int], padded: int | None) -> Iterator[Variant]:
-    """All the ways to have a sample in a batch."""
+    """List all the ways to have a sample in a batch."""
     others = [one for one in range(samples.count) if one != index]
 
     def among(kind: str, position: int, neighbours: list[int]) -> Variant:

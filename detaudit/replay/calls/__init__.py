@@ -1,1 +1,1 @@
-"""One call of a module: kept with all that it reads, and made again, alone."""
+"""Keep one call of a module with all that it reads, and make the call again, alone."""

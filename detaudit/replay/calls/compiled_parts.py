@@ -1,4 +1,4 @@
-"""The parts of a module that are compiled: a copy is made without them, and compiled again the same way."""
+"""Copy a module without its compiled parts, and compile the parts of the copy again in the same way."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from detaudit.torch_private.by_name import compiling_context, compiling_contexts
 from detaudit.torch_private.modules import compile_call, compiled_call
 
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""What `torch.compile` makes compiled functions with: its backend and options are within."""
+"""Compiles a function as `torch.compile` does, with a fixed backend and fixed options."""
 
 
 class CompiledError(Exception):
-    """How a module was compiled is not known."""
+    """It is not known how a module was compiled."""
 
 
 def copy_without_compiling(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    """A deep copy that runs eagerly; `memo` as for `copy.deepcopy`."""
+    """Copy a module deeply, so that it runs eagerly; `memo` is used as in `copy.deepcopy`."""
     for part in reversed(list(module.modules())):
         inner = uncompiled(part)
         if inner is not part:
@@ -31,7 +31,7 @@ def copy_without_compiling(module: nn.Module, memo: dict[int, Any]) -> nn.Module
 
 
 def compile_like(module: nn.Module, alone: nn.Module) -> nn.Module:
-    """Compile the parts of a copy whose originals are compiled; the copy, or what is to be called for it.
+    """Compile the parts of a copy whose originals are compiled; return the module to call for the copy.
 
     Raises CompiledError.
     """
@@ -55,12 +55,12 @@ def _with_compiled(alone: nn.Module, path: str, original: nn.Module) -> nn.Modul
 
 
 def has_compiled_parts(module: nn.Module) -> bool:
-    """Whether a call of the module runs compiled code."""
+    """Say whether a call of the module runs compiled code."""
     return any(_is_compiled(part) for part in module.modules())
 
 
 def _compile_of(part: nn.Module) -> Compile:
-    """How a part was compiled."""
+    """Return the function that compiled a part. Raises CompiledError."""
     candidates: Iterable[Any] = [compiling_context(part)]
     if uncompiled(part) is part:
         cells = getattr(compiled_call(part), "__closure__", None) or ()

@@ -1,4 +1,4 @@
-"""What every module call of one step is made with and what it makes: enough to make the call again, alone."""
+"""Keep the inputs and results of every module call of one step, so that each can be made again, alone."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from detaudit.torch_private.compiling import tracing_state
 from detaudit.torch_private.tensors import is_fake, is_wrapped_by_functorch, tree_flatten
 
 MOST_BYTES = 4 * 1024**3
-"""Values of a step that take more memory than this are not kept any more."""
+"""If the values of a step take more memory than this, further values are not kept."""
 
 
 class TooLargeError(Exception):
-    """The values of the step take more memory than is allowed."""
+    """The values of the step take more memory than allowed."""
 
     def __init__(self) -> None:
         super().__init__(f"the values of the step take more than {MOST_BYTES / 1024**3:.0f} GiB")
 
 
 class Copies:
-    """Copies of tensors: one for each as long as its content is the same."""
+    """Copies of tensors: one copy of each tensor, as long as its content stays the same."""
 
     def __init__(self) -> None:
         self._copies: IdentityMap[torch.Tensor, torch.Tensor] = IdentityMap()
         self._bytes = 0
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A copy of the tensor's content now. Raises TooLargeError or TypeError."""
+        """Return a copy of the tensor's present content. Raises TooLargeError or TypeError."""
         if is_fake(tensor) or tensor.is_meta or is_wrapped_by_functorch(tensor):
             raise TypeError(f"{type(tensor).__name__} has no memory of its own")
         known = self._copies.get(tensor)
@@ -57,15 +57,15 @@ class Copies:
         return copy
 
     def of_parameter(self, parameter: torch.Tensor) -> torch.Tensor:
-        """The content that a parameter had when it was first seen in this step."""
+        """Return the content that a parameter had when it was first seen in this step."""
         return self._copies.get(parameter) if parameter in self else self.of(parameter)  # type: ignore[return-value]  # just looked up
 
     def __contains__(self, tensor: torch.Tensor) -> bool:
-        """Whether there is a copy of the tensor."""
+        """Say whether there is a copy of the tensor."""
         return self._copies.get(tensor) is not None
 
     def arguments(self, leaves: list[Any]) -> list[Any]:
-        """The same arguments, with copies of the tensors."""
+        """Return the arguments with copies in the place of the tensors."""
         return [self.of(leaf) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
 
 
@@ -104,13 +104,13 @@ class LayerCalls:
             recorder.scope.on_end(handle.remove)
 
     def watches(self) -> bool:
-        """Whether the calling thread is in the step whose values are kept."""
+        """Say whether the calling thread is in the step whose values are kept."""
         if torch.compiler.is_compiling() or tracing_state() is not None or not self._recorder.active:
             return False
         return self.in_step(self._recorder.stream())
 
     def in_step(self, stream: StreamState) -> bool:
-        """Whether a stream is that of the main thread, and in the step."""
+        """Say whether a stream belongs to the main thread and is in the step."""
         return stream.step == self._step and not stream.is_side and self._recorder.role is StreamRole.MAIN
 
     def _begins(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ class LayerCalls:
         self._watch(call, call.gradients, leaves)
 
     def _watch(self, call: ModuleCall, arrived: dict[int, torch.Tensor], leaves: list[Any]) -> None:
-        """Keep the gradients that will come back to values."""
+        """Keep the gradients that will arrive at these values."""
         if not torch.is_grad_enabled():
             return
         for position, tensor in enumerate(leaves):
@@ -214,14 +214,14 @@ class LayerCalls:
                         self.unkept[call.identity] = _why(error)
 
     def whole(self) -> list[ModuleCall]:
-        """All calls that ended and were kept, in order."""
+        """Return all calls that ended and were kept, in order."""
         return [
             call for call in self.calls if call.ended and call.identity not in self.unkept and _counts(call)
         ]
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Those of the module itself; of a compiled one all, since no call of a part is seen."""
+    """Return the module's own parameters; of a compiled module all, since calls of its parts are unseen."""
     inside = has_compiled_parts(module)
     return ((plain_path(name), one) for name, one in module.named_parameters(recurse=inside))
 
@@ -232,12 +232,12 @@ def _why(error: Exception) -> str:
 
 
 def _counts(call: ModuleCall) -> bool:
-    """A call that only recomputes what a backward pass needs was made before."""
+    """Say whether to keep a call: not if it only recomputes values for a backward pass."""
     return call.identity[2] != Phase.BACKWARD or bool(call.gradients)
 
 
 def _same(copy: torch.Tensor, tensor: torch.Tensor) -> bool:
-    """Whether a copy still has the content; where that cannot be told cheaply, it has not."""
+    """Say whether a copy still has the tensor's content; False if that cannot be told cheaply."""
     if copy.shape != tensor.shape or copy.layout is not torch.strided or tensor.layout is not torch.strided:
         return False
     return copy.stride() == tensor.stride() and torch.equal(copy, tensor.detach())

@@ -1,4 +1,4 @@
-"""One call of a module, with copies of all that it reads and makes: enough to make it again, alone."""
+"""Describe one call of a module with copies of all that it reads and makes, so that it can be made again."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ class ModuleCall:
     module: nn.Module
     identity: Identity
     parent: int | None
-    """Number of the call within which it was made."""
+    """Number of the call inside which this call was made."""
     state: State
     leaves: list[Any]
-    """Its arguments, without the containers around them; a tensor is a copy."""
+    """Its arguments, without the containers around them; tensors are copies."""
     spec: TreeSpec
-    """The containers."""
+    """The containers of the arguments."""
     differentiable: tuple[int, ...]
-    """Which arguments have gradients."""
+    """Positions of the arguments that have gradients."""
     parameters: dict[str, torch.Tensor]
     buffers: dict[str, torch.Tensor]
     outputs: list[Any] = field(default_factory=list)
     gradients: dict[int, torch.Tensor] = field(default_factory=dict)
-    """Those that arrived at outputs, by position."""
+    """Gradients that arrived at the outputs, by position."""
     of_inputs: dict[int, torch.Tensor] = field(default_factory=dict)
-    """Those of inputs that the run has, from all that reads them."""
+    """Gradients of the inputs in the run, summed over all that reads the inputs; by position."""
     of_parameters: dict[str, torch.Tensor] = field(default_factory=dict)
-    """Those of its own parameters, as the optimizer finds them."""
+    """Gradients of the module's own parameters, as the optimizer finds them."""
     ended: bool = False
 
     @property
     def kind(self) -> str:
-        """Class of the module, whether it is compiled or not."""
+        """Class name of the module, whether it is compiled or not."""
         return type(uncompiled(self.module)).__name__
 
     @property
     def tensors(self) -> Iterator[torch.Tensor]:
-        """All real and complex values that take part in it."""
+        """All real and complex tensors that take part in the call."""
         for value in (*self.leaves, *self.parameters.values(), *self.outputs):
             if isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex()):
                 yield value

@@ -1,4 +1,4 @@
-"""Make one module call again, alone: on kept values, in its own arithmetic or another, forward and back."""
+"""Make one module call again, alone, on kept values: in its own arithmetic or another, with its backward."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Key = tuple[str, str]
 Values = dict[Key, torch.Tensor]
 
 _TORCHS_HOOKS = "torch.nn.utils"
-"""Whose hooks compute a module's weights, and so are part of it."""
+"""Package whose hooks compute a module's weights, and so are part of the module."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a module call is made on."""
+    """Everything that a module call reads."""
 
     state: State
     leaves: list[Any]
@@ -44,11 +44,11 @@ class Given:
     """The parameters that have gradients."""
     buffers: Mapping[str, torch.Tensor]
     gradients: Mapping[int, torch.Tensor]
-    """What arrives at the outputs in the backward pass."""
+    """Gradients that arrive at the outputs in the backward pass, by position."""
 
 
 def given_by(call: ModuleCall) -> Given:
-    """What a call of this run was made on."""
+    """Collect everything that a call of this run read."""
     return Given(
         call.state,
         call.leaves,
@@ -62,15 +62,15 @@ def given_by(call: ModuleCall) -> Given:
 
 
 def trained(module: nn.Module) -> frozenset[str]:
-    """Names of the parameters that have gradients."""
+    """Return the names of the parameters that have gradients."""
     return frozenset(plain_path(name) for name, one in module.named_parameters() if one.requires_grad)
 
 
 def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -> Values:
-    """Call a copy of the module and go back through it, in its own arithmetic or another.
+    """Call a copy of the module forward and backward, in its own arithmetic or another.
 
     The module itself stays as it is. Its compiled parts are compiled in the copy too, but run eagerly in
-    another arithmetic than their own. Whatever its code raises is raised.
+    another arithmetic than their own. Errors that its code raises are passed on.
     """
     alone = copy_of(module)
     if arithmetic is None:
@@ -99,7 +99,7 @@ def replay(module: nn.Module, given: Given, arithmetic: Float64 | None = None) -
 
 
 def each_once(leaves: Sequence[Any], change: Callable[[torch.Tensor], torch.Tensor]) -> list[Any]:
-    """Change each tensor among arguments; one that is given twice is one tensor afterwards too."""
+    """Change each tensor among the arguments; a tensor that is given twice stays one tensor."""
     known: dict[int, torch.Tensor] = {}
     changed = []
     for leaf in leaves:
@@ -112,14 +112,14 @@ def each_once(leaves: Sequence[Any], change: Callable[[torch.Tensor], torch.Tens
 
 
 def _named_as_in(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same tensors by the names that a module with compiled parts gives them."""
+    """Rename tensors to the names that a module with compiled parts gives them."""
     here = chain(module.named_parameters(), module.named_buffers())
     names = {plain_path(name): name for name, _ in here}
     return {names.get(name, name): tensor for name, tensor in tensors.items()}
 
 
 def copy_of(module: nn.Module) -> nn.Module:
-    """A copy of a module that shares its weights, which a call replaces, and has none of the user's hooks.
+    """Copy a module without the user's hooks; the copy shares the weights, which a call replaces.
 
     Nothing in it is compiled.
     """
@@ -141,7 +141,7 @@ def copy_of(module: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def computing(arithmetic: Float64 | None) -> Iterator[None]:
-    """Compute in that arithmetic; new tensors get its dtype where the program names none."""
+    """Compute in this arithmetic; new tensors get its dtype where the program names none."""
     before = torch.get_default_dtype()
     try:
         if arithmetic is None:
@@ -155,7 +155,7 @@ def computing(arithmetic: Float64 | None) -> Iterator[None]:
 
 
 def entering(value: Any, arithmetic: Float64 | None) -> Any:
-    """A kept value as it enters the arithmetic: a tensor is copied."""
+    """Bring a kept value into the arithmetic: copy a tensor, return anything else as it is."""
     if not isinstance(value, torch.Tensor):
         return value
     return value.detach().clone() if arithmetic is None else arithmetic.entering(value.detach())
@@ -186,7 +186,7 @@ def _gradients(
     inputs: dict[int, torch.Tensor],
     weights: dict[str, torch.Tensor],
 ) -> Values:
-    """The gradients of inputs and parameters that the arriving ones give."""
+    """Compute the gradients of inputs and parameters from the arriving gradients."""
     ends = [at for at in arriving if at < len(outputs) and isinstance(outputs[at], torch.Tensor)]
     ends = [at for at in ends if outputs[at].requires_grad]
     starts = {OF_INPUT if not at else f"{OF_INPUT} {at}": one for at, one in inputs.items()}
@@ -202,5 +202,5 @@ def _gradients(
 
 
 def numbered(name: str, position: int) -> str:
-    """The name of one among several values; the first goes without a number."""
+    """Name one of several values by its position; the first name has no number."""
     return f"{name} {position}" if position else name

@@ -1,4 +1,4 @@
-"""What a module call depends on besides its arguments and weights, and how the call is given it again."""
+"""Save and restore the state that a module call depends on besides its arguments and weights."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class State:
     """The random generators, modes and settings at the start of a module call."""
 
     training: tuple[bool, ...]
-    """Of the module and all modules in it."""
+    """For the module and each module in it, whether it is in training mode."""
     gradients: bool
     autocast: tuple[tuple[str, torch.dtype], ...]
-    """The kinds of device for which autocast is on, with its dtype."""
+    """The kinds of device for which autocast is on, each with its dtype."""
     generators: dict[str, torch.Tensor]
     python: Any
     numpy: Any
 
     @classmethod
     def now(cls, module: nn.Module) -> State:
-        """The state as it is."""
+        """Return the present state."""
         autocast = tuple(
             (kind, torch.get_autocast_dtype(kind)) for kind in _DEVICES if torch.is_autocast_enabled(kind)
         )
@@ -46,7 +46,7 @@ class State:
 
     @property
     def drew(self) -> bool:
-        """Whether a generator has another state by now: random numbers were drawn."""
+        """Whether random numbers were drawn since: a generator has another state now."""
         generators, python, numpy = _random_states()
         # Those that there were: a library that was loaded since has drawn nothing for this call.
         known = {name: generators[name] for name in self.generators}
@@ -54,7 +54,7 @@ class State:
         return now != _comparable(self.generators, self.python, self.numpy)
 
     def to_plain(self) -> dict[str, object]:
-        """The state as plain data and tensors."""
+        """Return the state as plain data and tensors."""
         numpy = self.numpy
         return {
             "training": list(self.training),
@@ -67,7 +67,7 @@ class State:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> State:
-        """The state from what `to_plain` gave."""
+        """Read a state from the result of `to_plain`."""
         version, words, gauss = plain["python"]
         return cls(
             tuple(plain["training"]),
@@ -80,7 +80,7 @@ class State:
 
     @contextlib.contextmanager
     def entered(self, module: nn.Module) -> Iterator[None]:
-        """Have the same state again around the code of the block."""
+        """Restore this state for the code of the block."""
         for part, training in zip(_parts(module), self.training, strict=False):
             part.training = training
         _set_random_states(self.generators, self.python, self.numpy)
@@ -99,7 +99,7 @@ class State:
 
 
 def random_states() -> tuple[object, ...]:
-    """The states of all random generators, to be compared with those of another time."""
+    """Return the states of all random generators, for comparison with the states at another time."""
     return _comparable(*_random_states())
 
 
@@ -110,7 +110,7 @@ def _comparable(generators: dict[str, torch.Tensor], python: Any, numpy: Any) ->
 
 @contextlib.contextmanager
 def unobserved(recorder: Recorder) -> Iterator[None]:
-    """Run code of the program so that nobody sees it: no hook, no output, no change of random generators."""
+    """Run code of the program unobserved: no hook, no output, no change of random generators."""
     generators = _random_states()
     default, active = torch.get_default_dtype(), recorder.active
     kept = [dict(one) for one in GLOBAL_HOOKS]
@@ -136,7 +136,7 @@ def unobserved(recorder: Recorder) -> Iterator[None]:
 
 
 def _parts(module: nn.Module) -> Iterator[nn.Module]:
-    """The module and all modules in it; what torch.compile wraps around one is none."""
+    """Iterate over the module and all modules in it, without the wrappers that torch.compile makes."""
     return (part for part in module.modules() if uncompiled(part) is part)
 
 

@@ -1,1 +1,1 @@
-"""The same random numbers in two runs: what one draws is kept, and taken by the other."""
+"""Use the same random numbers in two runs: the first run keeps its numbers, the second takes them."""

@@ -1,8 +1,8 @@
-"""The same random numbers in two runs: one keeps the numbers that it draws, the other takes them.
+"""Use the same random numbers in two runs: the first keeps the numbers that it draws, the second takes them.
 
 A GPU draws other numbers than the CPU from the same seed, and so does the CPU under another instruction set
-or dtype. Were they not exchanged, other random numbers would pass for other arithmetic. The operator is run
-first and its numbers are overwritten then, so that the generator goes on as it would have.
+or dtype. Without this exchange, other random numbers would look like other arithmetic. The operator runs
+first and its numbers are overwritten afterwards, so that the generator goes on as it would have.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _apart = threading.local()
 
 _Say = Callable[[str], None]
 _Where = Callable[[], tuple[int, str]]
-"""Says in which step a thread is, and at which line."""
+"""Returns the step of a thread, and its line."""
 
 
 class Side(Protocol):
-    """What one thread of a run does with its random numbers."""
+    """How one thread of a run exchanges its random numbers."""
 
     def exchange(self, call: Call) -> None:
-        """Keep the numbers of a call that was just made, or put others in their place."""
+        """Keep the numbers of a call that was just made, or replace them by the other run's."""
 
     def stop(self, why: str) -> None:
-        """Exchange no more: from here on, numbers would stand for others than their own."""
+        """Exchange no more: from here on, the numbers of the two runs would not belong together."""
 
 
 class Keeping:
@@ -65,25 +65,25 @@ class Keeping:
             self._keep(replace(drawn, numbers=numbers))
 
     def stop(self, why: str) -> None:
-        """Keep no more; said once."""
+        """Keep no more numbers, and say so once."""
         if not self._stopped:
             self._stopped = True
             self._say(f"random numbers could not be kept: {_prefix(self._where())}{why}")
 
 
 class Taking:
-    """Takes the numbers that the same thread of the other run kept, as long as both draw alike."""
+    """Takes the numbers that the same thread of the other run kept, as long as both make the same draws."""
 
     def __init__(
         self, kept: Iterator[Drawn], where: _Where, say: _Say, *, may_run_ahead: bool = False
     ) -> None:
         self._kept, self._where, self._say = kept, where, say
         self._may_run_ahead = may_run_ahead
-        """Whether drawing more than the other run did is nothing to be said."""
+        """Whether this thread may draw more than the other run did without a report."""
         self._stopped = False
 
     def exchange(self, call: Call) -> None:
-        """Put the other run's numbers in the place of those that the call drew."""
+        """Replace the numbers that the call drew by the other run's."""
         if self._stopped:
             return
         form, kept = form_of(call), next(self._kept, None)
@@ -101,13 +101,13 @@ class Taking:
             form.put(call, kept.numbers)
 
     def stop(self, why: str) -> None:
-        """Take no more; said once."""
+        """Take no more numbers, and say so once."""
         if not self._stopped:
             self._stopped = True
             self._say(f"random numbers of the other run could not be taken: {_prefix(self._where())}{why}")
 
     def finish(self, steps: int | None = None) -> None:
-        """Say so if the other run drew more in these steps; None: in all."""
+        """Report it if the other run drew more in the first `steps` steps; None for all steps."""
         with _quietly(self):
             left = None if self._stopped else next(self._kept, None)
             if left is not None and (steps is None or left.step < steps):
@@ -116,7 +116,7 @@ class Taking:
 
 
 class CommonDraws(OnlookingMode):
-    """Has every operator that draws in its thread exchange its numbers."""
+    """Exchanges the numbers of every operator that draws in its thread."""
 
     supports_higher_order_operators = True
 
@@ -126,7 +126,7 @@ class CommonDraws(OnlookingMode):
         self._draws: dict[Any, bool] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call the operator; exchange what it drew."""
+        """Call the operator; exchange the numbers that it drew."""
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return self._whole(func, args, kwargs)
@@ -148,7 +148,7 @@ class CommonDraws(OnlookingMode):
         return call.result
 
     def _whole(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Call what runs operators where nobody sees them (`torch.cond`); say so if they drew."""
+        """Call an operator that runs others unseen (`torch.cond`); report it if they drew numbers."""
         side = None if torch.compiler.is_compiling() else self._side()
         if side is None:
             return func(*args, **kwargs)
@@ -173,7 +173,7 @@ class CommonDraws(OnlookingMode):
 
 @contextlib.contextmanager
 def _quietly(side: Side) -> Iterator[None]:
-    """Work on tensors unseen by modes and autograd; whatever goes wrong does not reach the program."""
+    """Work on tensors unseen by modes and autograd; no error in the block reaches the program."""
     try:
         with Unseen():
             yield
@@ -184,7 +184,7 @@ def _quietly(side: Side) -> Iterator[None]:
 
 
 def _generators() -> list[bytes]:
-    """The states of torch's default generators."""
+    """Return the states of torch's default generators."""
     states = [torch.get_rng_state()]
     if torch.cuda.is_initialized():
         states += torch.cuda.get_rng_state_all()
@@ -192,7 +192,7 @@ def _generators() -> list[bytes]:
 
 
 def _is_unreal(result: Any) -> bool:
-    """Whether a result stands for values that do not exist (inside torch.compile and torch.export)."""
+    """Say whether a result stands for values that do not exist (inside torch.compile and torch.export)."""
     first = result[0] if isinstance(result, tuple | list) and result else result
     return isinstance(first, torch.Tensor) and (is_fake(first) or first.is_meta)
 
@@ -229,7 +229,7 @@ class Draws:
 
     drawn: list[Drawn] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """What kept them from being exchanged, if anything did: then nothing follows from a comparison."""
+    """Why numbers could not be exchanged, if so: then nothing follows from a comparison."""
 
 
 @contextlib.contextmanager
@@ -243,10 +243,10 @@ def kept_draws() -> Iterator[Draws]:
 
 @contextlib.contextmanager
 def taken_draws(draws: Draws) -> Iterator[list[str]]:
-    """Have this thread draw in the block the numbers of another one, in the same order; give what is wrong.
+    """Replace what this thread draws in the block by the numbers of `draws`, in order; give the problems.
 
-    The list is complete at the end of the block. The generators go on as they would: who only tries
-    something out gives them their states back.
+    The list is complete at the end of the block. The generators go on as they would: code that only tries
+    something out must restore their states.
     """
     problems = list(draws.problems)
     side = Taking(iter(draws.drawn), _nowhere, problems.append)
@@ -257,7 +257,7 @@ def taken_draws(draws: Draws) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def draws_apart() -> Iterator[None]:
-    """Keep what this thread draws in the block out of the exchange between two runs."""
+    """Keep the draws of this thread in the block out of the exchange between two runs."""
     before = is_apart()
     _apart.now = True
     try:
@@ -267,5 +267,5 @@ def draws_apart() -> Iterator[None]:
 
 
 def is_apart() -> bool:
-    """Whether what this thread draws now is no part of the program."""
+    """Say whether the present draws of this thread are no part of the program."""
     return getattr(_apart, "now", False)

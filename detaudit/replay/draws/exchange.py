@@ -1,4 +1,4 @@
-"""Random numbers exchanged through a folder: a file for each thread of each process."""
+"""Exchange random numbers through a folder, with a file for each thread of each process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def exchange_draws(recorder: Recorder, exchange: Exchange) -> None:
 
 
 class _Sides:
-    """The threads of this process and what each of them keeps or takes."""
+    """The threads of this process, and for each the side that keeps or takes its numbers."""
 
     def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
         self._recorder = recorder
@@ -38,7 +38,7 @@ class _Sides:
         self._sides: dict[StreamState, Side] = {}
 
     def here(self) -> Side | None:
-        """What the calling thread does; None if it is not to do anything now."""
+        """Return the side of the calling thread; None if it must not exchange numbers now."""
         if not self._recorder.active or is_apart():
             return None
         try:
@@ -57,8 +57,8 @@ class _Sides:
         return side
 
     def finish(self) -> None:
-        """Say so if the main thread drew less than that of the other run."""
-        # Of other threads and processes nobody knows how far they were to get.
+        """Report it if the main thread drew less than the main thread of the other run."""
+        # Only the main thread has a known end; other threads and processes may stop early.
         for stream, side in self._sides.items():
             if isinstance(side, Taking) and self._recorder.session.is_main and not stream.is_side:
                 # The other run may have been given more steps.
@@ -81,7 +81,7 @@ class _Sides:
         return Taking(kept, where, self._recorder.problem, may_run_ahead=ahead)
 
     def _name(self, stream: StreamState) -> str:
-        """The thread's name, which is the same in both runs, as part of a file's name."""
+        """Return the thread's name, which is equal in both runs, in a form for file names."""
         return xxh3_64_hexdigest(f"{self._recorder.process_name()}\0{stream.label}".encode())
 
     def _line(self) -> str:
@@ -91,7 +91,7 @@ class _Sides:
 
 
 def _first_free(folder: str, name: str) -> DrawFile:
-    """A new file; further processes of the same name get further ones, in the order of their starting."""
+    """Create a new file; a further process of the same name gets the next number, in order of start."""
     for number in itertools.count(1):
         with contextlib.suppress(FileExistsError):
             return DrawFile(_path(folder, name, number))
@@ -99,7 +99,7 @@ def _first_free(folder: str, name: str) -> DrawFile:
 
 
 def _kept(folder: str, name: str, own: str) -> Iterator[Drawn]:
-    """The draws of the first file of that name that no other process of this run took.
+    """Read the draws of the first file of that name that no other process of this run has taken.
 
     Raises MismatchError if there is none.
     """

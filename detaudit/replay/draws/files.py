@@ -1,7 +1,7 @@
-"""The random numbers of one thread in a file: plain numbers, one draw after the other, as they come.
+"""Keep the random numbers of one thread in a file: plain numbers, one draw after the other.
 
-Each draw is a line of JSON and the bytes of its tensors behind it. What a program that was killed leaves
-behind is whole up to its last draw.
+Each draw is a line of JSON, followed by the bytes of its tensors. The file of a program that was killed is
+complete up to the last full draw.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ class Drawn:
     """The random numbers of one operator call."""
 
     operator: str
-    """As in a trace, for a reader: `aten.bernoulli_.float`."""
+    """The operator's name as in a trace, for a reader: `aten.bernoulli_.float`."""
     family: str
     parameters: tuple[float, ...]
     numbers: tuple[torch.Tensor, ...]
-    """Where they are kept: in the memory of the host, in row-major order."""
+    """The numbers; kept ones lie in the memory of the host, in row-major order."""
     step: int = 0
     line: str = ""
     """File and line, for a reader."""
 
     @property
     def where(self) -> str:
-        """Where it was drawn, for a reader; empty where that is not known."""
+        """The step and line of the draw, for a reader; empty if they are not known."""
         return f"step {self.step}, {self.line}" if self.line else ""
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must be the same in two runs for these numbers to stand for each other."""
+        """The properties that must be equal in two runs before one run's numbers can replace the other's."""
         return self.family, self.parameters, self.numbers[0].shape
 
     def __str__(self) -> str:
@@ -48,10 +48,10 @@ class Drawn:
 
 
 class DrawFile:
-    """A file that is written, unbuffered: a process may end at any time without closing it."""
+    """A file for draws, written without a buffer: a process may end at any time without closing the file."""
 
     def __init__(self, path: str) -> None:
-        """Raises FileExistsError if the file is there already."""
+        """Create the file. Raises FileExistsError if the file exists already."""
         self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - open as long as its thread draws
 
     def append(self, drawn: Drawn) -> None:
@@ -75,7 +75,7 @@ class DrawFile:
 
 
 def read_draws(path: str) -> Iterator[Drawn]:
-    """The draws in a file, in order. Raises ValueError where it is damaged."""
+    """Iterate over the draws in a file, in order. Raises ValueError where the file is damaged."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         while line := file.readline():

@@ -1,4 +1,4 @@
-"""The random numbers in a call of an operator: read from what it gave, or put there in the place of its own.
+"""Read the random numbers that an operator call drew from its results, or replace them by other numbers.
 
 Devices call different operators for one thing: dropout is `bernoulli_` on the CPU and `native_dropout` on a
 GPU. Operators of one family draw the same kind of numbers, in the same form.
@@ -18,26 +18,26 @@ _MASK, _NORMAL, _UNIFORM, _SLOPES = "bernoulli", "normal", "uniform", "rrelu_wit
 _DROPOUTS = frozenset({"native_dropout", "_fused_dropout"})
 
 _SPREADS = {_NORMAL: ("mean", "std"), _UNIFORM: ("from", "to")}
-"""Families whose numbers are standard ones, moved and stretched: by what."""
+"""Families whose numbers are standard ones, shifted and stretched, with the names of the two arguments."""
 
 _PLAIN = frozenset(
     {_MASK, _NORMAL, _UNIFORM, "rand", "randn", "randint", "randperm", "random", "exponential", "geometric",
      "log_normal", "cauchy", "poisson", "binomial", "multinomial", "_standard_gamma", "_sample_dirichlet"}
 )  # fmt: skip
-"""Families whose result is the numbers, and nothing else."""
+"""Families whose result is only the random numbers."""
 
 _PARAMETERS = ("p", "lambd", "median", "sigma", "mean", "std", "from", "to", "low", "high", "replacement")
-"""What the numbers of these families depend on beside the generator."""
+"""The arguments on which the numbers of these families depend, beside the generator."""
 
 _NO_DRAW = frozenset({"_fused_sdp_choice", "_cudnn_init_dropout_state", "_nested_tensor_softmax_with_shape"})
-"""Operators that torch marks as drawing, but that take no number which is used."""
+"""Operators that torch marks as drawing, but that use no random number."""
 
 _PROBABILITIES = ("dropout_p", "dropout")
-"""What the probability of dropout is called in operators that do more than that."""
+"""Names of the probability of dropout in operators that compute more than dropout."""
 
 
 class MismatchError(Exception):
-    """The numbers that were kept do not fit the call."""
+    """The kept numbers do not fit the call."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Call:
     kwargs: Mapping[str, Any]
     result: Any = None
     overwritten: torch.Tensor | None = None
-    """What its first argument held before, where the operator writes over it and it counts."""
+    """Content of its first argument before the call, if the operator overwrites it and it is needed."""
 
     @property
     def name(self) -> str:
@@ -64,13 +64,13 @@ class Call:
 
     @property
     def family(self) -> str:
-        """What sort of numbers it draws."""
+        """The kind of numbers that the operator draws."""
         name = self.base.removesuffix("_functional").removesuffix("_").removesuffix("_like")
         return _MASK if name in _DROPOUTS else name
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """What must be the same on both sides for the numbers to be."""
+        """The arguments that must be equal on both sides for the numbers to be equal."""
         if self.base == "native_dropout":
             return (1 - self.argument("p"),)
         if self.family in _SPREADS or self.family == _SLOPES:
@@ -79,7 +79,7 @@ class Call:
         return tuple(one for one in given if isinstance(one, int | float))
 
     def argument(self, name: str) -> Any:
-        """An argument by its name in the schema; its default where it is not given; None if there is none."""
+        """Return an argument by its name in the schema, or its default; None if there is neither."""
         for position, argument in enumerate(schema_of(self.operator).arguments):
             if argument.name == name:
                 given = self.args[position] if position < len(self.args) else self.kwargs.get(name)
@@ -89,14 +89,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the numbers of one sort of call are read and put."""
+    """How the numbers of one kind of call are read and replaced."""
 
     read: Callable[[Call], tuple[torch.Tensor, ...]]
     put: Callable[[Call, tuple[torch.Tensor, ...]], None]
 
 
 def draws_nothing(call: Call) -> bool:
-    """Whether a call takes no random number, although its operator can."""
+    """Say whether a call takes no random number, although its operator can."""
     if call.base in _NO_DRAW or call.base.endswith("_backward"):
         # A backward pass uses the mask that its forward pass drew.
         return True
@@ -107,7 +107,7 @@ def draws_nothing(call: Call) -> bool:
 
 
 def form_of(call: Call) -> Form | None:
-    """The form of a call's numbers; None where they are used within the operator and never seen."""
+    """Return the form of a call's numbers; None if they are used inside the operator and never seen."""
     if call.base in _DROPOUTS:
         return Form(_read_dropout, _put_dropout)
     if call.base.removesuffix("_") == _SLOPES:
@@ -117,7 +117,7 @@ def form_of(call: Call) -> Form | None:
 
 
 def saved_before(call: Call) -> torch.Tensor | None:
-    """What has to be copied before the call is made, for the numbers to be put."""
+    """Copy the tensor that must be known from before the call, for its numbers to be replaced; else None."""
     return call.args[0].clone() if call.base == f"{_SLOPES}_" else None
 
 
@@ -130,7 +130,7 @@ def _put_plain(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
 
 
 def _put_below(call: Call, number: torch.Tensor, bound: float) -> None:
-    """Put uniform numbers: rounding to a narrower dtype is not to make them reach their bound."""
+    """Write uniform numbers; keep those that round to their bound in a narrower dtype below the bound."""
     result = call.result
     result.copy_(number)
     if result.is_floating_point() and result.itemsize < number.itemsize:
@@ -144,7 +144,7 @@ def _read_dropout(call: Call) -> tuple[torch.Tensor, ...]:
 
 
 def _put_dropout(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
-    """Compute dropout from the mask, with the roundings of torch's own kernels: the CPU has others."""
+    """Compute dropout from the mask with the roundings of torch's own kernels, which differ on the CPU."""
     output, mask = call.result
     mask.copy_(numbers[0])
     given, p = call.args[0], call.argument("p")
@@ -164,7 +164,7 @@ def _read_slopes(call: Call) -> tuple[torch.Tensor, ...]:
 
 
 def _put_slopes(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
-    """RReLU draws a slope for each input that is not positive; for the others, the noise is 1."""
+    """Write RReLU's slopes: one for each input that is not positive; for all others, the noise is 1."""
     before = call.args[0] if call.overwritten is None else call.overwritten
     noise = call.argument("noise")
     slopes = numbers[0].to(noise)
@@ -184,7 +184,7 @@ def _read_spread(call: Call) -> tuple[torch.Tensor, ...]:
 
 
 def _put_spread(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
-    """Put the same standard numbers, moved and stretched as this side's arguments say."""
+    """Write the same standard numbers, shifted and stretched by this side's arguments."""
     value, start, stretch = numbers
     own_start, own_stretch = _spread(call)
     if not (torch.equal(own_start, start) and torch.equal(own_stretch, stretch)):
@@ -197,7 +197,7 @@ def _put_spread(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
 
 
 def _spread(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where standard numbers are moved to, and how far they are stretched."""
+    """Return how far standard numbers are shifted, and how far they are stretched."""
     first, second = (torch.as_tensor(call.argument(name)).cpu().double() for name in _SPREADS[call.family])
     return first, second - first if call.family == _UNIFORM else second
 
@@ -208,4 +208,4 @@ _FORMS = {
     _NORMAL: Form(_read_spread, _put_spread),
     _UNIFORM: Form(_read_spread, _put_spread),
 }
-"""Families whose result is not simply read and written."""
+"""Families whose results need more than a plain read and write."""

@@ -1,4 +1,4 @@
-"""Dropout where its mask can be seen: not within the fused kernels for attention and LSTMs of a GPU."""
+"""Run dropout where its mask can be seen: outside of a GPU's fused kernels for attention and LSTMs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RNN = "recurrent layers with dropout run without cuDNN, so that their masks can
 
 
 def use_unfused_dropout(recorder: Recorder) -> None:
-    """Have dropout on a GPU drawn by operators of its own; a build for the CPU never does otherwise."""
+    """Have dropout on a GPU drawn by separate operators; a build for the CPU always does so."""
     if torch.backends.cuda.is_built():
         say = _Named(os.path.join(recorder.session.folder, NAMED))
         attend = functional.scaled_dot_product_attention
@@ -32,7 +32,7 @@ def use_unfused_dropout(recorder: Recorder) -> None:
 
 
 class _Named:
-    """Leaves word of each setting, once."""
+    """Writes each setting to a file, once."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -46,7 +46,7 @@ class _Named:
 
 
 def unfused_attention(attend: Callable[..., Any], say: Callable[[str], None]) -> Callable[..., Any]:
-    """Scaled dot-product attention that takes the unfused path where it drops out on a GPU."""
+    """Wrap scaled dot-product attention, so that attention with dropout on a GPU takes the unfused path."""
 
     @functools.wraps(attend)
     def attention(*args: Any, **kwargs: Any) -> Any:
@@ -64,7 +64,7 @@ def unfused_attention(attend: Callable[..., Any], say: Callable[[str], None]) ->
 
 
 def unfused_recurrence(forward: Callable[..., Any], say: Callable[[str], None]) -> Callable[..., Any]:
-    """The forward method of a recurrent module that goes without cuDNN where it drops out on a GPU."""
+    """Wrap a recurrent module's forward method, so that dropout on a GPU runs without cuDNN."""
 
     @functools.wraps(forward)
     def recurrence(module: nn.RNNBase, *args: Any, **kwargs: Any) -> Any:

@@ -1,1 +1,1 @@
-"""The module calls of one step: kept by one run, and held by another against its own."""
+"""Keep the module calls of one step in one run, and compare another run's calls with them."""

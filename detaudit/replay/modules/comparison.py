@@ -1,4 +1,4 @@
-"""The second run's part: every call that the first one kept is made again by the same module of this run."""
+"""Compare in the second run: make each call that the first run kept again with this run's module."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ from detaudit.replay.wire.layers import (
 
 OPTIMIZER = "optimizer"
 Autocast = tuple[str, torch.dtype]
-"""A kind of device, and the dtype that `torch.autocast` computes in there."""
+"""A kind of device, and the dtype in which `torch.autocast` computes on such a device."""
 AT_START = "before the step"
 
 
 class LayerComparison:
-    """Goes through the calls of the first run, one after the other."""
+    """Compares the calls of the first run, one after the other, with those of this run."""
 
     def __init__(
         self, folder: LayerFolder, calls: LayerCalls, step: OptimizerStep | None, float64: WholeRun
@@ -67,10 +67,10 @@ class LayerComparison:
         }
         self._unkept = calls.unkept
         self._autocast: tuple[dict[Autocast, None], dict[Autocast, None]] = {}, {}
-        """Of both runs, in the calls that were held against each other."""
+        """The autocast settings of both runs, in the calls that were compared."""
 
     def measure(self, definitions: tuple[Definition, ...], *, compiled: bool) -> MeasuredLayers:
-        """Measure everything; this run adds what it knows. Raises OSError if the first run left nothing."""
+        """Measure every call and the step in this run. Raises OSError if the first run left nothing."""
         contents = self._folder.contents()
         weights = self._folder.weights()
         rows: list[ValueRow] = []
@@ -112,7 +112,7 @@ class LayerComparison:
     def _of_root(
         self, kept: KeptCall, own: ModuleCall, float64: Tensors, *, opens: bool
     ) -> Iterator[ValueRow]:
-        """What comes from outside: weights, batches, the gradient of the loss."""
+        """Compare the values from outside: weights, batches, the gradient of the loss."""
         for name in (one for one in kept.parameters if one in own.parameters):
             row = _as_in_runs(kept.parameters[name], own.parameters[name])
             yield row.of(kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), Origin.START)
@@ -159,7 +159,7 @@ class LayerComparison:
 
 
 def _lone(identity: Identity, kind: str, only: str) -> ValueRow:
-    """Write down a call that one of the runs does not make."""
+    """Make a row for a call that only one of the runs makes."""
     return replace(Row().of(identity, kind, (FORWARD, OUTPUT), Origin.MADE), only=only)
 
 
@@ -168,7 +168,7 @@ def _named_dtypes(seen: Iterable[Autocast]) -> tuple[tuple[str, str], ...]:
 
 
 def _computing(kept: KeptCall, own: ModuleCall) -> Any:
-    """How this run's module computes a call of the first run."""
+    """Return a function that makes a call of the first run again with this run's module."""
     leaves = [
         mine if is_own(theirs) else theirs for theirs, mine in zip(kept.leaves, own.leaves, strict=False)
     ]
@@ -197,7 +197,7 @@ def _computing(kept: KeptCall, own: ModuleCall) -> Any:
 
 
 def _as(value: Any, own: Any) -> Any:
-    """A value of the first run in the dtype and layout, and on the device, of this run's own."""
+    """Convert a value of the first run to the device, dtype and layout of this run's own value."""
     if not isinstance(value, torch.Tensor) or not isinstance(own, torch.Tensor):
         return value
     value = value.to(own.device, own.dtype)
@@ -207,7 +207,7 @@ def _as(value: Any, own: Any) -> Any:
 
 
 def _other_arguments(kept: KeptCall, own: ModuleCall) -> str:
-    """Why a call of this run cannot stand in for one of the first, if it cannot."""
+    """Explain why a call of this run cannot be compared with the first run's; an empty text if it can."""
     if len(kept.leaves) != len(own.leaves):
         return "it is called with other arguments"
     kinds = [
@@ -218,7 +218,7 @@ def _other_arguments(kept: KeptCall, own: ModuleCall) -> str:
 
 
 def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
-    """A value that is not computed by a module, as both runs have it."""
+    """Compare a value that no module computes, as recorded in both runs."""
     if one is None or other is None:
         return Row(wrong=f"not in the {'first' if one is None else 'second'} run")
     if one.shape != other.shape:
@@ -231,7 +231,7 @@ def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
 
 
 def _step_on(plain: dict[str, Any], own: OptimizerStep) -> OptimizerStep | None:
-    """This run's step, on what the first run's optimizer found; None if it trains other weights."""
+    """Put the first run's values into this run's step; return None if it trains other weights."""
     places = [tuple(place) for place in plain["places"]]
     if sorted(map(str, places)) != sorted(map(str, own.places)):
         return None
@@ -246,7 +246,7 @@ def _step_on(plain: dict[str, Any], own: OptimizerStep) -> OptimizerStep | None:
 
 
 def _fed(step: OptimizerStep, own: OptimizerStep, arithmetic: Float64 | None) -> OptimizerStep:
-    """The step with values in this run's own dtypes, if it is to be made in its own arithmetic."""
+    """Return the step with values in this run's own dtypes if it is made in its own arithmetic."""
     if arithmetic is not None or step is own:
         return step
     pairs = zip(step.gradients, own.weights, strict=True)
@@ -265,14 +265,14 @@ def _identity(plain: Any) -> Identity:
 
 
 def _parents(contents: dict[str, Any]) -> dict[Identity, Identity | None]:
-    """Within which call of the first run each was made."""
+    """Map each call of the first run to the call inside which it was made, or None."""
     return {
         _identity(one["identity"]): one["parent"] and _identity(one["parent"]) for one in contents["calls"]
     }
 
 
 def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[str]:
-    """Paths, below that of a call's module, of the modules that are called within it."""
+    """Return the paths, below the module of a call, of the modules that are called inside the call."""
     parents, inside = _parents(contents), set()
     for one, parent in parents.items():
         above = parent
@@ -284,5 +284,5 @@ def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[st
 
 
 def _owner(value: str) -> str:
-    """Path of the module to which the parameter of a gradient belongs, below the module that is called."""
+    """Return the path of the module that owns a gradient's parameter, below the module that is called."""
     return value.removeprefix(GRADIENT_OF).rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""Where the program defines the layers whose calls were kept."""
+"""Find where the program defines the layers whose calls were kept."""
 
 from __future__ import annotations
 

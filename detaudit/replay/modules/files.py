@@ -1,4 +1,4 @@
-"""The module calls of one step on disk: plain data and tensors, one file each, and a table of contents."""
+"""Store the module calls of one step on disk: plain data and tensors, a file each, and a contents file."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from detaudit.replay.wire.layers import Identity
 _FOLDER, _CONTENTS, _WEIGHTS = "layers", "contents.json", "weights.pt"
 _OPTIMIZER = "optimizer.pt"
 _OWN = {"own": True}
-"""Stands for an argument that cannot be on disk: the other run takes that of its own call."""
+"""Stands for an argument that cannot be stored: the other run takes the argument of its own call."""
 
 
 @dataclass(slots=True)
 class Replayed:
-    """What a piece of the program gave when it was run again, alone."""
+    """Values of a piece of the program that was run again, alone."""
 
     values: dict[Any, torch.Tensor]
     references: dict[Any, Reference]
     draws: Draws
     rounding: Rounding
     why: str = ""
-    """Why it could not be run again, or not be told from what the program did."""
+    """Why it could not be run again, or why its values do not show what the program did."""
     without_reference: str = ""
     """Why there are no references, if there are none."""
 
 
 @dataclass(slots=True)
 class KeptCall:
-    """A module call of the other run."""
+    """A module call of the other run, as read from disk."""
 
     identity: Identity
     kind: str
@@ -75,25 +75,25 @@ class LayerFolder:
             torch.save(_plain_call(call, replayed, numbers), self._folder / f"{number}.pt")
 
     def save_contents(self, contents: dict[str, object]) -> None:
-        """Write the table of contents; last, since without it there is nothing."""
+        """Write the table of contents; this comes last, since without it the folder counts as empty."""
         (self._folder / _CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
 
     def is_whole(self) -> bool:
-        """Whether a run left all that it was to leave."""
+        """Say whether a run has written everything."""
         return (self._folder / _CONTENTS).exists()
 
     def contents(self) -> dict[str, Any]:
-        """The table of contents. Raises OSError if the other run left none."""
+        """Read the table of contents. Raises OSError if the other run left none."""
         contents: dict[str, Any] = json.loads((self._folder / _CONTENTS).read_text(encoding="utf-8"))
         return contents
 
     def weights(self) -> list[torch.Tensor]:
-        """The weights of all calls."""
+        """Read the weights of all calls."""
         weights: list[torch.Tensor] = torch.load(self._folder / _WEIGHTS, weights_only=True)
         return weights
 
     def load_call(self, number: int, weights: list[torch.Tensor]) -> KeptCall:
-        """One call, by its number."""
+        """Read one call, by its number."""
         plain = torch.load(self._folder / f"{number}.pt", weights_only=True)
         parameters = {name: weights[at] for name, at in plain.pop("parameters").items()}
         return KeptCall(
@@ -110,7 +110,7 @@ class LayerFolder:
         torch.save({**plain, "replayed": _plain_replayed(replayed)}, self._folder / _OPTIMIZER)
 
     def load_step(self) -> tuple[dict[str, Any], Replayed] | None:
-        """The optimizer's part of the step; None if there is none."""
+        """Read the optimizer's part of the step; None if there is none."""
         path = self._folder / _OPTIMIZER
         if not path.exists():
             return None
@@ -119,12 +119,12 @@ class LayerFolder:
 
 
 def is_own(leaf: object) -> bool:
-    """Whether an argument of a kept call stands for that of the run's own call."""
+    """Say whether an argument of a kept call stands for the argument of the run's own call."""
     return leaf == _OWN if isinstance(leaf, dict) else False
 
 
 def plain_leaf(leaf: object) -> object:
-    """An argument as it can be on disk."""
+    """Return an argument in the form that is stored on disk."""
     return leaf if isinstance(leaf, torch.Tensor) or type(leaf) in PLAIN else _OWN
 
 

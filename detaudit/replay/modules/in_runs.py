@@ -1,4 +1,4 @@
-"""What a piece of the program has as whole runs have it: the two that are compared, and one in float64."""
+"""Values of one module call as recorded in the two full runs and in the float64 reference run."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ Tensors = Mapping[Any, torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class InRuns:
-    """The values of one piece of the program."""
+    """The values of one piece of the program: a module call, or the optimizer's step."""
 
     first: Tensors
     second: Tensors
     float64: Tensors = field(default_factory=dict)
-    """Of a run on the CPU that begins with the same numbers; empty where there is none."""
+    """Values of a run in float64 on the CPU that begins with the same numbers; empty if there is none."""
 
     @property
     def keys(self) -> tuple[Any, ...]:
-        """Those that any of the two runs has."""
+        """The keys that at least one of the two runs has."""
         return tuple(dict.fromkeys((*self.first, *self.second)))
 
     def off(self, side: Tensors, key: Any) -> float | None:
-        """Relative distance of a run's value from that in float64; None where there is no such."""
+        """Return the relative distance of a run's value from the float64 one; None if either is missing."""
         value, exact = side.get(key), self.float64.get(key)
         if value is None or exact is None or value.shape != exact.shape:
             return None
@@ -53,14 +53,14 @@ class InRuns:
 
 
 def values_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
-    """What a module call gave in its run, and the gradients that came of it."""
+    """Return the outputs of a module call in its run, and the gradients of its inputs and parameters."""
     of_inputs = {(BACKWARD, numbered(OF_INPUT, at)): one for at, one in call.of_inputs.items()}
     of_parameters = {(BACKWARD, GRADIENT_OF + name): one for name, one in call.of_parameters.items()}
     return outputs_in_run(call) | of_inputs | of_parameters
 
 
 def outputs_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
-    """What a module call gave in its run."""
+    """Return the outputs of a module call in its run."""
     return {
         (FORWARD, numbered(OUTPUT, at)): one
         for at, one in enumerate(call.outputs)
@@ -69,7 +69,7 @@ def outputs_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
 
 
 def around_call(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
-    """What a module call was given from outside: its arguments, and the gradients that arrived."""
+    """Return the values that a module call got from outside: its arguments, and the arriving gradients."""
     arguments = {
         (FORWARD, numbered(INPUT, at)): one
         for at, one in enumerate(call.leaves)
@@ -79,18 +79,18 @@ def around_call(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
 
 
 def left_by_step(plain: Mapping[str, Any]) -> dict[StepKey, torch.Tensor]:
-    """What an optimizer's step left in the run that kept it."""
+    """Return the values that an optimizer's step left in the run that kept the step."""
     return {step_key(key): value for key, value in plain["left"]}
 
 
 def step_key(key: Any) -> StepKey:
-    """The key of a weight, or of an entry of an optimizer's state, from plain data."""
+    """Read the key of a weight, or of an entry of an optimizer's state, from plain data."""
     (root, module, name), entry = key
     return (root, module, name), entry
 
 
 class WholeRun:
-    """What a run left of which only its values are wanted; nothing where there was no such run."""
+    """The recorded values of a whole run, such as the one in float64; empty if there was no such run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = LayerFolder(folder)
@@ -102,7 +102,7 @@ class WholeRun:
             self._weights = self._folder.weights()
 
     def of_call(self, identity: Identity) -> Tensors:
-        """The values of a module call, and those that it was given."""
+        """Read the outputs and gradients of a module call, and the values that it was given."""
         number = self._numbers.get(identity)
         if number is None:
             return {}
@@ -110,6 +110,6 @@ class WholeRun:
         return values_in_run(call) | around_call(call)
 
     def of_step(self) -> Tensors:
-        """What the optimizer's step left."""
+        """Read the values that the optimizer's step left."""
         loaded = self._folder.load_step() if self._numbers else None
         return {} if loaded is None else left_by_step(loaded[0])

@@ -1,4 +1,4 @@
-"""What a piece of the program gives in float64, and what rounding in its own dtype may make of that."""
+"""Compute values of a piece of the program in float64, and how far random rounding moves these values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from detaudit.torch_private.modules import Convolution
 
 _TRIALS = 3
 _MORE_TRIALS = 12
-"""Where an error seems out of proportion: a choice between near-equal numbers may fall either way."""
+"""Further trials where an error seems too large: a choice between near-equal numbers may fall either way."""
 
 _CONVOLUTIONS = Convolution, torch.nn.RNNBase
 _TF32_UNIT = 2.0**-10
@@ -27,11 +27,11 @@ _TF32_UNIT = 2.0**-10
 _Key = TypeVar("_Key")
 _Result = TypeVar("_Result")
 Compute = Callable[[Float64 | None], dict[_Key, torch.Tensor]]
-"""Computes values by their keys, in an arithmetic; None: the program's own."""
+"""Computes values by their keys, in the given arithmetic; None stands for the program's own."""
 
 
 class RandomNumbersError(Exception):
-    """Two runs of one piece of the program draw other random numbers."""
+    """Two runs of one piece of the program draw different random numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Reference:
 
     value: torch.Tensor
     noise: float
-    """Norm of the largest difference that rounding by chance made."""
+    """Norm of the largest difference that random rounding made."""
     rounding: Rounding
-    """Of the dtype that was rounded to."""
+    """Rounding of the dtype that was simulated."""
     unsettled: bool
-    """Whether rounding by chance changes a whole number or a choice, or reaches beyond all numbers."""
+    """Whether random rounding changes a whole number or a choice, or leads to infinity or NaN."""
 
     def error_of(self, value: torch.Tensor, unit: float) -> Error | None:
-        """The error of a value that was computed in a dtype of that unit; None where there is no telling."""
+        """Return the error of a value computed in a dtype of that unit; None if no error is defined."""
         if value.shape != self.value.shape or not _has_size(value):
             return None
         both, distance = _sizes(self.value, value)
@@ -57,14 +57,14 @@ class Reference:
         return Error(distance / both, noise * unit / self.rounding.unit / both, unit, distance)
 
     def apart(self, other: Reference) -> float | None:
-        """Relative distance of two references of one value."""
+        """Return the relative distance of two references of one value; None if it is not defined."""
         if other.value.shape != self.value.shape or not _has_size(self.value):
             return None
         both, distance = _sizes(self.value, other.value)
         return distance / both if both else 0.0
 
     def relative_noise(self) -> float:
-        """The noise relative to the value."""
+        """Return the noise relative to the value."""
         if not _has_size(self.value):
             return 0.0
         if self.unsettled:
@@ -74,14 +74,14 @@ class Reference:
 
 
 def drawing(compute: Callable[[], _Result]) -> tuple[_Result, Draws]:
-    """Compute something, and keep the random numbers that it draws."""
+    """Compute something; return the result and the random numbers that were drawn."""
     with draws_apart(), kept_draws() as draws:
         result = compute()
     return result, draws
 
 
 def redrawing(draws: Draws, compute: Callable[[], _Result]) -> _Result:
-    """Compute it with those random numbers. Raises RandomNumbersError if it draws otherwise."""
+    """Compute something with these random numbers. Raises RandomNumbersError if it draws otherwise."""
     with taken_draws(draws) as problems:
         result = compute()
     if problems:
@@ -90,21 +90,21 @@ def redrawing(draws: Draws, compute: Callable[[], _Result]) -> _Result:
 
 
 def references(compute: Compute[_Key], draws: Draws, rounding: Rounding) -> dict[_Key, Reference]:
-    """Every value in float64. Whatever the computation raises is raised."""
+    """Compute every value in float64. Errors that the computation raises are passed on."""
     values = redrawing(draws, lambda: compute(Float64()))
     bare = {key: Reference(value, 0.0, rounding, unsettled=False) for key, value in values.items()}
     return tried(compute, draws, bare, range(_TRIALS))
 
 
 def tried_more(compute: Compute[_Key], draws: Draws, known: dict[_Key, Reference]) -> dict[_Key, Reference]:
-    """The same references, after more trials of rounding by chance."""
+    """Return the references after more trials of random rounding."""
     return tried(compute, draws, known, range(_TRIALS, _TRIALS + _MORE_TRIALS))
 
 
 def tried(
     compute: Compute[_Key], draws: Draws, known: Mapping[_Key, Reference], seeds: Iterable[int]
 ) -> dict[_Key, Reference]:
-    """The same references, after trials of rounding by chance with those seeds."""
+    """Return the references after trials of random rounding with these seeds."""
     found = dict(known)
     roundings = {one.rounding for one in found.values()}
     for rounding, seed in itertools.product(roundings, seeds):
@@ -116,20 +116,20 @@ def tried(
 
 
 def rounding_of(tensors: Iterable[torch.Tensor], narrower: Iterable[torch.dtype] = ()) -> Rounding:
-    """The rounding of the coarsest dtype among them; float64's if there are none."""
+    """Return the rounding of the coarsest dtype among the tensors; float64's if there are none."""
     dtypes = {tensor.dtype for tensor in tensors} | set(narrower)
     infos = [torch.finfo(dtype) for dtype in dtypes] or [torch.finfo(torch.float64)]
     return Rounding(max(one.eps for one in infos), max(one.tiny * one.eps for one in infos))
 
 
 def rounding_of_call(call: ModuleCall) -> Rounding:
-    """The rounding of the arithmetic in which a module call is made."""
+    """Return the rounding of the arithmetic in which a module call is made."""
     rounding = rounding_of(call.tensors, (dtype for _, dtype in call.state.autocast))
     return replace(rounding, unit=max(rounding.unit, _unit_of_products(call)))
 
 
 def _unit_of_products(call: ModuleCall) -> float:
-    """Products of float32 numbers are rounded before they are added, if that is allowed."""
+    """Return the unit to which factors in float32 are rounded (TF32, bfloat16); 0.0 if they are not."""
     try:
         precision = torch.get_float32_matmul_precision()
     except RuntimeError:
@@ -144,7 +144,7 @@ def _unit_of_products(call: ModuleCall) -> float:
 
 
 def _after(known: Reference, value: torch.Tensor) -> Reference:
-    """A reference after one trial."""
+    """Update a reference by the value of one trial."""
     if value.shape != known.value.shape:
         return replace(known, unsettled=True)
     if not _has_size(value):
@@ -164,7 +164,7 @@ def _finite(value: torch.Tensor) -> torch.Tensor:
 
 
 def _sizes(first: torch.Tensor, second: torch.Tensor) -> tuple[float, float]:
-    """The larger norm of two values and the norm of their difference, where both are finite."""
+    """Return the larger norm of two values and the norm of their difference, where both are finite."""
     first, second = (widened(_dense(one)) for one in (first, second))
     known = first.isfinite() & second.isfinite()
     first, second = first[known], second[known]

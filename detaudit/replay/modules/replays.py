@@ -28,27 +28,27 @@ from detaudit.replay.modules.references import (
 from detaudit.replay.optimizer import OptimizerStep, step_again
 
 NOT_REPLAYED = Replayed({}, {}, Draws(), Rounding(0.0, 0.0), "it was not asked for")
-"""Of a run of which only what it has is wanted."""
+"""The replay of a run of which only the recorded values are wanted."""
 
 UNFAITHFUL = "run alone, it gives other numbers than in the run"
 
 _UNSTEADY = 64.0
-"""How many units in the last place torch's own kernels may lie apart when they are run twice."""
+"""How many units in the last place two results of torch's own kernels may differ when run twice."""
 
 
 def computing_call(module: torch.nn.Module, given: Given) -> Compute[Any]:
-    """How a module call is computed."""
+    """Return a function that computes a module call in a given arithmetic."""
     return lambda arithmetic: replay(module, given, arithmetic)
 
 
 def replay_own(call: ModuleCall) -> Replayed:
-    """Make a call of this run again; says so where it does not give what it gave in the run."""
+    """Make a call of this run again; say so if it does not reproduce its outputs."""
     compute = computing_call(call.module, given_by(call))
     return _first_replay(compute, rounding_of_call(call), outputs_in_run(call))
 
 
 def why_unfaithful(call: ModuleCall) -> str:
-    """Why a call of this run cannot be made again so that it gives what it gave; empty where it can."""
+    """Explain why replaying this call does not reproduce its outputs; an empty text if it does."""
     try:
         values, _ = drawing(lambda: replay(call.module, given_by(call)))
     except Exception as error:  # noqa: BLE001 - code of the program that is called alone may fail in any way
@@ -79,7 +79,7 @@ def _first_replay(compute: Compute[Any], rounding: Rounding, in_run: Mapping[Any
 def with_references(
     compute: Compute[Any], draws: Draws, rounding: Rounding
 ) -> tuple[dict[Any, Reference], str]:
-    """The references of a piece of the program, and why there are none if there are none."""
+    """Compute the references of a piece of the program; return a reason too if there are none."""
     try:
         return references(compute, draws, rounding), ""
     except Exception as error:  # noqa: BLE001 - as above: not every program can be run in float64
@@ -87,7 +87,7 @@ def with_references(
 
 
 def replay_other(compute: Compute[Any], draws: Draws) -> tuple[dict[Any, torch.Tensor], str]:
-    """Compute what the other run kept, in this run; and why it could not be, if so."""
+    """Compute in this run what the other run kept; return a reason too if that fails."""
     try:
         return redrawing(draws, lambda: compute(None)), ""
     except Exception as error:  # noqa: BLE001 - as above
@@ -101,7 +101,7 @@ def _is_faithful(
 
 
 def _agrees(value: torch.Tensor | None, in_run: torch.Tensor, unit: float) -> bool:
-    """Whether a value is that of the run: the same, or nearly so where torch's own kernels do not repeat."""
+    """Say whether a value is that of the run: equal, or nearly so where torch's kernels do not repeat."""
     if value is None or value.shape != in_run.shape:
         return False
     distance = apart(value, in_run)
@@ -109,7 +109,7 @@ def _agrees(value: torch.Tensor | None, in_run: torch.Tensor, unit: float) -> bo
 
 
 def _said(error: Exception) -> str:
-    """An error in one line."""
+    """Describe an error in one line."""
     lines = str(error).strip().splitlines() or [""]
     ours = isinstance(error, CompiledError | RandomNumbersError)
     return lines[0] if ours else f"{type(error).__name__}: {lines[0]}"

@@ -1,4 +1,4 @@
-"""How one value stands in two runs, in numbers: as they have it, and where both are fed the same."""
+"""Compare one value of two runs in numbers: as the runs recorded it, and computed from equal inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from detaudit.replay.wire.layers import Identity, Origin, ValueRow
 
 @dataclass(slots=True)
 class Row:
-    """One value in numbers; `ValueRow` says what they mean."""
+    """One value in numbers; `ValueRow` explains the fields."""
 
     propagated: Apart | None = None
     isolated: Apart | None = None
@@ -38,7 +38,7 @@ class Row:
     why: str = ""
 
     def of(self, call: Identity, kind: str, key: Key, origin: Origin, *, inner: bool = False) -> ValueRow:
-        """Say whose value it is."""
+        """Return the row with the name of its call and value."""
         phase, value = key
         numbers = {one.name: getattr(self, one.name) for one in fields(self)}
         return ValueRow(call=call, kind=kind, phase=phase, value=value, origin=origin, inner=inner, **numbers)
@@ -47,7 +47,7 @@ class Row:
 def rows_of(
     first: Replayed, compute: Compute[Any], rounding: Rounding, in_runs: InRuns
 ) -> Iterator[tuple[Any, Row]]:
-    """Run a piece of the first run's program in this run, fed the same, and measure every value."""
+    """Run a piece of the first run's program in this run on equal inputs, and measure every value."""
     if first.why:
         yield from ((key, _in_runs(Row(why=first.why), in_runs, key)) for key in in_runs.keys)
         return
@@ -57,13 +57,13 @@ def rows_of(
 
 
 def _in_runs(row: Row, in_runs: InRuns, key: Any) -> Row:
-    """The row, with how the value stands in the runs."""
+    """Add to the row how far the value is apart in the runs; return the row."""
     row.propagated = _distance(in_runs.first.get(key), in_runs.second.get(key))
     return beside_float64(row, in_runs, key)
 
 
 def beside_float64(row: Row, in_runs: InRuns, key: Any) -> Row:
-    """The row, with how far both runs are from one that is all in float64."""
+    """Add to the row how far both runs are from the run in float64; return the row."""
     row.first_from_float64 = in_runs.off(in_runs.first, key)
     row.second_from_float64 = in_runs.off(in_runs.second, key)
     return row
@@ -81,7 +81,7 @@ class _Second:
         self._tried = False
 
     def row(self, key: Any) -> Row:
-        """The numbers of one value."""
+        """Measure one value."""
         if self._why:
             return Row(why=self._why)
         one, other = self._first.values.get(key), self.values.get(key)
@@ -115,7 +115,7 @@ class _Second:
         row.apart64 = None if own is None else reference.apart(own)
 
     def _is_suspicious(self, row: Row) -> bool:
-        """Whether an error seems out of proportion that more trials may yet explain."""
+        """Say whether an error seems too large, but more trials may still explain it."""
         if row.first is None or row.second is None:
             return False
         if row.apart64 is not None and another_function(row.apart64, row.noise, row.unit):
@@ -128,7 +128,7 @@ class _Second:
         self._own = tried_more(self._compute, draws, self._own)
 
     def _exactly_wrong(self, key: Any, one: torch.Tensor, other: torch.Tensor) -> str:
-        """What no rounding explains."""
+        """Describe a difference that no rounding explains; an empty text if there is none."""
         references = (self._first.references.get(key), self._own.get(key))
         if not (one.is_floating_point() or one.is_complex()):
             unsettled = any(reference is not None and reference.unsettled for reference in references)

@@ -1,4 +1,4 @@
-"""The values of one step, layer by layer: kept by one run, and held by another against its own."""
+"""Keep the values of one step in one run, layer by layer, or compare another run's values with them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from detaudit.torch_private.by_name import compile_counters
 
 
 class LayerValues:
-    """Watches the step; when it is over, replays all that was kept, alone."""
+    """Watches the step; after the step, replays all kept calls, alone."""
 
     def __init__(self, recorder: Recorder, names: Names, exchange: Exchange) -> None:
         self._recorder, self._exchange = recorder, exchange
@@ -40,12 +40,12 @@ class LayerValues:
             self._finish()
 
     def _at_end(self) -> None:
-        """Updates by hand are done at the latest when the program ends."""
+        """Finish when the program ends: updates by hand are done by then at the latest."""
         if self._calls.calls:
             self._finish()
 
     def _finish(self) -> None:
-        """Replay what was kept; a failure is said, and never reaches the program."""
+        """Replay the kept calls; report a failure, and never let it reach the program."""
         if self._done or not self._recorder.active:
             return
         self._done = True
@@ -86,7 +86,7 @@ class LayerValues:
 
 
 def is_compiled() -> bool:
-    """Whether any module of the program was compiled: nothing is seen within."""
+    """Say whether any module of the program was compiled: then nothing inside it is seen."""
     counters = compile_counters()
     return counters is not None and bool(counters["frames"])
 

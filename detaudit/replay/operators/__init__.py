@@ -1,1 +1,1 @@
-"""Operator calls: kept, saved, and made again, once or many times."""
+"""Keep or save operator calls, and make them again, once or many times."""

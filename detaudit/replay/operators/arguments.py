@@ -1,4 +1,4 @@
-"""Arguments and results of operators that another run kept, as they were or in the form they have here."""
+"""Decode the arguments and results of operators that another run kept, as they were or in this run's form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detaudit.torch_private.tensors import negative_view, overlaps_itself
 
 
 def as_text(values: dict[str, Any] | None) -> str | None:
-    """Turn kept values into JSON. Raises TypeError for what has no form in it."""
+    """Turn kept values into JSON. Raises TypeError for a value that JSON cannot hold."""
     return None if values is None else json.dumps(values, default=_complex)
 
 
@@ -25,18 +25,18 @@ def _complex(value: object) -> dict[str, list[float]]:
 
 
 class KeptArguments:
-    """Reads what belongs to one call; tensors that shared memory share it again."""
+    """Decodes the values of one call; tensors that shared memory in the other run share it again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._storages: dict[int, torch.Tensor] = {}
 
     def decode(self, value: Any) -> Any:
-        """An argument as it was."""
+        """Decode an argument as it was in the other run."""
         return decode(value, self._restored)
 
     def like(self, value: Any, own: Any) -> Any:
-        """An argument in the form that it has here: the device, the dtype, the order in memory."""
+        """Decode an argument in this run's form: with the device, dtype and memory order of `own`."""
         if isinstance(own, torch.Tensor):
             kept = self.decode(value)
             if not isinstance(kept, torch.Tensor):
@@ -79,7 +79,7 @@ class KeptArguments:
 
 
 def _in_form_of(own: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """The kept values in the form of a tensor of this run."""
+    """Convert the kept values to the form of a tensor of this run."""
     same_kind = own.is_floating_point() == kept.is_floating_point() and own.is_complex() == kept.is_complex()
     dtype = own.dtype if same_kind and own.dtype is not torch.bool is not kept.dtype else kept.dtype
     if not (is_strided(own) and is_strided(kept)) or own.shape != kept.shape:

@@ -1,4 +1,4 @@
-"""The operator calls of one step: which are compared, what tells them apart, what they give."""
+"""Watch the operator calls of one step: choose those that are compared, identify them, see their results."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from detaudit.torch_private.modes import Unseen
 from detaudit.torch_private.tensors import is_fake
 
 _COLLECTIVES = ("c10d.", "_c10d_functional.", "_c10d_functional_autograd.")
-"""What operators are called that exchange values between processes."""
+"""Prefixes of operators that exchange values between processes."""
 
 _ALL = range(sys.maxsize)
-"""Places of the results of an operator that has none."""
+"""All positions of results: they are left out for an operator whose results have no values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class OperatorCall:
     site: str
     """Key of its line, in hexadecimal."""
     inputs: str
-    """Digest of what it reads, in hexadecimal."""
+    """Digest of the values that it reads, in hexadecimal."""
     plan: OperatorPlan
     operator: Any
     args: Any
@@ -48,9 +48,9 @@ class OperatorCall:
 
 
 class StepCalls(ABC):
-    """Sees the operators of one step; what becomes of a call is for subclasses to say.
+    """Watches the operators of one step; subclasses define what happens with each call.
 
-    Nothing that goes wrong here reaches the program: it is written down instead.
+    No error in here reaches the program: errors are written down instead.
     """
 
     def __init__(self, recorder: Recorder, exchange: Exchange, file: Path) -> None:
@@ -58,20 +58,20 @@ class StepCalls(ABC):
         self._step = exchange.step
         self._counts: Counter[tuple[str, str, str | None, str]] = Counter()
         self._seen: OperatorCall | None = None
-        """The call that is under way, if what it gives is to be looked at."""
+        """The call that is under way, if its results are wanted."""
         self.lines = Lines(file)
 
     @abstractmethod
     def looks_at(self, call: OperatorCall) -> bool:
-        """Do what is to be done before a call; whether what it gives matters."""
+        """Handle a call before it is made; return whether its results are wanted."""
 
     @abstractmethod
     def finish(self, call: OperatorCall, outputs: list[torch.Tensor]) -> None:
-        """Do what is to be done with what a call gave."""
+        """Handle the results of a call."""
 
     @abstractmethod
     def failed(self, call: OperatorCall) -> None:
-        """Do what is to be done about a call that gave nothing."""
+        """Handle a call that gave no results."""
 
     def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, seen: Seen) -> None:
         """Look at a call that is about to be made."""
@@ -91,7 +91,7 @@ class StepCalls(ABC):
             self.trouble(plan, error)
 
     def after(self, _plan: OperatorPlan, result: object) -> None:
-        """Look at what the call gave."""
+        """Look at the results of the call."""
         call, self._seen = self._seen, None
         if call is None:
             return
@@ -104,7 +104,7 @@ class StepCalls(ABC):
             self.trouble(call.plan, error)
 
     def trouble(self, plan: OperatorPlan, error: Exception) -> None:
-        """Leave word of a call that could not be looked at."""
+        """Note that a call could not be looked at."""
         text = f"{plan.name} could not be compared: {type(error).__name__}: {error}".partition("\n")[0]
         try:
             self.lines.note(text)
@@ -129,22 +129,22 @@ class StepCalls(ABC):
 
 
 def is_unreal(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has no values: while a program is compiled or exported, or on the meta device."""
+    """Say whether a tensor has no values: while a program is compiled or exported, or on the meta device."""
     return is_fake(tensor) or tensor.is_meta
 
 
 def outputs_of_call(call: OperatorCall, args: Any, kwargs: Any, result: Any) -> list[torch.Tensor]:
-    """All that a call gave and wrote, with these arguments."""
+    """Return every tensor that a call with these arguments gave or wrote to."""
     return outputs_of(call.operator, args, kwargs, result, call.plan.left_out if call.plan.results else _ALL)
 
 
 def digests_of(tensors: list[torch.Tensor]) -> list[str]:
-    """The digest of each tensor, in hexadecimal."""
+    """Return the digest of each tensor, in hexadecimal."""
     return [tensor_digest(tensor).hex() for tensor in tensors]
 
 
 def generator_states(args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """The states of all generators that a call may draw from."""
+    """Return the states of all generators that a call may draw from."""
     given = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Generator)]
     devices = sorted({str(tensor.device) for tensor in tensors_in([args, kwargs]) if tensor.is_cuda})
     states = [torch.get_rng_state(), *(one.get_state() for one in given)]

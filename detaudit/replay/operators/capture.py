@@ -1,6 +1,6 @@
 """Save the arguments of one operator call, so that it can be run again alone.
 
-What is saved is plain data: `torch.load(..., weights_only=True)` reads it, also in another version of torch.
+The file holds plain data: `torch.load(..., weights_only=True)` reads it, also in another version of torch.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CallCapture:
         self._before = 0
 
     def before(self, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any, _seen: Seen) -> None:
-        """Save the arguments of the call that is about to be made, if it is the one."""
+        """Save the arguments of the call that is about to be made, if it is the wanted call."""
         if self._before != self._wanted.occurrence or not self._counts(plan):
             return
         try:
@@ -48,7 +48,7 @@ class CallCapture:
             self._recorder.problem(f"the arguments of {plan.name} could not be saved: {error}")
 
     def after(self, plan: OperatorPlan, _result: object) -> None:
-        """Count a call that was recorded: one that failed is not in the trace either."""
+        """Count a call that was recorded: a call that failed is not in the trace either."""
         if self._counts(plan):
             self._before += 1
 
@@ -60,7 +60,7 @@ class CallCapture:
 
 
 def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> None:
-    """Save what a call of an operator needs, before it is made.
+    """Save everything that an operator call needs, before the call is made.
 
     Raises TypeError or ValueError for arguments that cannot be saved, OSError or RuntimeError where writing
     fails.
@@ -106,7 +106,7 @@ def _generators(devices: list[str]) -> dict[str, torch.Tensor]:
 
 
 class _Copies:
-    """Copies of tensors: with their strides, and sharing memory where the tensors share it."""
+    """Copies of tensors with their strides; copies share memory where the tensors share memory."""
 
     def __init__(self, tensors: list[torch.Tensor]) -> None:
         self._spans = Spans(tensors)

@@ -1,4 +1,4 @@
-"""How far the results of two calls of one operator are apart, in numbers that a reader is shown."""
+"""Measure how far the results of two calls of one operator are apart, in numbers for a reader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detaudit.replay.distance import apart, furthest
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far two results of one call are apart at most."""
+    """The largest distances between two results of one call."""
 
     elements: int = 0
     """How many elements differ in their bits."""
@@ -20,13 +20,13 @@ class Difference:
     relative: float = 0.0
     """Norm of the difference over the larger norm, as everywhere in detaudit."""
     ulp: float | None = None
-    """In units in the last place, as everywhere in detaudit; None for integers and truth values."""
+    """Distance in units in the last place, as everywhere in detaudit; None for integers and truth values."""
     not_a_number: int = 0
-    """Elements of which one is NaN and the other is not; they are in none of the distances."""
+    """How many elements are NaN on one side only; they are left out of all distances."""
 
 
 def difference(first: torch.Tensor, second: torch.Tensor) -> Difference:
-    """Measure how far two results are apart; NaN on one side is counted, and spoils no distance."""
+    """Measure how far two results are apart; a NaN on one side is counted and left out of the distances."""
     if first.shape != second.shape or first.dtype != second.dtype:
         return Difference(max(first.numel(), second.numel()), float("inf"), float("inf"))
     ours, theirs = _numbers(first), _numbers(second)
@@ -42,7 +42,7 @@ def difference(first: torch.Tensor, second: torch.Tensor) -> Difference:
 
 
 def _numbers(tensor: torch.Tensor) -> torch.Tensor:
-    """The values of a tensor as a dense row on the CPU; of a quantized one, the integers."""
+    """Return the values of a tensor as a dense row on the CPU; of a quantized tensor, the integers."""
     tensor = tensor.detach().cpu()
     dense = (tensor.int_repr() if tensor.is_quantized else tensor).to_dense()
     return dense.resolve_conj().resolve_neg().reshape(-1).contiguous()

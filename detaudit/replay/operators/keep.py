@@ -1,4 +1,4 @@
-"""Keep what every operator of one step reads and gives, so that another run can call each again alone."""
+"""Keep the arguments and results of every operator call of one step, so that another run can repeat each."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from detaudit.replay.wire.files import KEPT
 from detaudit.replay.wire.operators import KeptOperator
 
 MOST_BYTES = 8 * 1024**3
-"""Values beyond this much are not kept: of their calls, digests alone can be compared."""
+"""Values beyond this size are not kept: of their calls, only digests can be compared."""
 
 
 def exchange_values(recorder: Recorder, exchange: Exchange) -> None:
-    """Have the values of operators kept, or kept ones taken; what stands against that is noted."""
+    """Have the values of operators kept, or kept values compared; note it if that is impossible."""
     kind = KeptCalls if exchange.part is Part.KEEPS else RepeatedCalls
     try:
         recorder.listeners.on_operator.append(kind(recorder, exchange))
@@ -34,13 +34,13 @@ def exchange_values(recorder: Recorder, exchange: Exchange) -> None:
 
 @dataclass(slots=True)
 class _Values:
-    """What is kept of a call before it is made."""
+    """Values and states that are kept before a call is made."""
 
     values: dict[str, Any] | None
     why: str
     """Why they are not kept, if they are not."""
     states: list[str]
-    """Digests of the generators' states, if it may draw from them."""
+    """Digests of the generators' states, if the call may draw from generators."""
 
 
 class KeptCalls(StepCalls):
@@ -60,10 +60,10 @@ class KeptCalls(StepCalls):
         return True
 
     def failed(self, call: OperatorCall) -> None:
-        """Leave it out: what gave nothing has nothing to keep."""
+        """Do nothing: a call without results is left out."""
 
     def finish(self, call: OperatorCall, outputs: list[torch.Tensor]) -> None:
-        """Keep what a call gave, and write down what is known of it."""
+        """Keep the results of a call, and write the record of the call."""
         before = self._values
         if before.states and digests_of(generator_states(call.args, call.kwargs)) != before.states:
             # The numbers that it drew are not what it makes of its arguments.
@@ -85,7 +85,7 @@ class KeptCalls(StepCalls):
 
 
 class Store:
-    """Tensors on disk: each piece of memory once, however many calls read or write the same bytes."""
+    """Tensors on disk: each piece of memory is stored once, however many calls read or write these bytes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -93,7 +93,7 @@ class Store:
         self._bytes = 0
 
     def keep(self, values: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
-        """Keep all tensors in arguments or results; return these as plain data, or None and why not."""
+        """Keep all tensors in arguments or results; return these as plain data, or None and the reason."""
         try:
             memory = _Memory(self, values)
             return {name: memory.encode(value) for name, value in values.items()}, ""
@@ -113,13 +113,13 @@ class Store:
 
 
 class _Memory:
-    """The tensors of one call as plain data: with their strides, and sharing memory where they share it."""
+    """The tensors of one call as plain data, with their strides and with the memory that they share."""
 
     def __init__(self, store: Store, values: dict[str, Any]) -> None:
         self._store = store
         self._spans = Spans(tensors_in(values))
         self._digests: dict[int, str] = {}
-        """What lies in each storage."""
+        """Digest of each storage, by its key."""
 
     def encode(self, value: Any) -> Any:
         """Turn arguments or results into plain data."""

@@ -1,4 +1,4 @@
-"""Run in a process of its own: an operator call that was saved, alone, many times, under several settings.
+"""Run in a process of its own: make a saved operator call many times, alone, under several settings.
 
 `main` is given FILE TIMES SECONDS SETTING..., and prints a line about the call and then one for each
 setting, each as soon as it is known (`wire.repeats`). A setting is one of
@@ -44,7 +44,7 @@ class Call:
 
     @property
     def schema(self) -> Any:
-        """What the operator declares about its arguments and results."""
+        """The operator's schema, which declares its arguments and results."""
         return schema_of(self.operator)
 
     @property
@@ -54,7 +54,7 @@ class Call:
         return next((kind for kind in kinds if kind != "cpu"), "cpu")
 
     def outputs(self) -> list[torch.Tensor]:
-        """Make the call with fresh copies of its arguments; return what it gives and what it writes."""
+        """Make the call with fresh copies of its arguments; return all tensors that it gives or writes to."""
         memory: dict[int, Any] = {}
 
         def fresh(value: Any) -> torch.Tensor | None:
@@ -81,7 +81,7 @@ def load(path: str) -> Call:
 
 
 def measure(call: Call, times: int, seconds: float) -> Replay:
-    """Make the call again and again, for so many seconds at most, and count what it gives."""
+    """Make the call repeatedly, for at most `seconds` seconds, and count the different results."""
     first = call.outputs()
     expected = _digest(first)
     seen = Counter([expected])
@@ -122,7 +122,7 @@ def _digest(outputs: list[torch.Tensor]) -> str:
 
 
 def apply(call: Call, setting: str) -> None:
-    """Bring about the conditions of the captured run, and then those of a setting."""
+    """Set the conditions of the captured run, and then those of a setting."""
     saved = call.saved
     name, _, number = setting.partition("=")
     strict = name in {"deterministic", "filled"}
@@ -138,7 +138,7 @@ def apply(call: Call, setting: str) -> None:
 
 
 def describe(call: Call) -> SavedCall:
-    """Say what the call is, for a reader."""
+    """Describe the call for a reader."""
     saved = call.saved
     names = [argument.name for argument in call.schema.arguments]
     values = dict(zip(names, saved["args"], strict=False)) | saved["kwargs"]
@@ -161,7 +161,7 @@ def describe(call: Call) -> SavedCall:
 
 
 def _expressions(call: Call) -> Iterator[str]:
-    """Python for everything that the call gives and writes, as `outputs` collects it."""
+    """Write Python expressions for the results and the written arguments, as `outputs` collects them."""
     returns = call.schema.returns
     for number, one in enumerate(returns):
         if number not in call.saved["left_out"] and not is_written(one):
@@ -198,7 +198,7 @@ def _text(value: object) -> str:
 
 
 def answers(path: str, times: int, seconds: float, settings: list[str]) -> Iterator[SavedCall | Tried]:
-    """Describe a saved call, then say what each setting gives."""
+    """Describe a saved call, then report the result under each setting."""
     call = load(path)
     yield describe(call)
     last: Tried | None = None
@@ -211,7 +211,7 @@ def answers(path: str, times: int, seconds: float, settings: list[str]) -> Itera
 
 
 def _needed(setting: str, call: Call, last: Replay | None) -> bool:
-    """Whether a setting tells more than those before it: some are for what these leave open."""
+    """Say whether a setting tells more than those before it: some are needed only if others leave doubt."""
     name, _, threads = setting.partition("=")
     if name == "filled":
         return last is not None and last.differs > 0
@@ -234,7 +234,7 @@ def _outcome(call: Call, setting: str, times: int, seconds: float) -> Tried:
 
 
 def main(path: str, times: str, seconds: str, *settings: str) -> None:
-    """Print what is asked for."""
+    """Print a description of the call, and then a line for each setting."""
     if {"deterministic", "filled"} & set(settings):
         # Where cuBLAS is to be deterministic it asks for this; what the user has set stays.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

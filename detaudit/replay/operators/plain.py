@@ -1,4 +1,4 @@
-"""The arguments of an operator as plain data and back, the memory of its tensors, and all that it gives."""
+"""Turn an operator's arguments into plain data and back; find the memory of its tensors and its outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detaudit.torch_private.operators import schema_of
 from detaudit.torch_private.tensors import is_fake, is_wrapper_subclass, negative_view, storage_identity
 
 _ALIGNMENT = 16
-"""A multiple of every element's size."""
+"""A multiple of the size of every element type."""
 
 _PLAIN = (bool, int, float, complex, str, type(None))
 _WIDEST = {float: torch.float64, complex: torch.complex128}
@@ -19,9 +19,9 @@ _NAMED = (torch.dtype, torch.layout, torch.memory_format)
 
 
 def encode(value: Any, of_tensor: Callable[[torch.Tensor], Any]) -> Any:
-    """Turn an argument into plain data; `of_tensor` says what stands for a tensor.
+    """Turn an argument into plain data; `of_tensor` returns the form that stands for a tensor.
 
-    Raises TypeError for what has no such form.
+    Raises TypeError for a value without such a form.
     """
     if isinstance(value, torch.Tensor):
         return of_tensor(value)
@@ -39,7 +39,7 @@ def encode(value: Any, of_tensor: Callable[[torch.Tensor], Any]) -> Any:
 
 
 def decode(value: Any, restored: Callable[[Any], torch.Tensor | None]) -> Any:
-    """Turn plain data back into an argument; `restored` gives a tensor for what stands for one, else None."""
+    """Turn plain data back into an argument; `restored` returns a tensor, or None if the data is not one."""
     tensor = restored(value)
     if tensor is not None:
         return tensor
@@ -67,7 +67,7 @@ def outputs_of(
     result: object,
     left_out: Container[int],
 ) -> list[torch.Tensor]:
-    """All that a call gave and wrote: each tensor once, numbers as tensors; no results in those places."""
+    """Return all tensors that a call gave or wrote to, each once, numbers as tensors, without `left_out`."""
     results = result if isinstance(result, tuple | list) else (result,)
     given = [item for position, item in enumerate(results) if position not in left_out]
     written = [
@@ -80,7 +80,7 @@ def outputs_of(
 
 
 def is_written(argument: Any) -> bool:
-    """Whether an operator writes to an argument, or gives one that it has written to."""
+    """Say whether an operator writes to an argument, or returns an argument that it has written to."""
     return argument.alias_info is not None and argument.alias_info.is_write
 
 
@@ -95,7 +95,7 @@ def _with_numbers(value: object) -> Iterator[torch.Tensor]:
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
-    """Every tensor among arguments or results."""
+    """Iterate over every tensor among arguments or results."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, list | tuple | dict):
@@ -104,12 +104,12 @@ def tensors_in(value: object) -> Iterator[torch.Tensor]:
 
 
 def is_strided(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is a pattern of strides over memory, and nothing more."""
+    """Say whether a tensor is only a pattern of strides over memory."""
     return tensor.layout is torch.strided and not tensor.is_quantized
 
 
 def resolved(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The values of a tensor over the memory of `like`, which may stand for its conjugate or negative."""
+    """Return the values of a tensor over the memory of `like`: its conjugate or negative if `like` is so."""
     # A lazily conjugated tensor has the values of another one in its memory.
     tensor = tensor.conj() if like.is_conj() else tensor
     tensor = negative_view(tensor) if like.is_neg() else tensor
@@ -120,9 +120,9 @@ class Spans:
     """The bytes of each storage that the tensors of one call use."""
 
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Raise TypeError for a tensor that has no memory of its own."""
+        """Find the used bytes of each storage. Raises TypeError for a tensor without memory of its own."""
         self._spans: dict[int, tuple[int, int]] = {}
-        """First byte and the one behind the last that is used of each storage."""
+        """For each storage, the first byte that is used, and the byte behind the last."""
         for tensor in tensors:
             if not _has_memory(tensor):
                 raise TypeError(f"{type(tensor).__name__} has no memory of its own")
@@ -133,23 +133,23 @@ class Spans:
 
     @property
     def size(self) -> int:
-        """How many bytes they take together."""
+        """How many bytes all spans have together."""
         return sum(high - low for low, high in self._spans.values())
 
     def memory(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The used bytes of a tensor's storage, as a row of bytes: not a copy."""
+        """Return the used bytes of a tensor's storage as a row of bytes, without a copy."""
         low, high = self._spans[storage_key(tensor)]
         empty = torch.empty(0, dtype=torch.uint8, device=tensor.device)
         return empty.set_(tensor.untyped_storage(), low, (high - low,), (1,))
 
     def offset(self, tensor: torch.Tensor) -> int:
-        """Where a tensor begins within those bytes, in elements."""
+        """Return the position at which a tensor begins within these bytes, in elements."""
         low, _ = self._spans[storage_key(tensor)]
         return int(tensor.storage_offset()) - low // tensor.itemsize
 
 
 def storage_key(tensor: torch.Tensor) -> int:
-    """A number for a tensor's storage: the same for all tensors that share it, while it lives."""
+    """Return a number for a tensor's storage, equal for all tensors that share it, while it lives."""
     return int(storage_identity(tensor.untyped_storage()))
 
 
@@ -161,7 +161,7 @@ def _has_memory(tensor: torch.Tensor) -> bool:
 
 
 def _span(tensor: torch.Tensor) -> tuple[int, int]:
-    """The bytes of its storage that a tensor uses, from an address that every element type may begin at."""
+    """Return the first byte of its storage that a tensor uses, rounded down to alignment, and the end."""
     start = int(tensor.storage_offset()) * tensor.itemsize
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     length = int(reach + 1) * tensor.itemsize if tensor.numel() else 0

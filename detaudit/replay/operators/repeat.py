@@ -1,4 +1,4 @@
-"""Call every operator of one step on what it was given in another run, and compare what it gives."""
+"""Call every operator of one step on the arguments that another run kept, and compare the results."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from detaudit.replay.wire.lines import read_records
 from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
 
 _ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")
-"""Operators that do nothing beside computing; those of others may have effects that last."""
+"""Prefixes of operators that only compute; other operators may have effects that last."""
 
 _TIMES = 8
 _SECONDS = 20.0
-"""How long calls are repeated in all, to see whether they give the same bits each time."""
+"""How many seconds calls are repeated in all, to see if they give equal bits each time."""
 
 
 class RepeatedCalls(StepCalls):
-    """Holds each call of one step against the same call of the run whose values were kept."""
+    """Compares each call of one step with the same call of the run whose values were kept."""
 
     def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
         super().__init__(recorder, exchange, Path(recorder.session.folder) / ANSWERS)
@@ -48,7 +48,7 @@ class RepeatedCalls(StepCalls):
         return False
 
     def finish(self, call: OperatorCall, outputs: list[torch.Tensor]) -> None:
-        """Compare what the program's own call gave; leave word of a call that the other run does not have."""
+        """Compare the results of the program's own call; note a call that the other run does not have."""
         kept = self._kept.get(call.identity)
         if kept is None:
             self.lines.add(OnlyHere(call.identity, call.site))
@@ -56,7 +56,7 @@ class RepeatedCalls(StepCalls):
             self._compare(kept, call, lambda: outputs)
 
     def failed(self, call: OperatorCall) -> None:
-        """Leave word of a call that ended in an error, on the same arguments."""
+        """Note a call on equal arguments that ended in an error."""
         kept = self._kept.get(call.identity)
         if kept is not None:
             why = "the program's own call gave nothing that could be compared"
@@ -65,7 +65,7 @@ class RepeatedCalls(StepCalls):
     def _compare(
         self, kept: KeptOperator, call: OperatorCall, make: Callable[[], list[torch.Tensor]]
     ) -> None:
-        """Write down whether a call gives other bits, how far apart, and whether it repeats itself."""
+        """Write down whether a call gives other bits, how far apart, and if it differs from call to call."""
         try:
             outputs = make()
             equal = tuple(digests_of(outputs)) == kept.outputs
@@ -91,7 +91,7 @@ class RepeatedCalls(StepCalls):
         return Answer(kept.number, changed=True, apart=max(found, key=lambda one: one.ulp))
 
     def _repeat(self, kept: KeptOperator, call: OperatorCall) -> list[torch.Tensor]:
-        """Call the operator alone, on copies of what it was given in the other run."""
+        """Call the operator alone, on copies of the arguments that the other run kept."""
         obstacle = _obstacle(kept, call)
         if obstacle:
             raise _NotRepeatedError(obstacle)
@@ -104,7 +104,7 @@ class RepeatedCalls(StepCalls):
             return outputs_of_call(call, args, kwargs, call.operator(*args, **kwargs))
 
     def _is_unsteady(self, kept: KeptOperator, call: OperatorCall) -> bool:
-        """Whether repeated calls with the same arguments give more than one result."""
+        """Say whether repeated calls with equal arguments give more than one result."""
         seen = set()
         for _ in range(0 if _obstacle(kept, call) else _TIMES):
             if self._seconds > 0:
@@ -115,7 +115,7 @@ class RepeatedCalls(StepCalls):
 
 
 def _obstacle(kept: KeptOperator, call: OperatorCall) -> str:
-    """Why a call cannot be made again alone, if so."""
+    """Explain why a call cannot be made again alone; an empty text if it can."""
     if not call.plan.name.startswith(_ALONE):
         return "not torch's own, so that calling it again might have effects"
     return "" if kept.arguments is not None else kept.why

@@ -1,1 +1,1 @@
-"""What a run leaves for the process that launched it: dataclasses, written and read as JSON; no torch."""
+"""Define what a run leaves for the process that launched it: dataclasses, stored as JSON, without torch."""

@@ -1,4 +1,4 @@
-"""What is asked of the process that tries samples in batches, and what it answers."""
+"""Define the order for the process that tries samples in batches, and the answer of that process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ EVALUATION, TRAINING = "evaluation", "training"
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """What is to be tried."""
+    """The order: the model file and the batch sizes to try."""
 
     path: str
     """The model file."""
     seed: int
     sizes: tuple[int, ...]
     answer: str
-    """The file that the outcome goes to."""
+    """The file to which the outcome is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Distance:
 
     apart: Apart
     norm: float
-    """Euclidean norm of the difference; NaN where only one of them is finite somewhere."""
+    """Euclidean norm of the difference; NaN where an element is finite in only one of them."""
 
 
 @dataclass(slots=True)
@@ -39,32 +39,32 @@ class SampleRow:
     value: str
     propagated: Distance | None = None
     isolated: Distance | None = None
-    """The module by itself, fed the sample alone and in the batch."""
+    """Distance if the module alone is fed the sample by itself and in the batch."""
     swapped: Distance | None = None
-    """The module by itself, fed the sample in two batches of one size, with other neighbours."""
+    """Distance if the module alone is fed the sample in two batches of one size with other neighbours."""
     padded: Distance | None = None
-    """The module by itself, fed the sample with tokens of padding and without."""
+    """Distance if the module alone is fed the sample with tokens of padding and without."""
     why: str = ""
-    """Why the module could not be tried by itself, if so."""
+    """Why the module could not be tried alone; empty if it could."""
 
 
 @dataclass(slots=True)
 class SampleTrial:
-    """What became of a variant."""
+    """The result of one way to have a sample in a batch."""
 
     name: str
     size: int
     equal: bool | None = True
-    """Whether the sample's output and gradients are the same bits; None: it could not be run."""
+    """Whether the sample's output and gradients have equal bits; None if the variant could not be run."""
     module: str = ""
-    """Where the first value that differs is made."""
+    """The module in which the first value that differs is made."""
     phase: str = ""
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ModeAnswer:
-    """What was measured in evaluation mode, or in training mode."""
+    """Measurements in evaluation mode, or in training mode."""
 
     trials: tuple[SampleTrial, ...]
     rows: tuple[SampleRow, ...]
@@ -72,27 +72,27 @@ class ModeAnswer:
     draws: tuple[str, ...]
     """Operators whose random numbers were replaced."""
     dtype: str
-    """The model's own."""
+    """The model's own dtype."""
     other_rows: tuple[SampleRow, ...] | None
-    """The same in a second dtype; None where the model cannot be run in it."""
+    """The rows in a second dtype; None if the model cannot be run in it."""
     other_problem: str
-    """Why not."""
+    """Why the model cannot be run in the second dtype."""
 
 
 @dataclass(frozen=True, slots=True)
 class AboutModule:
-    """What is known of a module by its type."""
+    """Facts about a module that follow from its type and settings."""
 
     kind: str
     batch_norm: bool
     batch_second: bool
-    """Whether it takes dimension 1 as the batch (`batch_first=False`)."""
+    """Whether the module takes dimension 1 as the batch (`batch_first=False`)."""
     training: bool
 
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
-    """Everything that the launching process judges by."""
+    """Everything that the launching process needs for its verdict."""
 
     data: int
     """How many samples of one shape there are."""
@@ -102,9 +102,9 @@ class BatchAnswer:
     """Class of the model."""
     modes: dict[str, ModeAnswer]
     trains: bool
-    """Whether any module is in training mode as the model is made."""
+    """Whether any module is in training mode when the model is made."""
     modules: dict[str, AboutModule]
-    """By path, in the order of the model."""
+    """The modules by path, in the order of the model."""
 
 
 @dataclass(frozen=True, slots=True)

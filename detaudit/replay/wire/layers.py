@@ -1,4 +1,4 @@
-"""What the second of two runs measured of the module calls of one step."""
+"""Define what the second of two runs measures of the module calls of one step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detaudit.model.variation import Apart
 from detaudit.replay.arithmetic.proportion import Error
 
 Identity = tuple[str, str, str, int]
-"""A module call: root, path, phase, and how many calls of that module the step has before it."""
+"""A module call: root, path, phase, and the number of earlier calls of that module in the step."""
 
 ONLY_FIRST, ONLY_SECOND = "first", "second"
 
@@ -21,16 +21,16 @@ class Origin(StrEnum):
     MADE = "made"
     """The call itself computes it."""
     START = "start"
-    """A weight as the step finds it."""
+    """A weight before the step."""
     BATCH = "batch"
-    """What the step begins with."""
+    """The input with which the step begins."""
     OUTSIDE = "outside"
-    """The program computes it outside of modules, and hands it to the call: a later input, a gradient."""
+    """Computed by the program outside of modules, and handed to the call: a later input, a gradient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueRow:
-    """One value of one module call, on both sides."""
+    """One value of one module call, in both runs."""
 
     call: Identity
     kind: str
@@ -40,28 +40,28 @@ class ValueRow:
     """`output`, `gradient of weight`, ..."""
     origin: Origin = Origin.MADE
     inner: bool = False
-    """Whether it is the gradient of a weight that belongs to a module within, called in this call."""
+    """Whether it is the gradient of a weight of an inner module that is called in this call."""
     only: str | None = None
     """`first` or `second`, if only that run makes the call."""
     propagated: Apart | None = None
-    """As the two runs have it."""
+    """Distance as the two runs recorded the value."""
     isolated: Apart | None = None
-    """Where both are fed the same."""
+    """Distance if both sides compute from equal inputs."""
     first: Error | None = None
-    """Error of the first side, where both are fed the same."""
+    """Error of the first side against float64, computed from equal inputs."""
     second: Error | None = None
     first_from_float64: float | None = None
-    """Relative distance of what the first run has from what a whole run in float64 has."""
+    """Relative distance of the first run's value from that of a whole run in float64."""
     second_from_float64: float | None = None
     apart64: float | None = None
-    """Relative difference of what both runs' code gives in float64."""
+    """Relative distance of the two values that both runs' code gives in float64."""
     noise: float = 0.0
-    """What rounding by chance, to `unit`, makes of it."""
+    """Relative change of the value by random rounding to `unit`."""
     unit: float = 0.0
     wrong: str = ""
-    """What is wrong whatever the arithmetic."""
+    """A difference that no arithmetic explains."""
     why: str = ""
-    """Why it could not be isolated, if it could not."""
+    """Why the value could not be computed from equal inputs; empty if it could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLayers:
-    """All that was measured."""
+    """All measurements of one step."""
 
     rows: tuple[ValueRow, ...]
     parents: tuple[tuple[Identity, Identity | None], ...]
-    """Within which call each call was made."""
+    """Each call with the call inside which it was made, or None."""
     unkept: tuple[tuple[Identity, str], ...]
     """Calls that could not be kept, and why."""
     compiled: bool
     definitions: tuple[Definition, ...]
     autocast: tuple[tuple[tuple[str, str], ...], ...]
-    """Of both runs, the kinds of device and the dtypes for which `torch.autocast` was on."""
+    """For each run, the kinds of device and the dtypes for which `torch.autocast` was on."""

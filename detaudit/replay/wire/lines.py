@@ -1,4 +1,4 @@
-"""Records of several kinds in one file or pipe: a line of JSON for each, which names its kind."""
+"""Write and read records of several kinds in a file or pipe: a line of JSON each, with the record's kind."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that could not be judged, in words."""
+    """A text about something that could not be judged."""
 
     text: str
 
 
 class Lines:
-    """A file that grows by a line at a time, and is whole up to there whenever the program ends."""
+    """A file that grows line by line, and is complete up to its last line whenever the program ends."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,13 +29,13 @@ class Lines:
         self._notes: set[str] = set()
 
     def add(self, record: object) -> None:
-        """Write a record. Raises OSError where that fails."""
+        """Write a record. Raises OSError if that fails."""
         # In one piece, and at once: a forked child must not write it again.
         self._file.write(line_of(record))
         self._file.flush()
 
     def note(self, text: str) -> None:
-        """Leave word, once, of what cannot be judged."""
+        """Note, once, something that cannot be judged."""
         if text not in self._notes:
             self._notes.add(text)
             self.add(Note(text))
@@ -47,7 +47,7 @@ def line_of(record: object) -> str:
 
 
 def records_in(lines: Iterable[str], kind: type[Record]) -> Iterator[Record]:
-    """Read the records of one kind. What a killed program has left half is left out."""
+    """Read the records of one kind. A line that a killed program left unfinished is left out."""
     start = _start(kind)
     for line in lines:
         if line.startswith(start) and line.endswith("\n"):
@@ -55,7 +55,7 @@ def records_in(lines: Iterable[str], kind: type[Record]) -> Iterator[Record]:
 
 
 def read_records(path: Path, kind: type[Record]) -> Iterator[Record]:
-    """Read the records of one kind in a file; none if there is no file."""
+    """Read the records of one kind in a file; none if the file does not exist."""
     if path.exists():
         with path.open(encoding="utf-8") as file:
             yield from records_in(file, kind)

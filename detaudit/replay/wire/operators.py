@@ -1,4 +1,4 @@
-"""What two runs say of the operator calls of one step."""
+"""Define the records of two runs about the operator calls of one step."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from detaudit.model.variation import Apart
 
 @dataclass(frozen=True, slots=True)
 class OperatorIdentity:
-    """What tells a call from all others of its step."""
+    """Identifies a call among all calls of its step."""
 
     phase: str
     root: str
     module: str | None
     operator: str
-    """As in a trace: `aten.addmm.default`."""
+    """The operator's name as in a trace: `aten.addmm.default`."""
     occurrence: int
-    """How many calls of the operator in that module and phase the step has before it."""
+    """The number of earlier calls of the operator in that module and phase in the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +29,37 @@ class KeptOperator:
     site: str
     """Key of its line, in hexadecimal."""
     drawn: bool = False
-    """Whether it drew random numbers: what it gives is not what it makes of its arguments."""
+    """Whether the call drew random numbers: then its results do not follow from its arguments alone."""
     inputs: str = ""
-    """Digest of what it read, in hexadecimal."""
+    """Digest of the values that it read, in hexadecimal."""
     outputs: tuple[str, ...] = ()
-    """Digests of what it gave and wrote."""
+    """Digests of the tensors that it gave and wrote to."""
     arguments: str | None = None
-    """JSON text that only runs read: `args` and `kwargs`, with tensors by their files; None: not kept."""
+    """JSON text that only runs read: `args` and `kwargs`, with tensors by their files; None if not kept."""
     given: str | None = None
-    """The same of what it gave and wrote."""
+    """JSON text of the tensors that it gave and wrote to, in the same form."""
     why: str = ""
-    """Why its values are not kept, if they are not."""
+    """Why its values are not kept; empty if they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the second run says of a call that the first one kept."""
+    """Answer of the second run to a call that the first run kept."""
 
     number: int
     changed: bool = False
-    """Whether it gave other bits."""
+    """Whether the call gave other bits."""
     apart: Apart | None = None
-    """How far apart, where that could be measured."""
+    """The distance, if it could be measured."""
     unsteady: bool = False
-    """Whether it gives other bits from call to call."""
+    """Whether the call gives other bits each time that it is made."""
     why: str = ""
-    """What kept it from being compared, if anything did."""
+    """Why the call could not be compared; empty if it could."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnlyHere:
-    """A call that the first run does not have."""
+    """A call that only the second run makes."""
 
     identity: OperatorIdentity
     site: str
@@ -67,6 +67,6 @@ class OnlyHere:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A kept call that is to be made several times."""
+    """A kept call that must be made several times."""
 
     number: int
