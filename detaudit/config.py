@@ -1,4 +1,4 @@
-"""What the user asked for: defaults, then `[tool.detaudit]`, then `DETAUDIT_*`, then the command line.
+"""Read the settings: defaults, then `[tool.detaudit]`, then `DETAUDIT_*`, then the command line.
 
 One table of options drives the command line, the file reader and the checks. An unknown name is an error with
 the nearest one that exists, wherever it was written.
@@ -21,7 +21,7 @@ RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_WITHIN", "DETAUDIT_DEBUG"})
 RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
 PATHS = ("keep", "repro", "fix", "lock")
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}
-"""How the environment says yes and no."""
+"""The words for yes and no in the environment."""
 
 
 def resolve(
@@ -50,7 +50,7 @@ def resolve(
 
 
 def from_file(folder: Path) -> dict[str, Value]:
-    """The settings of the nearest `pyproject.toml`, here or upwards, that has a table `[tool.detaudit]`."""
+    """Read the table `[tool.detaudit]` of the nearest `pyproject.toml` that has it, here or upwards."""
     for place in (folder.resolve(), *folder.resolve().parents):
         path = place / "pyproject.toml"
         table = _table(path) if path.is_file() else None
@@ -60,7 +60,7 @@ def from_file(folder: Path) -> dict[str, Value]:
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
-    """The settings in `DETAUDIT_*` variables. An empty one counts as not set."""
+    """Read the settings from the `DETAUDIT_*` variables. An empty variable counts as not set."""
     variables = {option.variable: option for option in OPTIONS}
     found: dict[str, Value] = {}
     for variable, text in environment.items():
@@ -192,5 +192,5 @@ def defaults() -> dict[str, object]:
 
 
 def in_ci() -> bool:
-    """Whether this is a continuous integration job: the variable CI says so, as all of them set it."""
+    """Say whether this is a continuous integration job, for which the variable CI is set."""
     return os.environ.get("CI", "").lower() not in {"", "0", "false"}

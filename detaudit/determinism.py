@@ -1,4 +1,4 @@
-"""The switches that make torch deterministic, all of them, for as long as a `with` block lasts."""
+"""Set all switches that make torch deterministic, for as long as a `with` block lasts."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Switch:
     before: object
     now: object
     note: str = ""
-    """What keeps it from working, if anything does."""
+    """The reason why the switch does not work; empty if it works."""
 
     @property
     def changed(self) -> bool:
-        """Whether the block changed it."""
+        """Whether the block changed the switch."""
         return self.before != self.now
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ class Switches:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """How a switch is read and written, and what it is to be."""
+    """The functions that read and write a switch, and the value that it is set to."""
 
     name: str
     read: Callable[[], Any]
@@ -151,7 +151,7 @@ def _settings(*, warn_only: bool, fill_memory: bool) -> Iterator[_Setting]:
 
 @dataclass(frozen=True, slots=True)
 class _Algorithms:
-    """What `use_deterministic_algorithms` sets, three values at once."""
+    """The three values that `use_deterministic_algorithms` sets at once."""
 
     enabled: bool
     warn_only: bool
@@ -214,7 +214,7 @@ def _full_float32(undo: ExitStack) -> list[Switch]:
 
 
 def _own_precisions() -> dict[tuple[str, str], str]:
-    """What each operator is set to itself: with parents that have no setting, it inherits none."""
+    """Read the precision that is set for each operator itself, not inherited from its parents."""
     parents = {}
     for parent in _PARENTS:
         parents[parent] = _precision(parent)

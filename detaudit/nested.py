@@ -1,4 +1,4 @@
-"""Within a run of an audit, no other audit begins: a program could start itself without end.
+"""Refuse an audit within a run of another audit: a program could start itself without end.
 
 A file that calls `detaudit.check(train)` at its top level does so again in each run that loads it for
 `train`. It is loaded as far as that call, and no further: all that the function needs is there by then.
@@ -31,7 +31,7 @@ ASKED = "asked.txt"
 """A file in the folder of a run: what asked for another audit in it."""
 
 HINT = "audit the training function itself, or run the program that starts the audit without detaudit"
-"""What to do instead of an audit within an audit."""
+"""The advice for an audit within an audit."""
 
 Function = tuple[str, str]
 """The names of a module and of a function in it; a script goes by the name of its file."""
@@ -39,7 +39,7 @@ Function = tuple[str, str]
 Answers = dict[Function, list[str]]
 
 _GIVEN: Answers = {}
-"""What calls of `detaudit.check` in this process gave, as JSON."""
+"""The answers to calls of `detaudit.check` in this process, as JSON."""
 
 _LOADING: list[_Loading] = []
 """The file that is being loaded for its functions, if one is."""
@@ -55,7 +55,7 @@ class Reached(BaseException):
 
 
 class _Loading:
-    """What is known about calls of `detaudit.check` in a file that is being loaded."""
+    """The calls of `detaudit.check` in a file that is being loaded, as far as they are known."""
 
     def __init__(self, function: Function, answers: Answers) -> None:
         self.function = function
@@ -63,12 +63,12 @@ class _Loading:
 
 
 def within(environment: Mapping[str, str], folder: str | Path) -> dict[str, str]:
-    """The environment of a process of an audit, in which no other audit begins."""
+    """Make the environment for a process of an audit, in which no other audit begins."""
     return {**environment, VARIABLE: str(Path(folder).absolute())}
 
 
 def is_within() -> bool:
-    """Whether this process belongs to a run of an audit."""
+    """Say whether this process belongs to a run of an audit."""
     # A program may clear its environment; that it is recorded stays.
     return bool(os.environ.get(VARIABLE)) or _BOOTSTRAP in sys.modules
 
@@ -92,7 +92,7 @@ def note(what: str) -> None:
 
 
 def asked_in(folder: Path) -> tuple[str, ...]:
-    """What asked for another audit in a run that had this folder."""
+    """List the calls that asked for another audit in the run that had this folder."""
     path = folder / ASKED
     return tuple(dict.fromkeys(path.read_text(encoding="utf-8").splitlines())) if path.exists() else ()
 
@@ -106,7 +106,7 @@ def remember(function: Function, result: AuditResult) -> None:
 
 
 def given() -> list[tuple[str, str, list[str]]]:
-    """The answers so far, as JSON can hold them."""
+    """List the answers so far, in a form that JSON can hold."""
     return [(*function, texts) for function, texts in _GIVEN.items()]
 
 
@@ -122,10 +122,11 @@ def loading(function: Function, answers: list[tuple[str, str, list[str]]]) -> It
 
 
 def answer(function: Callable[..., object], *, at: str) -> AuditResult:
-    """What `detaudit.check` gives within a run: nothing is started.
+    """Answer a call of `detaudit.check` within a run, without starting anything.
 
-    An answer that the process has got that asked for this run; otherwise none (`unverified`). Raises Reached
-    where the function is the one for which this file is loaded. `at` is the line that asks.
+    Returns the answer that the process which asked for this run has got already, otherwise an `unverified`
+    answer. Raises Reached where the function is the one for which this file is loaded. `at` is the line of
+    the call.
     """
     from detaudit.model.codec import result_from_json
     from detaudit.model.result import AuditResult, TargetSummary
@@ -143,5 +144,5 @@ def answer(function: Callable[..., object], *, at: str) -> AuditResult:
 
 
 def in_words(asked: tuple[str, ...]) -> str:
-    """What to say about a run in which another audit was asked for."""
+    """Say that another audit was asked for in a run."""
     return f"the program asks for an audit itself ({asked[0]}), and within a run none is started"

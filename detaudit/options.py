@@ -20,11 +20,11 @@ PERTURBATIONS = (
     "locale-and-time-zone",
     "environment",
 )
-"""What can be made to vary: the names of sources. These are known without importing them."""
+"""The things that can be made to vary: names of sources, known without importing the sources."""
 
 Scalar = int | float | str
 Value = Scalar | tuple[str, ...]
-"""What an option is set to: one thing, or the texts of an option that may be given several times."""
+"""The value of an option: one thing, or the texts of an option that may be given several times."""
 AUTO = "auto"
 BUDGET = "32"
 
@@ -36,7 +36,7 @@ class Settings:
     runs: int = 2
     steps: int | None = None
     scope: str = "all"
-    """What is asked about: all, or the training alone."""
+    """The part of a run that is asked about: all, or the training alone."""
     level: str = "auto"
     seed: int = 0
     timeout: float | None = None
@@ -45,18 +45,18 @@ class Settings:
     diagnose: bool = True
     """Whether to look for the cause where runs differ."""
     budget: str = BUDGET
-    """How much looking for the cause may cost: a number of further runs, or seconds (`300s`)."""
+    """The limit for finding the cause: a number of further runs, or seconds (`300s`)."""
     repro: Path | None = None
-    """Where scripts go that make a nondeterministic operator differ by itself."""
+    """The folder for scripts that show a nondeterministic operator differing by itself."""
     fix: Path | None = None
-    """Where a patched copy of the target goes."""
+    """The folder for a patched copy of the target."""
     perturb: str | None = None
-    """What is changed, one thing at a time, where the runs agree: names, or `all`."""
+    """The things to change, one at a time, where the runs agree: names, or `all`."""
     vary: tuple[str, ...] = ()
     """Axes with their values, `threads=1,2`, along which the target is run."""
     keep: Path | None = None
     json: str | None = None
-    """Where the JSON result goes; `-` is standard output, as for the other reports."""
+    """The file for the JSON result; `-` is standard output, as for the other reports."""
     markdown: str | None = None
     junit: str | None = None
     sarif: str | None = None

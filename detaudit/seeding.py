@@ -116,13 +116,13 @@ def _generators(dataset: object) -> Iterator[tuple[str, _Generator]]:
 
 
 def _global_generators() -> tuple[object, ...]:
-    """The generators that are seeded as such; an attribute that leads to one is no reason to do it again."""
+    """List the objects that are global generators, not the attributes that lead to them."""
     owners = [getattr(function, "__self__", None) for function in (random.seed, np.random.seed)]
     return (*owners, torch.default_generator)
 
 
 def _parts(value: object) -> Iterable[tuple[object, object]]:
-    """What an object holds that may hold a generator. Runs no property and no `__getattr__` of the user's."""
+    """List the parts of an object that may hold a generator. Runs no property or `__getattr__` of its own."""
     if isinstance(value, list | tuple):
         return enumerate(value) if len(value) <= LONGEST else ()
     if isinstance(value, dict):
@@ -143,7 +143,7 @@ def _has_attributes(value: object) -> bool:
 
 
 def _homes(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Where an object's code has names: its classes, and the modules that define them, each with a name."""
+    """List the places where an object's code has names: classes, and modules that define them, with names."""
     if isinstance(value, FunctionType):
         yield value.__module__, value.__globals__
     elif _has_attributes(value):

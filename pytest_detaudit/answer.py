@@ -14,7 +14,7 @@ class Unverified(Exception):  # noqa: N818 - the verdict's name
 
 
 class Answer:
-    """What `detaudit(function)` returns. Only its verdicts `reproducible` and `not-reproducible` occur."""
+    """The result of `detaudit(function)`. Its only verdicts are `reproducible` and `not-reproducible`."""
 
     def __init__(self, result: AuditResult) -> None:
         self.result = result
@@ -22,7 +22,7 @@ class Answer:
 
     @property
     def reproducible(self) -> bool:
-        """Whether all runs were the same in every number."""
+        """Whether all runs were equal in every number."""
         return self.result.reproducible
 
     @property
@@ -41,27 +41,27 @@ class Answer:
         return tuple(finding.cause for finding in self.findings if finding.cause)
 
     def __bool__(self) -> bool:
-        """As `reproducible`."""
+        """Give the value of `reproducible`."""
         return self.reproducible
 
     def __str__(self) -> str:
-        """The ten lines of the command line."""
+        """Give the ten lines that the command line prints."""
         return in_lines(self.result)
 
     def __repr__(self) -> str:
-        """One line."""
+        """Give the answer in one line."""
         return f"<{in_brief(self.result)}>"
 
 
 def in_lines(result: AuditResult) -> str:
-    """The ten lines that the command line prints."""
+    """Give the ten lines that the command line prints."""
     from detaudit.report.terminal import text_of
 
     return text_of(result).rstrip()
 
 
 def in_brief(result: AuditResult) -> str:
-    """The verdict and, where there is one, the first cause and its line."""
+    """Give the verdict and, if there is a finding, the first cause and its line."""
     if result.verdict is Verdict.UNVERIFIED:
         return f"unverified: {result.reason}"
     if not result.findings:
@@ -76,14 +76,14 @@ def in_brief(result: AuditResult) -> str:
 
 
 def not_audited(name: str, error: DetauditError) -> AuditResult:
-    """The answer about what could not be run at all."""
+    """Answer about a test that could not be run at all."""
     hint = f"; {error.hint}" if error.hint else ""
     reason = f"{error.message} [{error.slug}]{hint}"
     return AuditResult.unanswered(reason, TargetSummary("test", name))
 
 
 def not_watched() -> AuditResult:
-    """The answer about a session of which nobody can say which tests train."""
+    """Answer about a session in which nobody can say which tests train."""
     reason = (
         "torch was loaded, and it was not seen which tests train, since it was not loaded as an import "
         "statement does it"
@@ -108,7 +108,7 @@ class Finished(TerminalRepr):
         place = result.findings[0].site if result.findings else None
         file, line = ("", 0) if place is None else (place.file, place.line)
         self.reprcrash = ReprFileLocation(file, line, in_brief(result))
-        """What the short summary and the XML report say in one line."""
+        """Give the one line for the short summary and the XML report."""
 
     def toterminal(self, tw: TerminalWriter) -> None:
         """Write the ten lines."""

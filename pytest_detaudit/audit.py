@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def as_target(item: pytest.Item, order: Order) -> Iterator[Target]:
-    """A test, or a call in it, as what a run carries out."""
+    """Make a target of a test, or of a call in it, for as long as the block lasts."""
     with workspace(None) as folder:
         path = folder / "order.json"
         order.save(path)
@@ -34,7 +34,7 @@ def as_target(item: pytest.Item, order: Order) -> Iterator[Target]:
 
 
 def name_of(item: pytest.Item, order: Order) -> str:
-    """What an answer calls it."""
+    """Name a test, or a call in it, as answers name it."""
     test = id_of(item)
     return test if not order.call else f"{test}, call {order.call + 1} of detaudit"
 

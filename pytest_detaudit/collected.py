@@ -1,6 +1,6 @@
-"""What a session's audits leave for its end: answers, and what they used and wrote of the lock.
+"""Collect the results of a session's audits for its end: answers, and lock entries used or written.
 
-Under xdist it comes from the workers, as text.
+Under xdist, the workers send their results as text.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from detaudit.model.result import AuditResult
 
 OUTPUT = "detaudit"
-"""The key under which a worker of xdist hands it over."""
+"""The key under which a worker of xdist hands its results over."""
 
 
 @dataclass
 class Collected:
-    """All that there is so far; empty in a session that asks for nothing of detaudit's."""
+    """The results so far; empty in a session that asks for nothing of detaudit's."""
 
     results: list[AuditResult] = field(default_factory=list)
     used: list[LockedTarget] = field(default_factory=list)
-    """What of the lock was held against, or written."""
+    """The targets in the lock that were held against, or written."""
     written: list[Block] = field(default_factory=list)
-    """What is to be written into it."""
+    """The blocks that are to be written into the lock."""
 
     def __bool__(self) -> bool:
-        """Whether there is anything."""
+        """Say whether there are any results."""
         return bool(self.results or self.used)
 
     def packed(self) -> dict[str, Any]:
-        """The same as numbers and text, which xdist can carry."""
+        """Pack the results as numbers and text, which xdist can carry."""
         from detaudit import __version__
         from detaudit.model.codec import result_to_json
         from detaudit.model.lock import Lock
@@ -61,5 +61,5 @@ _COLLECTED = pytest.StashKey[Collected]()
 
 
 def collected(config: pytest.Config) -> Collected:
-    """What this session, or this worker of it, has so far."""
+    """Give the results of this session, or of this worker of the session, so far."""
     return config.stash.setdefault(_COLLECTED, Collected())

@@ -1,4 +1,4 @@
-"""The end of a session that has audited something: write the lock and the reports, sum up."""
+"""End a session that has audited something: write the lock and the reports, sum up."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_settings(config: pytest.Config) -> None:
 
 
 def reports_of(settings: Settings, folder: Path) -> Iterator[tuple[str, str]]:
-    """Formats and destinations that are asked for. Raises UsageError for what is neither."""
+    """List the formats and destinations that are asked for. Raises UsageError for an impossible report."""
     from detaudit.report.formats import FORMATS
 
     for text in filter(None, (settings.report or "").split(",")):
@@ -98,7 +98,7 @@ def summarize(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
 
 
 def _tally(results: Sequence[AuditResult]) -> Iterator[str]:
-    """How many audits had which answer, and those that are not reproducible."""
+    """Count the audits with each answer, and list those that are not reproducible."""
     if not results:
         return
     counts = {verdict: sum(one.verdict is verdict for one in results) for verdict in COUNTED}

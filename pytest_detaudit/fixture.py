@@ -41,7 +41,7 @@ def explain_failure(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 class Detaudit:
-    """What a test gets as `detaudit`. Calling it, and every `assert_...`, audits one call of a function.
+    """The object that a test gets as `detaudit`. Each call of it, or of an `assert_...`, audits one call.
 
     The function is called in fresh pytest processes that run the test as far as that call: fixtures and what
     the test does before are made anew each time, so the function may be of any kind, a lambda too.
@@ -255,7 +255,7 @@ def _as_ordered(ordered: OrderedTests, number: int, call: Callable[[], object]) 
 
 
 def _nothing(test: str) -> AuditResult:
-    """The answer to a call within something that is itself audited: the audit of that tells."""
+    """Answer a call within something that is itself audited: the audit of that gives the real answer."""
     from detaudit.model.result import TargetSummary, Verdict
 
     return AuditResult(Verdict.REPRODUCIBLE, None, TargetSummary("test", test), (), None, ())

@@ -1,4 +1,4 @@
-"""`detaudit.assert_matches_lock`: calls held against `detaudit.lock`, which is written once, at the end."""
+"""Hold calls against `detaudit.lock` with `assert_matches_lock`; the lock is written once, at the end."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ UPDATE = "pytest {test} --detaudit-update"
 
 @dataclass(frozen=True, slots=True)
 class LockChange:
-    """What a session did to its lock."""
+    """The changes that a session made to its lock."""
 
     path: Path
     written: Sequence[LockedTarget]
     unused: Sequence[LockedTarget]
     removed: bool
-    """Whether what is unused was removed."""
+    """Whether unused entries were removed."""
 
     def lines(self) -> Iterator[str]:
-        """The same for a reader."""
+        """Describe the changes for a reader."""
         if self.written:
             yield f"{self.path.name}: {_entries(len(self.written))} written"
         for target in self.unused:
@@ -49,7 +49,7 @@ class LockChange:
 
 
 def lock_path(settings: Settings, config: pytest.Config) -> Path:
-    """The lock of a session."""
+    """Find the path of the lock of a session."""
     return config.rootpath / (settings.lock or NAME)
 
 
@@ -77,7 +77,7 @@ def hold_call(item: pytest.Item, order: Order, name: str | None, settings: Setti
 
 
 def _as_locked(item: pytest.Item, locked: Locked) -> AuditResult:
-    """The answer about a call that was to be put into the lock."""
+    """Answer about a call that was to be put into the lock."""
     summary = TargetSummary("test", locked.target.name)
     if locked.block is None:
         why = "its two runs differ" if locked.state is LockState.DIFFERS else "there is nothing to lock"
@@ -104,7 +104,7 @@ def update_lock(session: pytest.Session, found: Collected, settings: Settings) -
 
 
 def _unused(lock: Lock, session: pytest.Session, used: Iterable[LockedTarget]) -> list[LockedTarget]:
-    """What the lock has of tests that are gone, or that have passed without using it."""
+    """List the locked tests that are gone, or that have passed without using the lock."""
     scope, known = Scope(session), set(used)
     targets = dict.fromkeys(block.target for block in lock.blocks)
     return [
@@ -115,7 +115,7 @@ def _unused(lock: Lock, session: pytest.Session, used: Iterable[LockedTarget]) -
 
 
 class Scope:
-    """Which tests a session was to run, and which of them passed."""
+    """The tests that a session was to run, and those of them that passed."""
 
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
@@ -133,7 +133,7 @@ class Scope:
         self._others = set(_names(report for kind in NOT_PASSED for report in stats.get(kind, ())))
 
     def should_have_used(self, name: str) -> bool:
-        """Whether what is locked under this name would have been used by now, if it is used at all."""
+        """Say whether a test locked under this name would have used the lock by now, if it uses it at all."""
         ran = self._passed | self._others
         owners = [test for test in ran if name == test or name.startswith(test + TEST)]
         if owners:

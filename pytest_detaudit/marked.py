@@ -1,4 +1,4 @@
-"""`@pytest.mark.reproducible`: the test itself is what is run again."""
+"""Run a test with the mark `@pytest.mark.reproducible` again, as a whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEYS = ("runs", "seed", "scope", "level", "vary", "tolerance", "expect")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the marks of a test say."""
+    """The arguments of the marks of a test."""
 
     settings: Settings
     asked: Asked | None
@@ -37,7 +37,7 @@ class Mark:
 
 
 def is_marked(item: pytest.Item) -> bool:
-    """Whether a test has the mark, itself or by its class or module."""
+    """Say whether a test has the mark, itself or by its class or module."""
     return item.get_closest_marker(MARK) is not None
 
 
@@ -73,7 +73,7 @@ def audit_marked(item: pytest.Item) -> None:
 
 
 def _failure(item: pytest.Item, error: Exception) -> BaseException:
-    """A message with the line of the test: there is no traceback that would show it."""
+    """Make a failure with the line of the test: there is no traceback that would show the line."""
     file, line, _ = item.location
     place = file if line is None else f"{file}:{line + 1}"
     text = str(error)
@@ -94,7 +94,7 @@ def _judge(result: AuditResult, expected: str) -> None:
 
 
 def _arguments(item: pytest.Item) -> dict[str, Any]:
-    """What the marks of a test say, the nearest one first."""
+    """Collect the arguments of the marks of a test; the nearest mark comes first."""
     given: dict[str, Any] = {}
     for mark in item.iter_markers(MARK):
         if mark.args:
@@ -110,7 +110,7 @@ def _arguments(item: pytest.Item) -> dict[str, Any]:
 
 
 def _expected(value: object) -> str:
-    """A verdict, or the label of a cause."""
+    """Check the expected verdict, or the expected label of a cause."""
     from detaudit.pages.page import causes
 
     known = (Verdict.REPRODUCIBLE.value, Verdict.NOT_REPRODUCIBLE.value, *causes())

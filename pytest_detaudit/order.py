@@ -1,4 +1,4 @@
-"""What an audit orders from a fresh pytest process: which tests, and what of them. A file between the two."""
+"""Order tests from a fresh pytest process: a file tells which tests to run, and what of them to record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALUED = frozenset(
         "--maxprocesses", "--rootdir", "-c", "--config-file", "--lfnf", "--last-failed-no-failures",
     }
 )  # fmt: skip
-"""The same for options with a value: these also write files, or start processes."""
+"""Options with a value that are not passed on either: these also write files, or start processes."""
 
 
 SWITCHES = {"numprocesses": "-n0", "reruns": "--reruns=0", "no_cov": "--no-cov"}
@@ -65,7 +65,7 @@ def load_order(path: str) -> Order:
 
 
 def command_for(config: pytest.Config, files: Sequence[Path], order: Path) -> tuple[str, ...]:
-    """The arguments of the Python interpreter that run tests of these files as this session would.
+    """Give the arguments of the Python interpreter that run tests of these files as this session would.
 
     The session's own options are passed on, but not those that choose tests, write reports, start processes.
     """
@@ -77,7 +77,7 @@ def command_for(config: pytest.Config, files: Sequence[Path], order: Path) -> tu
 
 
 def id_of(item: pytest.Item) -> str:
-    """The node id of a test, without the group that xdist appends for `--dist loadgroup`."""
+    """Give the node id of a test, without the group that xdist appends for `--dist loadgroup`."""
     if not item.config.getoption("loadgroup", default=False):
         return item.nodeid
     groups = {
@@ -120,5 +120,5 @@ def _passed_on(arguments: list[str], positional: set[str]) -> Iterator[str]:
 
 
 def _is_short_count(argument: str) -> bool:
-    """Whether this is `-n4`."""
+    """Say whether this is `-n4`."""
     return argument.startswith("-n") and argument[2:].isdigit()

@@ -1,4 +1,4 @@
-"""The plugin in a fresh process that an audit has started: run what was ordered, and nothing else."""
+"""Run the ordered tests, and nothing else, in a fresh process that an audit has started."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OrderedTests:
     def __init__(self, config: pytest.Config, order: str) -> None:
         self.order: Order = load_order(order)
         self.finished = False
-        """Whether what was to be recorded is over: a call of the fixture, or the steps that are asked for."""
+        """Whether the recorded part is over: a call of the fixture, or the steps that are asked for."""
         self._failures: list[str] = []
         self._imports = ImportWatch()
         self._awaited: set[str] = set()

@@ -1,4 +1,4 @@
-"""What pytest sees: options, marker, fixture, and which part of the plugin takes part in a session.
+"""Connect detaudit to pytest: options, marker, fixture, and the part of the plugin that a session needs.
 
 Imported by every pytest run in the environment, so it imports next to nothing. A session that a run of an
 audit starts itself audits nothing: its tests are part of what is audited.
@@ -114,7 +114,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where a test fails that has audited calls: show what was found, not only that an assert failed."""
+    """Show what was found, not only the failed assert, where a test fails that has audited calls."""
     report = yield
     fixture = sys.modules.get("pytest_detaudit.fixture")
     if fixture is not None and report.failed and report.when == "call":

@@ -50,7 +50,7 @@ def audit_in_same_process(item: pytest.Item, order: Order, settings: Settings, p
 
 
 def _definition(function: Callable[..., object]) -> Site | None:
-    """The line at which a function begins; None for what is not written in Python."""
+    """Find the line at which a function begins; None for a function that is not written in Python."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None:
         return None

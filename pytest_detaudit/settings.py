@@ -1,4 +1,4 @@
-"""What the user asked for in pytest: on the command line, in the ini file, in `[tool.detaudit]`."""
+"""Read the settings in pytest: from the command line, the ini file, and `[tool.detaudit]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPTIONS = ("runs", "scope", "level", "update", "report")
 
 
 def settings_for(config: pytest.Config) -> Settings:
-    """All settings of a session.
+    """Read all settings of a session.
 
     Raises UsageError for a value that is not possible, wherever it was written.
     """
@@ -24,7 +24,7 @@ def settings_for(config: pytest.Config) -> Settings:
 
 
 def adjusted(settings: Settings, explicit: Mapping[str, Value | None]) -> Settings:
-    """The same with what a test says itself; None says nothing. Raises UsageError as above.
+    """Adjust the settings to the arguments of a test; None is no argument. Raises UsageError as above.
 
     A test is audited at level `layer`; operators are looked at where runs differ, as with `auto`. What files
     say for one audit on the command line (folders for its output, perturbations) is left out.
@@ -38,7 +38,7 @@ def adjusted(settings: Settings, explicit: Mapping[str, Value | None]) -> Settin
 
 
 def _given(config: pytest.Config, name: str) -> Value | None:
-    """What the command line says, or else the ini file; None: neither says anything."""
+    """Read an option from the command line, or else from the ini file; None if neither has it."""
     option = BY_NAME[name]
     flag, key = f"--detaudit-{name}", f"detaudit_{name}"
     value = config.getoption(key)
@@ -53,7 +53,7 @@ def _given(config: pytest.Config, name: str) -> Value | None:
 
 
 def _from_here(reports: list[str], config: pytest.Config) -> list[str]:
-    """What the command line names is relative to where pytest was started; what files name, to the root."""
+    """Make paths relative to the folder where pytest was started; paths in files are relative to the root."""
     parts = [report.partition(":") for report in ",".join(reports).split(",")]
     here = config.invocation_params.dir
     return [
@@ -71,5 +71,5 @@ def _read(name: str, value: object, source: str) -> Value:
 
 
 def usage_error(error: DetauditError) -> pytest.UsageError:
-    """The same error as pytest shows it."""
+    """Give the error in the form that pytest shows."""
     return pytest.UsageError(f"detaudit: {error.message} [{error.slug}]; hint: {error.hint}")

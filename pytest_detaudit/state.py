@@ -1,4 +1,4 @@
-"""What a call in this process may leave behind: taken down before, and put back after it."""
+"""Record the state of the process that a call may change, and restore it after the call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch.utils.deterministic
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """What is taken down.
+    """The recorded state of a process.
 
     Random generators (python's, numpy's, torch's on each device in use), the switches of deterministic
     algorithms and of cuDNN, matrix product precision, grad mode, anomaly mode, default dtype and device,

@@ -1,4 +1,4 @@
-"""`pytest --detaudit`: every test that trains is run again in fresh processes, and held against itself."""
+"""Run every test that trains again in fresh processes (`pytest --detaudit`), and compare the runs."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _fixtures(item: pytest.Item) -> Sequence[str]:
 
 
 def _report(test: str, result: AuditResult) -> pytest.TestReport:
-    """The report of an audit that failed, as of a test that stands beside the one that was audited."""
+    """Report an audit that failed as a test of its own, next to the test that was audited."""
     unverified = result.verdict is Verdict.UNVERIFIED
     file = test.partition("::")[0]
     return pytest.TestReport(

@@ -1,4 +1,4 @@
-"""Whether a test trains: a backward pass or an optimizer step while it ran."""
+"""Notice whether a test trains: a backward pass or an optimizer step while it ran."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class TrainingWatch:
 
     def __init__(self) -> None:
         self.seen = False
-        """Whether there was one since this was last set to False."""
+        """Whether the program trained since this was last set to False."""
         self._watching = False
         ImportWatch().when_imported("torch", self._watch)
 
     @property
     def missed(self) -> bool:
-        """Whether torch is there and was not seen to come, so that nothing can be said about any test."""
+        """Whether torch was loaded unnoticed, so that nothing can be said about any test."""
         return not self._watching and is_loaded()
 
     def _watch(self, torch: ModuleType) -> None:

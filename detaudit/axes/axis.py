@@ -1,4 +1,4 @@
-"""What an axis of `--vary` is made of. A file that declares an axis is all that it takes to add one."""
+"""The parts of an axis of `--vary`. To add an axis, add a file that declares one."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Axis(Generic[T]):
 
     name: str
     owes: Promise
-    """What two runs owe each other that differ along the axis."""
+    """The promise that two runs which differ along the axis must keep."""
     syntax: Syntax[T]
-    """Which values there are, and how their text is read."""
+    """The possible values, and the way to read their text."""
 
     targets: frozenset[TargetKind] = ANY_TARGET
     refusal: str = "{axis} cannot vary for a {target}"
-    """What is said for other targets."""
+    """The message for other targets."""
     instead: str = ""
-    """What to do with these."""
+    """The advice for these targets."""
     alone: str = ""
     """Values to ask for, where the axis cannot vary together with others: `1,8`."""
 
@@ -49,21 +49,21 @@ class Axis(Generic[T]):
     arguments: Callable[[T], Sequence[str]] | None = None
     """Arguments of the program that set the value."""
     in_process: Callable[[T], None] | None = None
-    """Sets the value, or checks it, as soon as torch is loaded; raises UnfitError where that cannot be."""
+    """Sets or checks the value as soon as torch is loaded; raises UnfitError if the value is impossible."""
     needs_device: Callable[[T], str] | None = None
     """The kind of device that must be there: `cuda`."""
     model: Callable[[T], OnModel | None] | None = None
-    """What the value does to a model that detaudit drives."""
+    """The effect of the value on a model that detaudit drives."""
 
     in_force: Callable[[TraceReader, T], str | None] | None = None
     """Says why the value had no effect in a run; None where it had, or where that is not known."""
     used_by: Callable[[TraceReader], bool] | None = None
-    """Whether a run asked for what the axis sets."""
+    """Says whether a run asked for what the axis sets."""
     unused: str = ""
-    """What is said where none of the runs did."""
+    """The message where none of the runs did."""
 
     shares_draws: bool = False
-    """Whether the same seed gives other random numbers, so that all runs use those of the first."""
+    """Whether equal seeds give different random numbers, so that all runs use those of the first run."""
     hides_layers: bool = False
     """Whether only the beginning and the end of a step are seen alike on both sides."""
     operators_comparable: bool = True
@@ -71,9 +71,9 @@ class Axis(Generic[T]):
     in_float64: str = ""
     """The value of the run in float64 that a model file is measured against; empty: as in the first run."""
     explains: str = ""
-    """What else of the runs had to be chosen, in words."""
+    """Other settings of the runs that had to be chosen, in words."""
     pin: str = ""
-    """How to keep the value as it is; empty: the usual words."""
+    """Advice how to keep the value as it is; empty: the usual words."""
     variable: str = ""
     """The environment variable that the axis is, where it is no more than that."""
 

@@ -16,6 +16,6 @@ class Family:
     prefix: str
     """`env:`."""
     words: str
-    """What their names look like, for a reader."""
+    """The form of their names, for a reader."""
     member: Callable[[str], Axis[Any]]
     """Gives the axis for the rest of a name."""

@@ -1,4 +1,4 @@
-"""What an axis does to a model that detaudit drives itself, and to its batches."""
+"""Apply an axis to a model that detaudit drives itself, and to its batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the environment of a trace says that a switch of torch was in force."""
+"""Read from the environment of a trace whether a switch of torch was in force."""
 
 from __future__ import annotations
 

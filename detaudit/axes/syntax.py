@@ -1,4 +1,4 @@
-"""How the text of a value is read: whole numbers, words, texts."""
+"""Read the text of a value: whole numbers, words, texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Syntax(Generic[T]):
     """The values of an axis."""
 
     expected: str
-    """Which there are, for a reader."""
+    """The possible values, for a reader."""
     read: Callable[[str], T]
     """Gives the value of a text; raises ValueError for a text that is none."""
 

@@ -10,10 +10,10 @@ from detaudit.model.cause import Cause
 from detaudit.pages.markdown import blocks
 
 OTHER_FINDINGS = ("wrong-layer", "samples-mixed")
-"""What `--vary` finds that is no cause of two runs under the same conditions."""
+"""Findings of `--vary` that are no cause of a difference between two runs under equal conditions."""
 
 LIKENESS = 0.5
-"""How like a name a wrong one must be to be taken for it: low enough for `numpy` to be recognised."""
+"""The least likeness of a wrong name to a known name: low enough to recognise `numpy`."""
 
 SUFFIX = ".md"
 

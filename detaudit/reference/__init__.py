@@ -1,1 +1,1 @@
-"""A run held against what was recorded before: a lock, or the same target at another commit."""
+"""Hold a run against an earlier record: a lock, or a run of the target at another commit."""

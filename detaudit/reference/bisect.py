@@ -1,4 +1,4 @@
-"""The commit that broke reproducibility, or changed the numbers: found by `git bisect run`."""
+"""Find with `git bisect run` the commit that broke reproducibility, or that changed the numbers."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _STEP = (
     "from detaudit.cli.bisect_step import main_exit\n"
     "main_exit(sys.argv[1])"
 )
-"""What git runs for each commit. On PYTHONPATH, detaudit would be found by the audited program as well."""
+"""The command that git runs for each commit. On PYTHONPATH, the audited program would find detaudit too."""
 
 _NAMED = re.compile(r"^# (first bad|possible first bad) commit: \[([0-9a-f]+)\]", re.MULTILINE)
-"""What git adds to its log at the end of a search."""
+"""The text that git adds to its log at the end of a search."""
 
 _PATIENCE_SECONDS = 15.0
-"""How long a step that is ended may take to end its run and to tidy up."""
+"""The time that a step may take to end its run and to tidy up, after it is told to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Found:
 
     @property
     def tried_good(self) -> int:
-        """How many commits passed, the good end included."""
+        """The number of commits that passed, with the good end."""
         return 1 + sum(one.outcome is Outcome.GOOD for one in self.tried)
 
 
@@ -140,7 +140,7 @@ def _search(trial: Trial, notes: Path, good: End, bad: End) -> str:
 
 @contextmanager
 def _running(command: list[str], folder: Path) -> Iterator[Guarded]:
-    """A process that is ended, with all that it started, if the block is left before."""
+    """Start a process; end it, with all that it started, when the block is left."""
     process = start(command, folder=folder, environment=environment(), stdout=subprocess.DEVNULL, stderr=None)
     try:
         yield process

@@ -1,4 +1,4 @@
-"""The blocks of a lock: found, put in, taken out, and a run held against the one for its environment."""
+"""Find, add and remove the blocks of a lock, and hold a run against the block for its environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from detaudit.reference.wording import where
 
 
 def locked_target(target: Target, seed: int, lock: Path) -> LockedTarget:
-    """What a lock knows a target by: the same from whatever folder detaudit is run."""
+    """Give the name and conditions by which a lock knows a target, whatever folder detaudit is run in."""
     name = target.name
     if target.path is not None:
         relative = os.path.relpath(target.path.absolute(), lock.absolute().parent)
@@ -25,14 +25,14 @@ def locked_target(target: Target, seed: int, lock: Path) -> LockedTarget:
 
 
 def blocks_for(lock: Lock, target: LockedTarget) -> tuple[Block, ...]:
-    """What a lock has for a target, in whatever environments."""
+    """List the blocks of a lock for a target, in all environments."""
     return tuple(block for block in lock.blocks if block.target == target)
 
 
 def with_block(lock: Lock, block: Block, *, alone: bool = False) -> Lock:
-    """The lock with a block in the place of the one for the same target and environment.
+    """Give the lock with `block` in the place of the block for the same target and environment.
 
-    `alone` puts it in the place of those for all other environments, too.
+    With `alone`, `block` also replaces the blocks of this target for all other environments.
     """
     others = (
         one
@@ -43,23 +43,23 @@ def with_block(lock: Lock, block: Block, *, alone: bool = False) -> Lock:
 
 
 def without(lock: Lock, targets: Iterable[LockedTarget]) -> Lock:
-    """The lock without some targets."""
+    """Give the lock without the blocks of these targets."""
     gone = set(targets)
     return replace(lock, blocks=tuple(block for block in lock.blocks if block.target not in gone))
 
 
 def nearest(blocks: Sequence[Block], environment: Mapping[str, str]) -> Block:
-    """The block whose environment has the fewest differences to one; there must be a block."""
+    """Find the block whose environment differs least from `environment`. `blocks` must not be empty."""
     return min(blocks, key=lambda block: len(differing(block.environment, environment)))
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a run stands to a lock."""
+    """The result of holding a run against a lock."""
 
     reference: ReferenceComparison
     first: Pair | None
-    """What differs first; None if nothing does."""
+    """The first entry that differs; None if no entry differs."""
 
 
 def stand(
@@ -110,7 +110,7 @@ def _reference(held: Held, name: str, tolerance: float | None) -> ReferenceCompa
 
 
 def gone(lock: Lock, path: Path) -> list[LockedTarget]:
-    """The targets of a lock at `path` whose file is not there any more. Modules are not looked for."""
+    """List the targets of a lock at `path` whose file no longer exists. Modules are not looked for."""
     folder = path.absolute().parent
     targets = dict.fromkeys(block.target for block in lock.blocks)
     files = {target: target.name.partition(":")[0] for target in targets}

@@ -1,4 +1,4 @@
-"""A target that does not repeat itself cannot be held against anything: it is audited by itself."""
+"""Audit a target that does not repeat itself: such a target cannot be compared with a reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def audited_by_itself(
     unequal: Comparison,
     told: str,
 ) -> AuditResult:
-    """The answer of an audit of its own, with the reference that it was not held against.
+    """Audit the target by itself, and add the reference that it was not held against to the answer.
 
     `unequal` are the two runs that showed it: where those of the audit agree, the fault is a rare one, and
     the verdict is `not-reproducible` all the same. `told` says what was not held against what.

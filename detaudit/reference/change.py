@@ -1,4 +1,4 @@
-"""What a change does to the numbers: the answer, once the commit and the work tree have been run."""
+"""Answer what a change does to the numbers, after the commit and the work tree have been run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Change:
     here: Side
 
     def answer(self, comparison: Comparison) -> AuditResult:
-        """The answer where both sides repeat themselves, as far as anyone looked."""
+        """Answer for two sides that repeat their own numbers, as far as this was checked."""
         held = self._held()
         if not comparison.equal and self._is_open(held):
             steps = self._steps()
@@ -73,7 +73,7 @@ class Change:
         )
 
     def unverified(self, reason: str, comparison: Comparison | None = None) -> AuditResult:
-        """The answer where the sides could not be compared; with a comparison, both of them ran."""
+        """Answer that the sides could not be compared. A comparison is given if both of them ran."""
         runs = (*self.there.summary(), *self.here.summary())
         conditions = [run.conditions for run in runs]
         return AuditResult(
@@ -88,7 +88,7 @@ class Change:
         )
 
     def not_comparable(self, comparison: Comparison) -> ReferenceComparison:
-        """The commit as a reference that nothing is held against."""
+        """Describe the commit as a reference that cannot be compared."""
         first = comparison.first
         return ReferenceComparison(
             kind="commit",
@@ -113,17 +113,17 @@ class Change:
         return max(1, MOST_EVENTS * steps_completed(first) // first.event_count)
 
     def _held(self) -> Held:
-        """What both runs left in each step, thing by thing."""
+        """Compare the entries that both runs left in each step."""
         there, here = (entries_of(side.first, self._steps()) for side in (self.there, self.here))
         return hold(there, here, self.settings.tolerance)
 
     def _is_open(self, held: Held) -> bool:
-        """Whether a tolerance was asked for, and nothing exceeds it in those steps that were looked at."""
+        """Say whether a tolerance was asked for and nothing exceeds it in the steps compared so far."""
         within = held.state is not ReferenceState.DIFFERS
         return self.settings.tolerance is not None and within and self._steps() is not None
 
     def _reference(self, comparison: Comparison, held: Held) -> ReferenceComparison:
-        """How the work tree stands to the commit, things and sizes counted."""
+        """Describe how the work tree differs from the commit, with the number and size of the differences."""
         structural = held.structural or _is_structural(comparison)
         state = ReferenceState.DIFFERS
         if comparison.equal:
@@ -142,7 +142,7 @@ class Change:
         )
 
     def _finding(self, comparison: Comparison) -> Finding:
-        """The change as a finding: at the line of the work tree, where it has one."""
+        """Make a finding of the change, at the line of the work tree where that line is known."""
         finding = finding_from(comparison, differs=1, pairs=1)
         ours = None if comparison.first is None else comparison.first.second
         return replace(
@@ -159,7 +159,7 @@ class Change:
         return Evidence(EvidenceKind.REPETITION, equal_pairs=2, pairs=2, details=sides)
 
     def _of_ours(self, site: Site | None) -> Site | None:
-        """The same line with the path that it has in the user's work tree."""
+        """Give the site with the path that its file has in the user's work tree."""
         if site is None or not Path(site.file).is_relative_to(self.checkout.root):
             return site
         path = self.checkout.repository / Path(site.file).relative_to(self.checkout.root)
@@ -220,7 +220,7 @@ def _allowed(reference: ReferenceComparison) -> str:
 
 
 def _environments(there: TraceReader, here: TraceReader) -> dict[str, tuple[str, str]]:
-    """The settings that the program makes differently: theirs, ours."""
+    """List the settings of the environment that differ, with the values of the commit and the work tree."""
     theirs, ours = there.info.environment, here.info.environment
     both = {key: (str(theirs.get(key, "not set")), str(ours.get(key, "not set"))) for key in theirs | ours}
     return {key: values for key, values in both.items() if values[0] != values[1]}

@@ -1,4 +1,4 @@
-"""What changed in a repository since a commit: the lines to look at where numbers are not what they were."""
+"""List what changed in a repository since a commit: the lines to look at where numbers have changed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def changed_lines(repository: Path, since: str) -> tuple[str, ...]:
 
 
 def last_commit(file: Path) -> str | None:
-    """The commit that last changed a file; None where git does not know, or the file was changed since."""
+    """Find the last commit that changed a file; None if git knows none, or the file has changed since."""
     folder, name = file.absolute().parent, file.name
     try:
         if asked(folder, "status", "--porcelain", "--", name) != "":
@@ -61,12 +61,12 @@ def last_commit(file: Path) -> str | None:
 
 
 def is_shallow(file: Path) -> bool:
-    """Whether the clone that a file is in lacks the commits before some date."""
+    """Say whether the clone that contains a file is shallow: whether older commits are missing in it."""
     return asked(file.absolute().parent, "rev-parse", "--is-shallow-repository") == "true"
 
 
 def _places(diff: str) -> Iterator[str]:
-    """The places that a diff without context names, as they are in the work tree."""
+    """List the places, in the work tree, that a diff without context lines names."""
     before = after = ""
     in_header = False
     for line in diff.split("\n"):

@@ -1,4 +1,4 @@
-"""The work tree held against another commit: the same numbers, or where and by how much they differ."""
+"""Hold the work tree against another commit: equal numbers, or where and by how much they differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from detaudit.run.workspace import workspace
 from detaudit.targets.find import find_target
 
 HERE = "work tree"
-"""What the user's side is called."""
+"""The name of the user's side."""
 
 
 def audit_against_commit(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
@@ -72,7 +72,7 @@ def _result(change: Change) -> AuditResult:
 
 
 def _mixed_up(change: Change) -> str | None:
-    """Why the run of the commit was not one of the commit's code; None if nothing speaks for that."""
+    """Explain why the run of the commit ran code that is not the commit's; None if nothing suggests that."""
     file = code_of_ours(change.there.first, change.checkout)
     if file is None:
         return None
@@ -83,7 +83,7 @@ def _mixed_up(change: Change) -> str | None:
 
 
 def _by_itself(change: Change, comparison: Comparison) -> AuditResult | None:
-    """The answer where a side does not repeat its own numbers; None if both do."""
+    """Answer for a comparison in which a side does not repeat its own numbers; None if both sides do."""
     ours = narrowed(change.here.repeated(), change.settings.scope)
     if not ours.equal:
         return _audited(change, comparison, ours)
@@ -97,7 +97,7 @@ def _by_itself(change: Change, comparison: Comparison) -> AuditResult | None:
 
 
 def _audited(change: Change, comparison: Comparison, ours: Comparison) -> AuditResult:
-    """The answer where the work tree is not reproducible: that of an audit of it."""
+    """Answer for a work tree that is not reproducible, with an audit of the work tree."""
     here, settings = change.here, change.settings
     here.runs.progress.note("two runs of the work tree differ, so it is audited by itself")
     return audited_by_itself(

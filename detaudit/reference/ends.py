@@ -1,4 +1,4 @@
-"""Both ends of a search, looked at before it begins: good, bad, and how often the fault shows."""
+"""Check both ends of a search before it begins: good, bad, and how often the fault shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_RUNS = 8
 
 
 class Property(StrEnum):
-    """What is lost between the ends."""
+    """The property that is lost between the ends."""
 
     REPRODUCIBLE = "reproducible"
     NUMERICS = "numerics"
@@ -44,12 +44,12 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What looking at both ends has given."""
+    """The result of checking both ends."""
 
     trial: Trial
-    """What each commit between them is to be asked."""
+    """The question that is asked about each commit between the ends."""
     missed: float | None
-    """How likely a commit passes with a fault that shows as often as at the bad end; None: never."""
+    """Chance that a commit passes though it has a fault as frequent as at the bad end; None: no chance."""
     tried: tuple[Tried, Tried]
     """The good end, the bad one."""
 
@@ -131,7 +131,10 @@ def _reference(trial: Trial, commit: str, progress: Progress) -> str:
 def _measured(
     trial: Trial, commit: str, progress: Progress
 ) -> tuple[int, int, Callable[[int], float] | None]:
-    """Runs of a commit, how many are unlike the reference, and the chance to miss that (None: never)."""
+    """Run a commit; give the number of runs, of runs unlike the reference, and the chance to miss the fault.
+
+    The chance is a function of the number of runs; None if the fault is never missed.
+    """
     seen = unlike = 0
     first, missed = None, partial(all_like, 0, 0)
     with trial.runs_of(commit, progress) as runs, opened(trial.reference) as reference:

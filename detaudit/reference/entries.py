@@ -1,6 +1,7 @@
-"""A trace -> entries: what each layer had in each step, as a lock and a comparison of commits look at it.
+"""Turn a trace into entries: the values of each layer in each step, for a lock or a comparison of commits.
 
-The main thread's complete steps only. An entry stands for all parameters of one layer, or for all its calls.
+Only complete steps of the main thread count. An entry stands for all parameters of one layer, or for all of
+its calls.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class _Key(NamedTuple):
 
 
 class _Value(NamedTuple):
-    """What one event adds to an entry."""
+    """The part of an entry that one event adds."""
 
     name: str
     digest: bytes
@@ -62,7 +63,7 @@ class _Value(NamedTuple):
 
 
 def entries_of(reader: TraceReader, steps: int | None) -> list[Entry]:
-    """What the first `steps` steps left (None: all), in the order in which it came to be.
+    """List the entries of the first `steps` steps (None: of all steps), in the order of the run.
 
     The initial weights come first. A trace that was recorded without sketches gives entries without them.
     """
@@ -70,7 +71,7 @@ def entries_of(reader: TraceReader, steps: int | None) -> list[Entry]:
 
 
 def asked_about(entries: Iterable[Entry], scope: str) -> list[Entry]:
-    """The entries; where only the training is asked about, those of evaluations may be anything."""
+    """Give the entries; if only the training is asked about, mark those of evaluations as varying."""
     return [
         replace(entry, digest=VARIES, sketch=None)
         if scope == TRAINING and entry.phase is Phase.EVAL
@@ -80,7 +81,7 @@ def asked_about(entries: Iterable[Entry], scope: str) -> list[Entry]:
 
 
 def site_of(reader: TraceReader, entry: Entry) -> Site | None:
-    """The line of the user's code that an entry of this trace belongs to; None if it is not known."""
+    """Find the line of the user's code that an entry of this trace belongs to; None if it is not known."""
     for key, values in _gathered(reader, None).items():
         if (key.step, key.phase.value, key.layer, key.what) == entry.identity:
             return next((value.site for value in values if value.site is not None), None)
@@ -88,7 +89,7 @@ def site_of(reader: TraceReader, entry: Entry) -> Site | None:
 
 
 def _gathered(reader: TraceReader, steps: int | None) -> Mapping[_Key, Sequence[_Value]]:
-    """All values by the entry that they belong to, with what was there before the first step in front."""
+    """Group all values by their entry; values from before the first step come first."""
     before: defaultdict[_Key, list[_Value]] = defaultdict(list)
     after: defaultdict[_Key, list[_Value]] = defaultdict(list)
     main = next((one.id for one in reader.streams if one.role is StreamRole.MAIN), None)
@@ -104,10 +105,10 @@ def _gathered(reader: TraceReader, steps: int | None) -> Mapping[_Key, Sequence[
 
 
 def _as_used(events: Sequence[Event]) -> Iterator[Event]:
-    """The events, each gradient as the optimizer finds it, at the place where it first arrived.
+    """Give the events, with each gradient as the optimizer finds it, at the place where it first arrived.
 
-    Optimizers go through the layers from the first to the last. Where numbers part in the backward pass shows
-    in the order of arrival.
+    Optimizers go through the layers from the first to the last. The order of arrival shows where in the
+    backward pass the numbers begin to differ.
     """
     used = {_parameter(event.place): event for event in events if event.place.kind is Kind.GRAD_USED}
     given = set()

@@ -1,12 +1,13 @@
-"""Which part of a run's environment its bits hold for, and how two environments differ.
+"""Select the part of an environment that decides the bits of a run, and list how two environments differ.
 
-Held are the things that change the last bits of the same program without anybody's fault: the device, the
+A lock holds for the things that change the last bits of a program without anybody's fault: the device, the
 build of torch, the instructions of the processor and its maker (libraries of kernels choose by both), the
 number of threads, and torch's settings. Where one of them differs, the same bits cannot be expected.
 
-Not held is what should not change the numbers, or does so only where something is wrong: the versions of
-Python, numpy and other libraries, the exact processor, the operating system. A new numpy that changes the
-training is a difference that a lock is there to show. Some of it is noted, and told where the bits differ.
+A lock does not hold for what should not change the numbers, or does so only where something is wrong: the
+versions of Python, numpy and other libraries, the exact processor, the operating system. A new numpy that
+changes the training is a difference that a lock is there to show. Some of these facts are noted, and
+reported where the bits differ.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _MAKERS = ("Intel", "AMD", "ARM", "Apple", "IBM")
 
 
 def held_for(environment: Mapping[str, object]) -> dict[str, str]:
-    """What the bits of a run hold for, of all that its trace says about where it ran."""
+    """Select the facts of a trace's environment for which the bits of the run hold."""
     devices = environment.get("devices")
     names = [str(name) for name in devices] if isinstance(devices, list) else []
     is_on_a_gpu = bool(names)
@@ -61,12 +62,12 @@ def held_for(environment: Mapping[str, object]) -> dict[str, str]:
 
 
 def noted_of(environment: Mapping[str, object]) -> dict[str, str]:
-    """What the bits should not depend on, and may all the same."""
+    """Select the facts that should not change the bits, but may do so all the same."""
     return {name: str(environment[name]) for name in _NOTED if name in environment}
 
 
 def differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """What is not the same in two environments: theirs, ours."""
+    """List the facts that differ between two environments, each with their value and our value."""
     return {
         name: (theirs.get(name, "not set"), ours.get(name, "not set"))
         for name in {**theirs, **ours}
@@ -75,7 +76,7 @@ def differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, t
 
 
 def in_words(differences: Mapping[str, tuple[str, str]]) -> str:
-    """`threads: 8 there, 2 here; ...`."""
+    """Put differences into words: `threads: 8 there, 2 here; ...`."""
     return "; ".join(f"{name}: {theirs} there, {ours} here" for name, (theirs, ours) in differences.items())
 
 

@@ -1,4 +1,4 @@
-"""What git is asked about a repository, and what its refusals mean to the user."""
+"""Ask git about a repository, and explain its refusals to the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL = (
     "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
 )
-"""What git sets for a hook. Left in place, they would lead each call back to the repository of the hook."""
+"""Variables that git sets for a hook. Left in place, they would lead each call to the hook's repository."""
 
 SHORT = 10
 """Digits of a hash that are shown."""
@@ -67,7 +67,7 @@ def environment() -> dict[str, str]:
 
 
 def asked(folder: Path, *arguments: str) -> str | None:
-    """The one line that git answers; None if it says no."""
+    """Give the one line that git answers; None if git refuses."""
     try:
         return git(folder, *arguments).strip()
     except GitError as error:
@@ -77,7 +77,7 @@ def asked(folder: Path, *arguments: str) -> str | None:
 
 
 def repository_of(folder: Path) -> Path:
-    """The top folder of the work tree that a folder is in. Raises GitError if it is in none."""
+    """Find the top folder of the work tree that contains a folder. Raises GitError if there is none."""
     if asked(folder, "rev-parse", "--is-bare-repository") == "true":
         raise GitError(
             "repository-bare",
@@ -97,7 +97,7 @@ def repository_of(folder: Path) -> Path:
 
 
 def resolve(repository: Path, reference: str) -> str:
-    """The full hash of the commit that a reference names. Raises GitError if there is none."""
+    """Find the full hash of the commit that a reference names. Raises GitError if there is no such commit."""
     found = asked(
         repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}"
     )
@@ -118,6 +118,6 @@ def resolve(repository: Path, reference: str) -> str:
 
 
 def commit_of(repository: Path, commit: str) -> Commit:
-    """Author, date and subject of a commit."""
+    """Read the author, date and subject of a commit."""
     text = git(repository, "log", "-1", "--format=%H%n%an <%ae>%n%as%n%s", commit)
     return Commit(*text.split("\n")[:4])

@@ -1,4 +1,4 @@
-"""Entries of a run held against those of a reference: equal, near enough, or where they first differ."""
+"""Hold the entries of a run against those of a reference: equal, near enough, or where they first differ."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _Identity = tuple[int, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The same thing in the reference and in the run; None where one of them does not have it."""
+    """One entry in the reference and in the run; None on the side that does not have it."""
 
     there: Entry | None
     here: Entry | None
 
     @property
     def entry(self) -> Entry:
-        """The run's own, or else the reference's."""
+        """The run's own entry, or else the entry of the reference."""
         entry = self.here or self.there
         if entry is None:
             raise ValueError("a pair has an entry on at least one side")
@@ -30,14 +30,14 @@ class Pair:
 
     @property
     def equal(self) -> bool:
-        """Whether both have it with the same bits, or it is known to vary."""
+        """Whether both sides have the entry with equal bits, or the entry is known to vary."""
         if VARIES in (self.there and self.there.digest, self.here and self.here.digest):
             return True
         return self.there is not None and self.here is not None and self.there.digest == self.here.digest
 
     @property
     def structural(self) -> bool:
-        """Whether only one side has it, or not as many numbers in it as the other."""
+        """Whether only one side has the entry, or the sides have different numbers of values in it."""
         if self.there is None or self.here is None:
             return not self.equal
         ours, theirs = self.here.sketch, self.there.sketch
@@ -53,25 +53,25 @@ class Pair:
         return relative_difference(self.there.sketch, self.here.sketch)
 
     def within(self, tolerance: float | None) -> bool:
-        """Whether it counts as the same. What cannot be estimated must have the same bits."""
+        """Say whether the two sides count as equal. A value without a sketch must have the same bits."""
         return self.equal or (tolerance is not None and self.relative <= tolerance)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How a run stands to its reference."""
+    """The result of holding a run against its reference."""
 
     state: ReferenceState
     first: Pair | None
     """The first thing that counts as different; None if nothing does."""
     differing: int
-    """How many of the things that both have do not have the same bits."""
+    """The number of entries that both sides have, but with different bits."""
     compared: int
-    """How many things both have."""
+    """The number of entries that both sides have."""
     relative: float | None
     """The largest relative difference that could be estimated; None where none could."""
     structural: bool
-    """Whether one of them has a layer, a step or a number more than the other."""
+    """Whether one side has a layer, a step or a number that the other does not have."""
     only_there: tuple[str, ...]
     """Layers that only the reference has."""
     only_here: tuple[str, ...]
@@ -124,7 +124,7 @@ def _first(
     here: Iterable[_Identity],
     tolerance: float | None,
 ) -> Pair | None:
-    """What differs first in the order of the run, unless the reference has something of its own before it."""
+    """Find the first entry that differs in the order of the run, unless the reference has an extra one."""
     ours = next((pairs[name] for name in here if not pairs[name].within(tolerance)), None)
     theirs = next((pairs[name] for name in there if not pairs[name].within(tolerance)), None)
     if ours is None or theirs is None:

@@ -1,4 +1,4 @@
-"""A run held against a lock: equal, near enough, different from it, or not to be compared."""
+"""Hold a run against a lock: equal, near enough, different from it, or not comparable."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def audit_target_against_lock(
 def _blocks(
     lock: Lock, target: LockedTarget, settings: Settings, path: Path, command: str
 ) -> tuple[Block, ...]:
-    """What the lock has for a target, at the level that is asked for. Raises LockError if that is nothing."""
+    """Find the blocks of the lock for a target at the level asked for. Raises LockError if there are none."""
     found = blocks_for(lock, target)
     if not found:
         alike = dict.fromkeys(block.target for block in lock.blocks if block.target.name == target.name)
@@ -164,7 +164,7 @@ class _Audit:
 
 
 def _useless(readers: Sequence[TraceReader]) -> str | None:
-    """Why runs that ended well give nothing to hold; None if they do."""
+    """Explain why runs that ended well give nothing to hold; None if they do."""
     reasons = [why for at, reader in enumerate(readers, 1) for why in shortcomings(str(at), reader)]
     if not reasons and not all(entries_of(reader, 1) for reader in readers):
         reasons.append("nothing trains in the main thread, which is what a lock holds")

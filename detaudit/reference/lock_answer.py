@@ -1,4 +1,4 @@
-"""What holding a run against a lock comes to: the verdict, the finding, what is worth knowing."""
+"""Answer after holding a run against a lock: the verdict, the finding and the notices."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ class Answer:
     settings: Settings
     path: Path
     command: str
-    """What writes the lock for this target anew."""
+    """The command that writes the lock for this target anew."""
     blocks: Sequence[Block]
 
     def failed(
         self, reason: str, outcomes: Sequence[RunOutcome], readers: Sequence[TraceReader]
     ) -> AuditResult:
-        """The answer where there is no run to hold."""
+        """Answer that there is no run to hold."""
         result = self._result(Verdict.UNVERIFIED, readers, None)
         return replace(result, reason=reason, notices=failure_notices(list(outcomes)))
 
     def as_held(self, reference: ReferenceComparison, readers: Sequence[TraceReader]) -> AuditResult:
-        """The answer where nothing differs, or where the lock is for another environment."""
+        """Answer that nothing differs, or that the lock is for another environment."""
         verdict, reason = Verdict.REPRODUCIBLE, None
         if reference.state is ReferenceState.NOT_COMPARABLE:
             verdict, reason = Verdict.UNVERIFIED, self._elsewhere(reference)
@@ -77,7 +77,7 @@ class Answer:
         return replace(result, reason=reason, notices=notices)
 
     def changed(self, standing: Standing, readers: Sequence[TraceReader], run: TraceReader) -> AuditResult:
-        """The answer where the target repeats itself and is not what was locked; `run` differs from it."""
+        """Answer that the target repeats itself but differs from the lock; `run` is a run that differs."""
         commit = last_commit(self.path)
         changed = () if commit is None else changed_lines(repository_of(self.path.absolute().parent), commit)
         reference = replace(standing.reference, commit=commit, changed=changed)
@@ -87,7 +87,7 @@ class Answer:
         return replace(result, findings=(finding,), notices=notices)
 
     def irreproducible(self, reference: ReferenceComparison, unequal: Comparison) -> AuditResult:
-        """The answer where the target does not repeat itself: that of an audit of its own."""
+        """Answer for a target that does not repeat itself, with an audit of the target itself."""
         self.case.progress.note("two runs of it differ, so it is audited by itself")
         plan = self.case.plan
         return audited_by_itself(
@@ -125,7 +125,7 @@ class Answer:
         )
 
     def _elsewhere(self, reference: ReferenceComparison) -> str:
-        """Why the lock says nothing here, and what to do about it."""
+        """Explain why the lock does not apply in this environment, and what to do about it."""
         others = len(self.blocks) - 1
         nearest_one = (
             "another environment" if not others else f"{others + 1} other environments; the nearest has"
@@ -154,7 +154,7 @@ class Answer:
     def _hints(
         self, reference: ReferenceComparison, standing: Standing, run: TraceReader
     ) -> Iterator[Notice]:
-        """What else may have made the difference."""
+        """List other things that may have made the difference."""
         if reference.environment:
             text = f"the lock is for another environment: {in_words(reference.environment)}"
             yield Notice("other-environment", text)
@@ -174,13 +174,13 @@ class Answer:
 
 
 def _is_update(standing: Standing) -> bool:
-    """Whether a step's new weights differ first, behind all of its gradients."""
+    """Say whether the first difference is in the new weights of a step, after all of its gradients."""
     entry = None if standing.first is None else standing.first.entry
     return entry is not None and entry.phase is Phase.OPTIMIZER and entry.what == "weights"
 
 
 def finding_against(standing: Standing, run: TraceReader, command: str, runs: int) -> Finding:
-    """The difference from a lock as a finding: `runs` runs agree on it, `command` writes the lock anew."""
+    """Make a finding of the difference from a lock: `runs` runs show it, `command` writes the lock anew."""
     pair, reference = standing.first, standing.reference
     if pair is None or reference.first is None:
         raise ValueError("the run does not differ from the lock")
@@ -210,7 +210,7 @@ def _ends_early(pair: Pair, name: str, steps: int) -> str | None:
 
 
 def relock(ref: TargetRef, settings: Settings, path: Path) -> str:
-    """The command that writes the lock for a target anew."""
+    """Give the command that writes the lock for a target anew."""
     words = ["detaudit", "lock", *(["-m"] if ref.module else []), ref.text]
     words += [] if str(path) == NAME else ["-o", str(path)]
     words += ["--seed", str(settings.seed)] if settings.seed else []

@@ -22,7 +22,7 @@ from detaudit.reference.lock_line import entry_of, escaped, line_of, unescaped, 
 
 FORMAT = 1
 NAME = "detaudit.lock"
-"""What a lock is called unless it is named."""
+"""The name of a lock, unless the user names another."""
 
 EMPTY = Lock(ALGORITHM)
 """A lock that holds nothing yet."""
@@ -119,7 +119,7 @@ def _head(lines: Sequence[str], name: str) -> str:
 
 
 def _parts(lines: Sequence[str], name: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines of each block, and the number of the first of them."""
+    """Split the text into blocks: the number of each block's first line, and its lines."""
     first = 0
     part: list[str] = []
     for number, line in enumerate(lines[1:], 2):
@@ -139,7 +139,7 @@ def _parts(lines: Sequence[str], name: str) -> Iterator[tuple[int, list[str]]]:
 
 @dataclass(slots=True)
 class _Found:
-    """What was read of a block so far."""
+    """The lines of a block that were read so far."""
 
     facts: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
@@ -159,7 +159,7 @@ class _Found:
             self.entries.append(entry_of(line))
 
     def block(self) -> Block:
-        """The whole of it. Raises KeyError or ValueError where something is missing."""
+        """Make the block of all that was read. Raises KeyError or ValueError where something is missing."""
         seed = self.facts.get("seed")
         args = tuple(shlex.split(self.facts.get("args", "")))
         target = LockedTarget(self.facts["target"], args, None if seed is None else whole(seed))

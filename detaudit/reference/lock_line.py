@@ -1,4 +1,4 @@
-"""One entry of a lock as one line of text, fields apart by tabs.
+"""Write and read one entry of a lock as one line of text, with tabs between the fields.
 
     step  phase  layer  what  digest  numbers  norm  sum  projection
 

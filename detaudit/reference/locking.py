@@ -1,4 +1,4 @@
-"""A target put into a lock: run twice, since what does not repeat itself cannot be held."""
+"""Put a target into a lock: run it twice, since a target that does not repeat itself cannot be held."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 STEPS = 3
-"""How many steps are locked at first: the later ones rest on all that a step leaves behind."""
+"""The number of steps that are locked at first: later steps rest on all that a step leaves behind."""
 
 
 class LockState(StrEnum):
-    """What became of a target that was to be locked."""
+    """The result for a target that was to be locked."""
 
     NEW = "new"
     ADDED = "added"
@@ -41,25 +41,25 @@ class LockState(StrEnum):
     UNCHANGED = "unchanged"
     UPDATED = "updated"
     DIFFERS = "differs"
-    """Its two runs differ: nothing was locked."""
+    """The two runs of the target differ: nothing was locked."""
     FAILED = "failed"
-    """It did not run as it should: nothing was locked."""
+    """The target did not run as it should: nothing was locked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """One target, and what became of it."""
+    """One target, and the result for it."""
 
     target: LockedTarget
     state: LockState
     block: Block | None = None
-    """What the lock has for it now; None if nothing was locked."""
+    """The block of the lock for the target now; None if nothing was locked."""
     before: Held | None = None
-    """How it stands to what the lock had, where that was updated."""
+    """The comparison with the old block, where the block was updated."""
     reason: str = ""
-    """Why nothing was locked."""
+    """The reason why nothing was locked."""
     place: str = ""
-    """Where its two runs part."""
+    """The place where the two runs of the target part."""
 
 
 def make_lock(
@@ -77,7 +77,7 @@ def make_lock(
 def lock_target(
     target: Target, locked: LockedTarget, lock: Lock, settings: Settings, progress: Progress
 ) -> tuple[Lock, Locked]:
-    """The same for a target that was found already, under the name `locked`."""
+    """Lock a target that was found already, under the name `locked`."""
     plan = _plan(target, settings, blocks_for(lock, locked))
     with workspace(settings.keep) as folder, ExitStack() as stack:
         outcomes = Case(plan, Runs(folder, progress)).run()
@@ -158,7 +158,7 @@ def _bits(block: Block) -> tuple[Level, int, list[tuple[object, bytes]]]:
 
 
 def _still_varying(entries: Sequence[Entry], old: Sequence[Entry]) -> list[Entry]:
-    """The entries; what was seen to vary before does so now, even if two runs agree on it."""
+    """Give the entries; those that varied in the old lock still vary, even if two runs agree on them."""
     varying = {entry.identity for entry in old if entry.digest == VARIES}
     return [
         replace(entry, digest=VARIES, sketch=None) if entry.identity in varying else entry
@@ -167,9 +167,9 @@ def _still_varying(entries: Sequence[Entry], old: Sequence[Entry]) -> list[Entry
 
 
 def steady(first: Sequence[Entry], second: Sequence[Entry]) -> list[Entry]:
-    """The entries of one of two runs that are the same where it matters; what differs all the same varies.
+    """Give the entries of two runs that are equal where it matters; mark entries that differ as varying.
 
-    The time of day in a batch, say, if nothing is computed from it.
+    Such an entry is the time of day in a batch, say, if nothing is computed from it.
     """
     there = {entry.identity: entry for entry in second}
     known = {entry.identity for entry in first}

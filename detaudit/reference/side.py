@@ -1,4 +1,4 @@
-"""One of the two sides of a comparison: the target at a commit or in the work tree, and the runs of it."""
+"""One side of a comparison: the target at a commit or in the work tree, and the runs of the target."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Side:
         return self.readers[0]
 
     def summary(self) -> tuple[RunSummary, ...]:
-        """The first run. That it had a folder of its own goes without saying; none if it left no trace."""
+        """Summarize the first run, without its working directory; empty if the run left no trace."""
         if not self.readers:
             return ()
         run = summarize_run(self.name, self.first)
@@ -48,12 +48,12 @@ class Side:
         return (replace(run, conditions=rest),)
 
     def repeated(self) -> Comparison:
-        """The first two runs held against each other."""
+        """Hold the first two runs against each other."""
         first, second = self.readers[:2]
         return compare(first, second, (f"{self.name}, 1", f"{self.name}, 2"))
 
     def failures(self) -> tuple[Notice, ...]:
-        """What the runs that failed wrote."""
+        """List what the failed runs wrote."""
         told = failure_notices(self.outcomes)
         return tuple(replace(one, message=f"{self.name}: {one.message}") for one in told)
 

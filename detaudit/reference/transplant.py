@@ -1,4 +1,4 @@
-"""The same target at another commit: its file, the folder that it is started in, what it imports."""
+"""Find the target at another commit: its file, the folder that it is started in, the modules it imports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ for finder in sys.meta_path:
             places += [[str(name), str(place)] for name, place in places_of_names.items()]
 print(json.dumps([[path for path in sys.path if path], places]))
 """
-"""What a fresh Python finds imports in: folders, and the single packages that an installation leads to."""
+"""The places where Python finds imports: folders, and single packages that an installation leads to."""
 
 
 def plan_of(target: Target, settings: Settings) -> RunPlan:
@@ -67,7 +67,7 @@ def _target(ref: TargetRef, checkout: Checkout, folder: Path, imports: tuple[Pat
 
 
 def _seen_from(folder: Path, text: str, repository: Path) -> str:
-    """The target's path relative to the folder if it is in the repository; its full path otherwise."""
+    """Give the target's path relative to the folder if it is in the repository, otherwise its full path."""
     place, colon, attribute = text.rpartition(":")
     if not place or not attribute.isidentifier():
         place, colon, attribute = text, "", ""
@@ -118,7 +118,7 @@ def imported_in_place(repository: Path, folder: Path) -> tuple[Path, ...]:
 
 
 def _within(path: Path, repository: Path) -> bool:
-    """Whether a path is the repository's own code; a virtual environment in it is none."""
+    """Say whether a path is the repository's own code. A virtual environment in the repository is not."""
     return path.is_relative_to(repository) and not _is_library(path)
 
 
@@ -128,7 +128,7 @@ def _is_library(path: Path) -> bool:
 
 
 def _root_of(name: str, place: Path) -> Path:
-    """The folder from which a package that stands at `place` is imported under its name."""
+    """Find the folder from which a package at `place` is imported under its name."""
     if place.name == "__init__.py":
         place = place.parent
     parts = name.split(".")
@@ -142,12 +142,12 @@ def _root_of(name: str, place: Path) -> Path:
 
 
 def _is_ignored(repository: Path, path: Path) -> bool:
-    """Whether git ignores a file (an environment that is kept in the repository, say)."""
+    """Say whether git ignores a file (an environment that is kept in the repository, say)."""
     return asked(repository, "check-ignore", "--quiet", "--", str(path)) is not None
 
 
 def code_of_ours(reader: TraceReader, checkout: Checkout) -> str | None:
-    """A file of the user's work tree that a run of the commit executed, though it should not have."""
+    """Find a file of the user's work tree that a run of the commit executed by mistake."""
     for file in dict.fromkeys(site.file for site in reader.sites.values()):
         # What is linked into the commit's work tree was meant to be ours. What has no full path is generated.
         if not os.path.isabs(file) or Path(os.path.normpath(file)).is_relative_to(checkout.root):  # noqa: PTH117 - a text of the trace

@@ -1,4 +1,4 @@
-"""A commit put to the test: whether the target is reproducible there, or has the numbers of a reference."""
+"""Test a commit: whether the target is reproducible there, or has the numbers of a reference."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from detaudit.trace.reader import TraceReader
 
 
 class Outcome(StrEnum):
-    """What became of a commit."""
+    """The result of the test of a commit."""
 
     GOOD = "good"
     BAD = "bad"
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 _LOG = "tried.jsonl"
 
 EXIT_CODES = {Outcome.GOOD: 0, Outcome.BAD: 1, Outcome.SKIPPED: 125}
-"""What `git bisect run` understands."""
+"""The exit codes that `git bisect run` understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,16 @@ class Tried:
     outcome: Outcome
     runs: int
     reason: str = ""
-    """Why it was skipped."""
+    """The reason why the commit was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What each commit is asked. Goes to another process as JSON: texts and numbers only."""
+    """The question for each commit. The trial goes to another process as JSON: texts and numbers only."""
 
     repository: str
     folder: str
-    """Where the user is: the target is started in the folder that corresponds to it."""
+    """The user's folder: the target is started in the folder that corresponds to it."""
     place: str
     """A folder for work trees and runs."""
     target: str
@@ -88,7 +88,7 @@ class Trial:
             file.write(json.dumps(asdict(tried)) + "\n")
 
     def tried(self) -> tuple[Tried, ...]:
-        """The commits in the log, in the order in which they were put to the test."""
+        """Read the commits in the log, in the order in which they were tested."""
         path = Path(self.place) / _LOG
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         values = [json.loads(line) for line in lines]
@@ -113,7 +113,7 @@ class Trial:
 
     @contextmanager
     def runs_of(self, commit: str, progress: Progress) -> Iterator[Iterator[TraceReader]]:
-        """The traces of runs of a commit, each made when it is asked for.
+        """Run a commit repeatedly; give the trace of each run, which is made when it is asked for.
 
         Raises TargetError, GitError or RunError for a commit that cannot be run, or not as itself.
         """
@@ -133,7 +133,7 @@ class Trial:
 
 @contextmanager
 def opened(trace: str | None) -> Iterator[TraceReader | None]:
-    """The trace, open; None if there is none."""
+    """Open the trace for as long as the block lasts; None if there is no trace."""
     if trace is None:
         yield None
         return
@@ -142,7 +142,7 @@ def opened(trace: str | None) -> Iterator[TraceReader | None]:
 
 
 def differ(first: TraceReader, second: TraceReader) -> bool:
-    """Whether two runs differ. Raises RunError if nothing can be said."""
+    """Say whether two runs differ. Raises RunError if they cannot be compared."""
     comparison = compare(first, second)
     reason = why_unverified({"1": first, "2": second}, [comparison])
     if reason is not None:

@@ -1,4 +1,4 @@
-"""All targets of a lock, held against it one after the other."""
+"""Hold all targets of a lock against it, one after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from detaudit.reference.lock_file import NAME, read_lock
 from detaudit.run.progress import Progress
 
 MODULE = "-m "
-"""What the name of a target begins with that is run as `python -m` does."""
+"""The beginning of the name of a target that is run as `python -m` does."""
 
 
 def audit_whole_lock(settings: Settings, progress: Progress) -> list[AuditResult]:
@@ -53,7 +53,7 @@ def _audits(
 
 
 def ref_of(target: LockedTarget, path: Path) -> TargetRef:
-    """A target of the lock at `path`, as one would type it in the current folder."""
+    """Give the words for a target of the lock at `path` that a user would type in the current folder."""
     if target.name.startswith(MODULE):
         return TargetRef(target.name.removeprefix(MODULE), module=True, args=target.args)
     file, colon, attribute = target.name.partition(":")

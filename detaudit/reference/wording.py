@@ -34,7 +34,7 @@ def told(pair: Pair, name: str) -> str:
 
 
 def where(pair: Pair, runs: tuple[str, str]) -> Origin:
-    """Where a run differs from its reference, for a result; `runs` names the reference, then the run."""
+    """Say where a run differs from its reference, for a result; `runs` names the reference, then the run."""
     entry = pair.entry
     root, _, module = entry.layer.partition(".")
     is_layer = not entry.what.removeprefix(EXACT).startswith("batch")

@@ -32,7 +32,7 @@ class Checkout:
     """Submodules of the commit that are not there, because the user's work tree does not have them either."""
 
     def counterpart(self, path: Path) -> Path:
-        """The place in the commit's work tree of a place in the user's, which must be in it."""
+        """Give the place in the commit's work tree for a `path` in the user's work tree."""
         return self.root / path.relative_to(self.repository)
 
 
@@ -56,7 +56,7 @@ def checked_out(repository: Path, commit: str, place: Path, links: Sequence[Path
 
 @contextmanager
 def bare_worktree(repository: Path, commit: str, place: Path) -> Iterator[Path]:
-    """A work tree at a commit with no file in it: a place for git's own notes, which end with it."""
+    """Make a work tree without any file at a commit: a place for git's notes, removed at the end."""
     root = place.resolve() / "notes"
     with _worktree(repository, commit, root, "--no-checkout"):
         yield root
@@ -81,7 +81,7 @@ def remove(repository: Path, root: Path) -> None:
 
 
 def worktrees(repository: Path) -> list[Path]:
-    """The top folders of all work trees that git knows."""
+    """List the top folders of all work trees that git knows."""
     listed = git(repository, "worktree", "list", "--porcelain", untouched=True).splitlines()
     return [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
 
@@ -111,7 +111,7 @@ def _submodules(repository: Path, commit: str) -> Iterator[tuple[str, str]]:
 
 
 def links_of(repository: Path, folder: Path, text: str | None) -> tuple[Path, ...]:
-    """What `--link` names, as paths within the repository; they are typed as seen from `folder`.
+    """Read the value of `--link` as paths within the repository; the names are as seen from `folder`.
 
     Raises UsageError for what is not there, or not for `--link` to give.
     """

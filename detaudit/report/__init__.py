@@ -1,1 +1,1 @@
-"""Answers as text: one file per format, one for what the first answer says, one for the output files."""
+"""Turn answers into text: one file for each format, one for the first answer, one for the output files."""

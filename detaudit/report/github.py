@@ -1,4 +1,4 @@
-"""The answer as commands to a GitHub workflow: annotations at the lines, and a page for the job's summary."""
+"""Write the answer as commands to a GitHub workflow: annotations at lines, and a page for its summary."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _at_finding(result: AuditResult, finding: Finding, number: int) -> str:
 
 
 def _place(finding: Finding) -> dict[str, str]:
-    """The line that the annotation stands at, as long as it is one of the repository."""
+    """Give the line at which the annotation stands; empty if the line is not in a file of the repository."""
     path = None if finding.site is None else below_root(finding.site.file)
     if finding.site is None or path is None:
         return {}
@@ -70,7 +70,7 @@ def _place(finding: Finding) -> dict[str, str]:
 
 
 def _told(lines: Iterable[Line]) -> list[str]:
-    """The lines but for the code, and for what cannot be done in a log."""
+    """List the lines without code, and without what cannot be done in a log."""
     return [
         f"{line.label}: {line.text}" if line.label else line.text
         for line in lines

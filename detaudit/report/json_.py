@@ -1,4 +1,4 @@
-"""The whole answer as JSON, to the contract `detaudit.result/1`; those of a session as one list of them."""
+"""Write the whole answer as JSON, to the contract `detaudit.result/1`; a session's answers as a list."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ contract `detaudit.result/1`. It has this form however many there are."""
 
 
 def render_json(results: Sequence[AuditResult]) -> str:
-    """The answers of a session."""
+    """Write the answers of a session."""
     entries = [result_to_dict(result, __version__) for result in results]
     document = {"schema": SESSION, "detaudit": __version__, "results": entries}
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def is_session(content: bytes) -> bool:
-    """Whether these are the answers of a session, of whatever version."""
+    """Say whether a file's content is the answers of a session, of any version."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The answer as JUnit's XML, for the test view of a CI system: one suite, one case for each target."""
+"""Write the answer as JUnit's XML, for the test view of a CI system: one suite, one case for each target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ELEMENTS = {Verdict.NOT_REPRODUCIBLE: "failure", Verdict.UNVERIFIED: "error"}
 
 
 def render_junit(results: Sequence[AuditResult]) -> str:
-    """The answers as a document, in letters that any encoding has."""
+    """Write the answers as a document, in letters that any encoding has."""
     from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
     verdicts = [result.verdict for result in results]
@@ -58,7 +58,7 @@ def _case(result: AuditResult) -> Element:
 
 
 def _type(result: AuditResult) -> str:
-    """What a CI system may group by."""
+    """Name the kind of a result, by which a CI system may group."""
     if result.verdict is Verdict.UNVERIFIED:
         return Verdict.UNVERIFIED.value
     return rule_of(result, next(iter(result.findings), None))

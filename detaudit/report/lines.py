@@ -11,7 +11,7 @@ from detaudit.model.trace import Site
 
 
 class Tone(StrEnum):
-    """What a line is, for a format that can show it."""
+    """The kind of a line, for a format that can show it."""
 
     GOOD = "good"
     BAD = "bad"
@@ -30,7 +30,7 @@ class Line:
 
 
 def within_run(origin: Origin) -> str:
-    """Where in a run: step, phase, module, operator."""
+    """Say where in a run an origin is: step, phase, module, operator."""
     parts = [f"step {origin.step}", origin.phase]
     # Where a whole step or pass is there in one run only, the module that it is told by says nothing.
     if origin.root and not (origin.kind == "structure" and origin.phase in {"optimizer", "eval"}):
@@ -43,14 +43,14 @@ def within_run(origin: Origin) -> str:
 
 
 def place(site: Site) -> str:
-    """Where a line of source stands: file, number, function."""
+    """Say where a line of source code is: file, number, function."""
     through = f" (through {site.through})" if site.through else ""
     inside = f" in {site.function}" if site.function else ""
     return f"{shortened(site.file)}:{site.line}{inside}{through}"
 
 
 def shortened(file: str) -> str:
-    """The path as seen from the current folder, if the file is in it."""
+    """Give the path as seen from the current folder if the file is in that folder, otherwise as it is."""
     try:
         return str(Path(file).relative_to(Path.cwd()))
     except ValueError:
@@ -58,5 +58,5 @@ def shortened(file: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 step`, `2 steps`."""
+    """Count things: `1 step`, `2 steps`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

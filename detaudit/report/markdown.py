@@ -1,4 +1,4 @@
-"""The answer as Markdown, for a comment on a pull request: what to do is shown, the rest is folded away.
+"""Write the answer as Markdown for a comment on a pull request: shown is what to do, the rest is folded.
 
 What comes from programs (names, messages, lines of code) can command neither Markdown nor HTML, and mentions
 nobody.
@@ -48,7 +48,7 @@ class Fact:
 
 
 def render_markdown(results: Sequence[AuditResult]) -> str:
-    """The answers: one as a section, several as a list, with sections for those that are not good."""
+    """Write one answer as a section, several as a list, with sections for those that are not good."""
     blocks = [MARK, *(_single(results[0]) if len(results) == 1 else _several(results))]
     return "\n\n".join(blocks) + "\n"
 
@@ -111,13 +111,13 @@ def _item(fact: Fact) -> str:
 
 
 def prose(text: str) -> str:
-    """A sentence as Markdown; what it has between backquotes (a command, a name) becomes code."""
+    """Write a sentence as Markdown: text between backquotes (a command, a name) becomes code."""
     parts = QUOTED.split(text)
     return "".join(code(part) if at % 2 else escaped(part) for at, part in enumerate(parts))
 
 
 def escaped(text: str) -> str:
-    """Text as Markdown that shows it and obeys none of it."""
+    """Escape text so that Markdown shows the text and obeys none of it."""
     plain = OBEYED.sub(lambda found: f"\\{found[0]}", printable(text, "utf-8"))
     return LINKED.sub("<!-- -->", plain)
 

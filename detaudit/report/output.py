@@ -1,4 +1,4 @@
-"""Files that reports are written to: checked before the work, opened after it, never left half written."""
+"""Write report files: they are checked before the work, opened after it, and never left half written."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def write(text: str, destination: str) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """A pipe or a device, which cannot be replaced."""
+    """Say whether a path is a pipe or a device, which cannot be replaced."""
     return path.exists() and not path.is_file()
 
 

@@ -1,4 +1,4 @@
-"""Files as a report names them that is read elsewhere: below the repository's root, with forward slashes."""
+"""Name files for a report that is read elsewhere: below the repository's root, with forward slashes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 def root() -> Path:
-    """The repository that the current folder is in; where there is none, the current folder."""
+    """Find the repository that contains the current folder; if there is none, give the current folder."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
 
 
 def below_root(file: str) -> str | None:
-    """The path from the root to a file; None where it lies elsewhere, or is none (`<string>`)."""
+    """Give the path from the root to a file; None if the file is elsewhere, or is no file (`<string>`)."""
     if file.startswith("<"):
         return None
     top, path = root(), Path(file).absolute()

@@ -1,4 +1,4 @@
-"""What an answer says of a lock, or of another commit, that a run was held against."""
+"""Say in lines how a run stands to a lock, or to another commit."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MOST_LAYERS = 5
 
 
 def is_from_reference(finding: Finding) -> bool:
-    """Whether a finding says that a run is not what a reference has."""
+    """Say whether a finding is a difference from a reference."""
     return finding.cause is None and finding.id in FINDINGS
 
 
 def has_changed(result: AuditResult) -> bool:
-    """Whether all that was found is that the run is not what a reference has."""
+    """Say whether differences from a reference are all that was found."""
     states = {reference.state for reference in result.references}
     if result.verdict is not Verdict.NOT_REPRODUCIBLE or ReferenceState.DIFFERS not in states:
         return False
@@ -43,9 +43,9 @@ def has_changed(result: AuditResult) -> bool:
 
 
 def rule_of(result: AuditResult, finding: Finding | None) -> str:
-    """What a fault counts as: its cause, what else has a page, or the reference that was not met.
+    """Name the rule of a fault: its cause, its finding if that has a page, or the unmet reference.
 
-    `difference` for none of these.
+    Gives `difference` for a fault with none of these.
     """
     if finding is not None and finding.cause is not None:
         return finding.cause
@@ -56,7 +56,7 @@ def rule_of(result: AuditResult, finding: Finding | None) -> str:
 
 
 def headline(result: AuditResult) -> tuple[str, Tone] | None:
-    """The verdict in words that fit a comparison with a reference; None where there was none to speak of."""
+    """Word the verdict for a comparison with a reference; None where no reference is to be mentioned."""
     if has_changed(result):
         return "CHANGED", Tone.BAD
     states = {reference.state for reference in result.references}
@@ -67,7 +67,7 @@ def headline(result: AuditResult) -> tuple[str, Tone] | None:
 
 
 def reference_lines(result: AuditResult) -> Iterator[Line]:
-    """How the run stands to each reference, and what has changed since."""
+    """Say how the run stands to each reference, and what has changed since."""
     for reference in result.references:
         if reference.state is ReferenceState.NOT_COMPARABLE and result.reason is not None:
             # The reason has said it.
@@ -78,7 +78,7 @@ def reference_lines(result: AuditResult) -> Iterator[Line]:
 
 
 def _difference(reference: ReferenceComparison, *, told: bool) -> Iterator[Line]:
-    """What has changed since, and where it differs first unless a finding tells that."""
+    """List the lines changed since the reference, and the first difference unless a finding tells that."""
     if reference.changed:
         yield Line("changed since", ", ".join(reference.changed))
     if reference.first is not None and not told:

@@ -1,4 +1,4 @@
-"""The findings as SARIF 2.1.0, for code scanning: the cause is the rule, the guilty line the location."""
+"""Write the findings as SARIF 2.1.0 for code scanning: the rule is the cause, the location is its line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DESCRIPTIONS = {
 
 
 def render_sarif(results: Sequence[AuditResult]) -> str:
-    """The answers as one run of one tool."""
+    """Write the answers as one run of one tool."""
     found = [(result, finding) for result in results for finding in _findings(result)]
     rules = sorted({rule_of(*one) for one in found})
     seen: Counter[str] = Counter()
@@ -59,7 +59,7 @@ def render_sarif(results: Sequence[AuditResult]) -> str:
 
 
 def _findings(result: AuditResult) -> Sequence[Finding | None]:
-    """What was found; where a difference is all that is known, one entry for that."""
+    """List the findings; if only a difference is known, give one entry (None) for the difference."""
     if result.verdict is Verdict.NOT_REPRODUCIBLE and not result.findings:
         return [None]
     return result.findings
@@ -127,7 +127,7 @@ def _result(result: AuditResult, finding: Finding | None, rules: Sequence[str], 
 
 
 def _message(result: AuditResult, finding: Finding | None) -> str:
-    """What was found, in which training, and what to do about it."""
+    """Say what was found, in which training, and what to do about it."""
     parts = [f"{finding.message if finding else 'the runs are not the same'} ({headline(result).text})"]
     if finding is None or is_from_reference(finding):
         parts.extend(": ".join(filter(None, (line.label, line.text))) for line in reference_lines(result))
@@ -137,7 +137,7 @@ def _message(result: AuditResult, finding: Finding | None) -> str:
 
 
 def fingerprint(result: AuditResult, finding: Finding | None) -> str:
-    """What stays the same as long as the fault does, whichever lines are put above it."""
+    """Identify a fault by what stays the same when lines are added above it."""
     if finding is None:
         where = [result.target.name]
     elif finding.site is None:
@@ -162,7 +162,7 @@ def _location(site: Site) -> Plain:
 
 
 def _whole(result: AuditResult) -> Plain:
-    """The target, where no line is known: code scanning shows no result without a place."""
+    """Locate a result of which no line is known at its target: code scanning needs a place."""
     file = result.target.name.partition(":")[0]
     if not Path(file).is_file():
         return {"logicalLocations": [{"fullyQualifiedName": _shown(result.target.name)}]}

@@ -1,4 +1,4 @@
-"""What the first answer says, in about ten lines, before any format decides how it looks."""
+"""Make the lines of the first answer, about ten, before any format decides how they look."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADLINES = {
 
 
 def summarize(result: AuditResult) -> list[Line]:
-    """The first answer: verdict, first divergence, cause, reach, evidence, notices, and where to see more."""
+    """List the lines of the first answer: verdict, first divergence, cause, reach, evidence, notices."""
     lines = [headline(result)]
     if result.reason is not None:
         lines.append(Line("reason", result.reason))
@@ -41,13 +41,13 @@ def summarize(result: AuditResult) -> list[Line]:
 
 
 def headline(result: AuditResult) -> Line:
-    """The verdict in capitals, and what was audited."""
+    """Give the verdict in capitals, and what was audited."""
     words, tone = references.headline(result) or variations.headline(result) or HEADLINES[result.verdict]
     return Line(words + _scope(result), " ".join((result.target.name, *result.target.args)), tone)
 
 
 def _scope(result: AuditResult) -> str:
-    """What the verdict is about, where that is not all that was compared."""
+    """Say what the verdict is about, where it does not cover all that was compared."""
     if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
         return " (evaluation only: the training is the same)"
     if result.verdict is Verdict.REPRODUCIBLE and result.scope == TRAINING:
@@ -56,14 +56,14 @@ def _scope(result: AuditResult) -> str:
 
 
 def finding_lines(finding: Finding, number: int) -> Iterator[Line]:
-    """One fault: where, why, what was tried, what to change. Those behind the first take fewer lines."""
+    """Describe one fault: where, why, what was tried, what to change. Later faults take fewer lines."""
     if is_from_reference(finding):
         return _change(finding)
     return _finding(finding) if number == 1 else _further(finding, number)
 
 
 def _change(finding: Finding) -> Iterator[Line]:
-    """What is not as the reference has it; why, the change itself says."""
+    """Describe a difference from the reference; the change itself says why it is there."""
     yield Line("first difference", within_run(finding.origin))
     yield Line("", finding.message)
     yield from _at(finding)
@@ -95,7 +95,7 @@ def _finding(finding: Finding) -> Iterator[Line]:
 
 
 def _further(finding: Finding, number: int) -> Iterator[Line]:
-    """A fault behind the first one, in fewer lines."""
+    """Describe a fault after the first one, in fewer lines."""
     yield Line(f"fault {number}", f"{_named(finding)}: {finding.message}")
     yield from _at(finding)
     yield from _proof(finding)
@@ -118,7 +118,7 @@ def _at(finding: Finding) -> Iterator[Line]:
 
 
 def _proof(finding: Finding) -> Iterator[Line]:
-    """What was held fixed, and what came of it."""
+    """Say what was held fixed, and how many pairs of runs were equal then."""
     for one in finding.evidence:
         if one.kind is not EvidenceKind.CONTROL or not finding.confirmed:
             continue
@@ -156,7 +156,7 @@ def _evidence(result: AuditResult) -> Iterator[Line]:
 
 
 def _how(result: AuditResult, compared: Compared) -> str:
-    """What was held against what, whether it was the same, and how much of it there is."""
+    """Say what was compared with what, whether it was equal, and how much was compared."""
     steps = f"{count(compared.steps, 'step')}{_until(result)}"
     if references.headline(result) is not None:
         # The line about the reference counts what was compared.
@@ -171,7 +171,7 @@ def _how(result: AuditResult, compared: Compared) -> str:
 
 
 def _training(result: AuditResult, compared: Compared) -> str:
-    """What is known of the training where only evaluations differ."""
+    """Say what is known of the training where only evaluations differ."""
     steps = f"all {count(compared.steps, 'step')}{_until(result)}"
     return f"the same losses, gradients and weights in {steps}; --scope training asks about that alone"
 
@@ -199,7 +199,7 @@ def _rate(result: AuditResult) -> str:
 
 
 def bound_in_words(compared: Compared) -> str:
-    """What a number of equal pairs says, what it does not, and how many would say more."""
+    """Say what a number of equal pairs excludes, and how many runs would exclude more."""
     pairs = RUNS_SUGGESTED - 1
     if compared.pairs >= pairs:
         return excluded(compared)
@@ -208,7 +208,7 @@ def bound_in_words(compared: Compared) -> str:
 
 
 def excluded(compared: Compared) -> str:
-    """How rare a fault must be to have stayed hidden."""
+    """Say how rare a fault must be to have stayed hidden."""
     confidence, share = compared.bound["confidence"], 1 - compared.bound["agreement_at_least"]
     return (
         f"a fault that shows in more than {share:.0%} of pairs of runs (with {confidence:.0%} confidence); "

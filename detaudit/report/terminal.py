@@ -1,4 +1,4 @@
-"""The first answer on a terminal, or in a log.
+"""Print the first answer on a terminal, or into a log.
 
 Every colour stands beside a word that says the same. Where the output is not a terminal, lines are 100 wide.
 """
@@ -42,7 +42,7 @@ def print_result(result: AuditResult, file: TextIO, *, width: int | None = None)
 
 
 def text_of(result: AuditResult) -> str:
-    """The first answer as a log has it, without colour whatever the environment asks for."""
+    """Give the first answer as text for a log, without colour whatever the environment asks for."""
     from rich.console import Console
 
     file = StringIO()

@@ -1,4 +1,4 @@
-"""What `--vary` showed, in lines: which bits, which operators, which layers, and how it grows."""
+"""Describe in lines what `--vary` showed: which bits, operators and layers differ, and how errors grow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WRONG = "other numbers: more than rounding makes"
 
 
 def headline(result: AuditResult) -> tuple[str, Tone] | None:
-    """What stands first, where the verdict alone would not say it."""
+    """Give the headline, where the verdict alone would not say enough."""
     if not result.varied:
         return None
     if result.verdict is Verdict.REPRODUCIBLE:
@@ -101,7 +101,7 @@ def _changed(changed: Sequence[OperatorNumbers]) -> Iterator[Line]:
 
 
 def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
-    """What was measured in each step; of further steps, a table only where it shows what is wrong."""
+    """List what was measured in each step; a later step has a table only if a layer in it is flagged."""
     for number, (step, group) in enumerate(groupby(layers, key=lambda one: one.step)):
         measured = list(group)
         fed = {(one.root, one.module) for one in measured if one.isolated is not None}
@@ -134,7 +134,7 @@ def _layer_table(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
 
 
 def _growth(growth: Sequence[Growth]) -> Iterator[Line]:
-    """Steps to the right, decades of the relative difference upwards."""
+    """Draw the growth: steps to the right, decades of the relative difference upwards."""
     points = [(one.step, one.weights) for one in growth if one.weights and math.isfinite(one.weights)]
     if len(points) < 2:  # noqa: PLR2004 - one point does not grow
         return
@@ -153,7 +153,7 @@ def _growth(growth: Sequence[Growth]) -> Iterator[Line]:
 
 
 def _shortened(name: str) -> str:
-    """The end of a long path, which tells modules apart."""
+    """Keep the end of a long path: the end tells modules apart."""
     return name if len(name) <= LONGEST else f"...{name[-LONGEST + 3 :]}"
 
 
@@ -171,7 +171,7 @@ def _shown(apart: Apart | None) -> str:
 
 
 def _as_in_code(value: str) -> str:
-    """A value in few letters: `weight.grad`."""
+    """Name a value in few letters: `weight.grad`."""
     of = value.removeprefix("gradient of ")
     return of.removeprefix("buffer ") if of == value else f"{of}.grad"
 

@@ -1,4 +1,4 @@
-"""What `--vary` sets before a run starts: environment variables and arguments."""
+"""Collect what `--vary` sets before a run starts: environment variables and arguments."""
 
 from __future__ import annotations
 

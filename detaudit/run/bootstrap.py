@@ -1,4 +1,4 @@
-"""The first thing that happens in an audited process: wait for torch, then start recording.
+"""Prepare an audited process before anything else: wait for torch, then start recording.
 
 Imports next to nothing, so that the program starts as it would without detaudit; above all not torch,
 whose import would fix settings (OMP_NUM_THREADS and the like) before the program can choose them.
@@ -42,7 +42,7 @@ def prepare() -> None:
 
 
 def leave_word_if_not_begun() -> None:
-    """Say so where the program has torch and nothing of it was recorded: it may have trained unseen."""
+    """Report a program that has torch though nothing was recorded: it may have trained unseen."""
     from detaudit.torch_private.loaded import is_loaded
 
     if not _awaited or not is_loaded():
@@ -76,7 +76,7 @@ def _put_taps(path: str, *, is_main: bool) -> Taps:
 
 
 def _is_first(session: str) -> bool:
-    """Whether this is the audited program itself: of all processes it is the first to come here."""
+    """Say whether this is the audited program itself, which is the first of all processes to come here."""
     try:
         os.close(os.open(session + ".claimed", os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -123,7 +123,7 @@ def _start_recording(path: str, taps: Taps | None, torch: ModuleType, *, is_main
 
 
 def without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """A copy of a traceback without the frames of detaudit itself (its examples are user code)."""
+    """Copy a traceback without the frames of detaudit itself (its examples are user code)."""
     frames = []
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename

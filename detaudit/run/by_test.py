@@ -1,4 +1,4 @@
-"""Several tests in one fresh pytest process, each recorded by itself."""
+"""Run several tests in one fresh pytest process, and record each of them by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAILURE = "failure.txt"
 
 @dataclass(frozen=True, slots=True)
 class TestOutcome:
-    """What became of one test in one process."""
+    """The result of one test in one process."""
 
     __test__ = False
 

@@ -1,4 +1,4 @@
-"""The command line of a run: the user's own for a script, detaudit's driver for the rest."""
+"""Build the command line of a run: the user's own for a script, detaudit's driver for the rest."""
 
 from __future__ import annotations
 

@@ -20,14 +20,14 @@ from detaudit.run.guardian import PATIENCE_SECONDS
 
 _GUARDIAN = Path(__file__).parent / "guardian.py"
 _SLACK_SECONDS = 10.0
-"""How much longer than the processes themselves their guardian may take, before it counts as lost."""
+"""The time that a guardian may take longer than its processes, in seconds, before it counts as lost."""
 
 
 class Guarded:
     """A program under way, started by a guardian that ends it and all that it started."""
 
     def __init__(self, guardian: subprocess.Popen[bytes], control: int, status: int) -> None:
-        """`started` has been read from the pipe `status` by then."""
+        """Take over a guardian; `started` has already been read from the pipe `status`."""
         self._guardian = guardian
         self._control = control
         self._status = status
@@ -36,7 +36,7 @@ class Guarded:
 
     @property
     def returncode(self) -> int:
-        """How the program ended: its exit status, or the negative number of a signal."""
+        """The exit status of the program, or the negative number of the signal that ended it."""
         if self._code is None:
             raise ValueError("the program has not ended")
         return self._code
@@ -134,7 +134,7 @@ def _order(guardian: subprocess.Popen[bytes], control: int, status: int, order: 
 
 
 def _without_python(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which an interpreter does nothing unusual, but finds its library."""
+    """Copy an environment so that an interpreter does nothing unusual in it, but finds its library."""
     return {
         name: text
         for name, text in environment.items()
@@ -143,7 +143,7 @@ def _without_python(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _line(pipe: int) -> str:
-    """The next line that comes through a pipe; what there is of it where the pipe ends."""
+    """Read the next line from a pipe; if the pipe ends first, the part of the line that has come."""
     text = b""
     while not text.endswith(b"\n"):
         more = os.read(pipe, 1)
@@ -161,7 +161,7 @@ def _readable(pipe: int, seconds: float | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a short program said until it ended."""
+    """The output of a short program that has ended."""
 
     code: int
     stdout: bytes

@@ -23,10 +23,10 @@ import time
 from collections.abc import Iterator
 
 PATIENCE_SECONDS = 3.0
-"""How long processes may take to end after they were asked to, before they are killed."""
+"""The time that processes may take to end after they were asked to, in seconds, before they are killed."""
 
 _ORPHAN_PATIENCE_SECONDS = 2.0
-"""The same where nobody waits for an answer any more."""
+"""The time where nobody waits for an answer any more."""
 
 _AFTERMATH_SECONDS = 1.0
 _KILL_SECONDS = 5.0
@@ -84,11 +84,11 @@ class Guardian:
         return None
 
     def _is_alone(self) -> bool:
-        """Whether the audit is gone. A process that it forked may hold the pipe open for longer."""
+        """Say whether the audit is gone. A process that it forked may hold the pipe open for longer."""
         return os.getppid() != self._audit
 
     def _gone(self, patience: float) -> bool:
-        """Whether no process is left, at the latest after `patience` seconds."""
+        """Wait until no process is left, for `patience` seconds at most, and say whether that is so."""
         start = time.monotonic()
         while True:
             self._reap()
@@ -178,7 +178,7 @@ def _become(order: dict[str, object], guardian: int, tells_problem: int) -> None
 
 
 def _prctl(what: int, value: int = 1) -> bool:
-    """Ask Linux for something about this process; whether it is granted."""
+    """Ask Linux for something about this process; say whether it is granted."""
     if not sys.platform.startswith("linux"):
         return False
     return bool(ctypes.CDLL(None).prctl(what, ctypes.c_ulong(value), 0, 0, 0) == 0)
@@ -189,7 +189,7 @@ def _has_proc() -> bool:
 
 
 def _woken_by_children() -> int:
-    """A pipe that becomes readable when a child ends."""
+    """Make a pipe that becomes readable when a child ends."""
     woken, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
@@ -198,7 +198,7 @@ def _woken_by_children() -> int:
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    """The processes that a process has started, with all that those did; not those that have ended."""
+    """List the running processes that a process has started, with those that they started in turn."""
     children: dict[int, list[tuple[int, bool]]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():

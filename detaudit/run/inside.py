@@ -1,4 +1,4 @@
-"""What `--vary` sets within a run, as soon as torch is there and before the program uses it."""
+"""Apply the settings of `--vary` within a run, after torch is loaded and before the program uses it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detaudit.record.session import Session
 from detaudit.targets.devices import missing
 
 EXIT_CONDITIONS = 3
-"""How a run ends whose conditions cannot be had; a line on standard error says why."""
+"""The exit code of a run whose conditions are impossible; a line on standard error says why."""
 
 
 def set_conditions(session: Session) -> None:

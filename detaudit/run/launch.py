@@ -51,7 +51,7 @@ class Launched:
     stderr: Path
 
     def steps(self) -> int:
-        """Steps completed so far, read from the growing trace."""
+        """Count the steps completed so far, read from the growing trace."""
         return steps_so_far(self.folder / MAIN_TRACE)
 
 
@@ -109,7 +109,7 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
 
 
 def steps_so_far(trace: Path) -> int:
-    """Steps completed in a trace that is still being written; 0 if it cannot be read yet."""
+    """Count the completed steps in a trace that is still being written; 0 if the trace cannot be read yet."""
     try:
         with TraceReader(trace) as reader:
             return steps_completed(reader)
@@ -212,7 +212,7 @@ def _elsewhere(plan: RunPlan) -> bool:
 
 
 def _working_directory(plan: RunPlan, folder: Path) -> Path | None:
-    """The folder in which the program is started; None: ours."""
+    """Make or name the folder in which the program is started; None: our own folder."""
     if not _elsewhere(plan):
         return plan.folder
     empty = folder / "elsewhere"
@@ -221,7 +221,7 @@ def _working_directory(plan: RunPlan, folder: Path) -> Path | None:
 
 
 def _from_anywhere(plan: RunPlan) -> RunPlan:
-    """The same plan, with its files named so that they are found from any folder."""
+    """Give the plan with its files named so that they are found from any folder."""
     if not _elsewhere(plan):
         return plan
     path = None if plan.target.path is None else plan.target.path.absolute()
@@ -230,7 +230,7 @@ def _from_anywhere(plan: RunPlan) -> RunPlan:
 
 
 def _variables(plan: RunPlan) -> dict[str, str]:
-    """The environment of the program, as far as the user and the sources decide about it."""
+    """Make the environment of the program, as far as the user and the sources decide about it."""
     environment = dict(os.environ)
     for one in plan.perturbed:
         environment |= BY_NAME[one.source].perturbation(one.amount).environment

@@ -1,4 +1,4 @@
-"""Which listeners a run has: decided here alone, by what its session asks for."""
+"""Choose the listeners of a run: only this module decides, by what the run's session asks for."""
 
 from __future__ import annotations
 

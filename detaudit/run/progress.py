@@ -1,4 +1,4 @@
-"""What a run tells about itself while it goes on. The command line shows it; the library is silent."""
+"""Report the progress of a run. The command line shows the reports; the library is silent."""
 
 from __future__ import annotations
 

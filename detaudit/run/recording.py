@@ -1,4 +1,4 @@
-"""One run into one trace file: what `detaudit record` does."""
+"""Record one run into one trace file, for `detaudit record`."""
 
 from __future__ import annotations
 

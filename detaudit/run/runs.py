@@ -15,7 +15,7 @@ class Runs:
     """Runs targets, and counts the runs."""
 
     folder: Path
-    """Where each plan gets a folder of its own."""
+    """The folder in which each plan gets a folder of its own."""
     progress: Progress
     parent: Runs | None = None
     """Runs that these ones are a part of, and are counted among."""

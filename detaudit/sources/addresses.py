@@ -60,7 +60,7 @@ def _text(taps: Taps) -> Any:
 
 
 def _keeps_copies() -> bool:
-    """Whether Python's own library is to find a copy again, by the true address of what was copied."""
+    """Say whether Python's own library is to find a copy again, by the true address of what was copied."""
     return sys._getframe(4).f_code.co_name == "__deepcopy__"
 
 

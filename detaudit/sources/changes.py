@@ -1,4 +1,4 @@
-"""What a deliberate change of a source showed, and how the cause and the line are read off it."""
+"""Read the cause and the line of a difference off what a deliberate change of a source showed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ChangeSeen:
     cause: Cause
     """The most usual cause of that source."""
     divergence: Divergence | None
-    """Where the two runs part."""
+    """The first difference between the two runs."""
     pairs: tuple[EntryPair, ...]
-    """What the two ledgers have before that."""
+    """The entries of the two ledgers before that difference."""
     closer: tuple[EntryPair, ...] = ()
     """The ledger of a further run under the change that recorded every operator, if one was made."""
 

@@ -39,7 +39,7 @@ _time, _clocks = time.time, {name: getattr(time, name) for name in STARTS}
 
 
 class Change:
-    """What a perturbed clock shows in the place of the true time."""
+    """The times that a perturbed clock shows in the place of the true time."""
 
     def __init__(self, amount: str) -> None:
         self._shift = 400 * 86_400.0 if amount == FORWARD else 0.0
@@ -53,7 +53,7 @@ class Change:
         return value + self._shift if name in OF_DAY else value
 
     def moment(self) -> float:
-        """The changed time of day."""
+        """Give the changed time of day."""
         return self.seconds("time", _time())
 
 
@@ -181,9 +181,9 @@ def _day(taps: Taps, clock: _Clock) -> Any:
 
 SHORTEST_TICK, LONGEST_TICK = 1e-5, 1.0
 SLOWER = 30
-"""By how much the held clock is slowed down where a program sees its time run out."""
+"""The factor by which the held clock is slowed down where a program sees its time run out."""
 OTHER_COURSE = 42
-"""What is added to the score where one run takes another course than the other."""
+"""Score bonus where one run takes another course than the other."""
 
 
 def _adjust(pairs: list[EntryPair], situation: Situation) -> float:

@@ -155,7 +155,7 @@ def _names(code: CodeType) -> frozenset[str]:
 
 
 def _draws_by_name(function: Any, names: frozenset[str]) -> bool:
-    """Whether one of the names was imported from a module of random numbers."""
+    """Say whether one of the names was imported from a module of random numbers."""
     found = (function.__globals__.get(name) for name in names)
     return any(getattr(one, "__module__", None) in {"random", "numpy.random"} for one in found)
 
@@ -193,7 +193,7 @@ _FIXES = {
 
 
 def _is_open(pair: EntryPair, _situation: Situation) -> bool:
-    """Whether the choice was left to the library."""
+    """Say whether the choice was left to the library."""
     return pair.entry.fact != _SEEDED
 
 

@@ -1,4 +1,4 @@
-"""Which line decides by the clock, among all that read it: told by the source, without running it."""
+"""Find the line that decides by the clock, among all lines that read it, from the source code alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from detaudit.model.trace import Site
 
 
 def deciding_line(sites: Iterable[Site], reached: Iterable[Site]) -> Site | None:
-    """The site whose reading is compared with something; of several, one that leads to a line in `reached`.
+    """Find the site whose reading is compared with something; of several, prefer one that leads to `reached`.
 
-    Where no reading is compared on its own line, the one whose variable is compared; else the last.
+    Where no reading is compared on its own line, the site whose variable is compared is given; else the last.
     """
     lines = {(site.file, site.line) for site in reached}
     ranked = [(_rank(site, lines), number, site) for number, site in enumerate(sites)]
@@ -55,7 +55,7 @@ def _compared_later(tree: ast.Module, line: int) -> int:
 
 
 def uncalled_seed(file: str, names: Iterable[str], executed: set[int]) -> int | None:
-    """The first line that would seed a generator (by one of these names) and that was not executed."""
+    """Find the first line that would seed a generator (by one of these names) and that was not executed."""
     tree = parsed(file)
     if tree is None:
         return None
@@ -64,7 +64,7 @@ def uncalled_seed(file: str, names: Iterable[str], executed: set[int]) -> int | 
 
 
 def only_call(file: str, function: str) -> int | None:
-    """The line of the only call of a function or method of this name; None if there are several, or none."""
+    """Find the line of the only call of a function or method of this name; None unless there is just one."""
     tree = parsed(file)
     if tree is None:
         return None
@@ -91,7 +91,7 @@ def _inside(body: list[ast.stmt], line: int) -> bool:
 
 @lru_cache(maxsize=64)
 def parsed(file: str) -> ast.Module | None:
-    """The syntax tree of a source file; None where it cannot be read."""
+    """Parse a source file; None if the file cannot be read."""
     try:
         return ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError):

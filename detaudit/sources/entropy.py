@@ -46,7 +46,7 @@ def _bytes(taps: Taps, operation: str) -> Any:
 
 
 def _for_the_program(taps: Taps) -> bool:
-    """Whether the bytes go to the program, and not to Python's own library (keys, names of its own)."""
+    """Say whether the bytes go to the program, and not to Python's own library (keys, names of its own)."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))

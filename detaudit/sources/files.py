@@ -78,7 +78,7 @@ def _entries(taps: Taps) -> Any:
 
 
 def _perturbed(taps: Taps, items: list[Any], name: Callable[[Any], str]) -> list[Any]:
-    """A listing in another order, if that is what the run is for."""
+    """Give a listing in another order if the run perturbs the order of files."""
     match taps.perturbation_of(NAME):
         case "reversed":
             return items[::-1]
@@ -91,7 +91,7 @@ def _perturbed(taps: Taps, items: list[Any], name: Callable[[Any], str]) -> list
 
 
 class _Entries:
-    """What os.scandir gives: an iterator that can be closed."""
+    """The result of os.scandir: an iterator that can be closed."""
 
     def __init__(self, entries: list[Any]) -> None:
         self._entries: Iterator[Any] = iter(entries)
@@ -124,7 +124,7 @@ def _number(taps: Taps) -> Any:
 
 
 def _number_of(name: str | bytes) -> int:
-    """A number for a file that is the same in every run."""
+    """Compute a number for a file from its name: equal in every run."""
     return xxh3_64_intdigest(os.path.basename(os.fsencode(name))) >> 1
 
 
@@ -154,20 +154,20 @@ def _status(taps: Taps, operation: str) -> Any:
 
 
 def _folder(args: Any) -> str:
-    """The folder that is listed."""
+    """Name the folder that is listed."""
     where = args[0] if args else "."
     return os.path.abspath(where) if isinstance(where, str | os.PathLike) else ""
 
 
 def _for_its_times() -> bool:
-    """Whether the program may look at the times, and not a part of Python's library that handles files."""
+    """Say whether the caller is the program, and not a part of Python's library that handles files."""
     frame = _asker()
     name = "" if frame is None else str(frame.f_globals.get("__name__"))
     return name in BETWEEN or name.partition(".")[0] not in sys.stdlib_module_names
 
 
 def _to_delete() -> bool:
-    """Whether a folder is listed for no more than to delete what is in it, as temporary folders do."""
+    """Say whether a folder is listed only to delete what is in it, as temporary folders do."""
     frame = _asker()
     return (
         frame is not None and frame.f_code.co_name in DELETING and frame.f_globals.get("__name__") == "shutil"
@@ -175,7 +175,7 @@ def _to_delete() -> bool:
 
 
 def _asker() -> FrameType | None:
-    """The innermost frame that is not detaudit's."""
+    """Find the innermost frame that is not detaudit's."""
     frame = sys._getframe(1).f_back
     while frame is not None and str(frame.f_globals.get("__name__")).startswith("detaudit."):
         frame = frame.f_back

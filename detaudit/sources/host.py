@@ -64,7 +64,7 @@ def _note(taps: Taps, module: ModuleType, name: str) -> None:
 
 
 def process_number(taps: Taps) -> int:
-    """A process number that is the same in every run: 4000 for the main process."""
+    """Compute a process number that is equal in every run: 4000 for the main process."""
     return NUMBER + sum(int(part) for part in taps.process.split(".")[1:])
 
 

@@ -82,7 +82,7 @@ class ImportWatch:
         return None
 
     def _behind(self) -> Iterator[object]:
-        """The finders that would be asked next."""
+        """Give the finders that would be asked next."""
         finders: list[object] = list(sys.meta_path)
         yield from finders[finders.index(self) + 1 :] if self in finders else finders
 
@@ -160,7 +160,7 @@ class _StandIn:
 
 
 def _is_lazy(module: ModuleType) -> bool:
-    """Whether a module is there in name only: `importlib.util.LazyLoader` runs its code at its first use."""
+    """Say whether a module is loaded in name only: `importlib.util.LazyLoader` runs its code when used."""
     lazy = getattr(sys.modules.get("importlib.util"), "_LazyModule", None)
     # Not `isinstance`: to ask the module for its class is to use it.
     return lazy is not None and type(module) is lazy

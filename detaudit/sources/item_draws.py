@@ -1,7 +1,8 @@
 """Random numbers drawn while a data set makes samples: from the main process's stream, or each worker's own.
 
-Held by seeding the global generators, before each batch of a map-style data set, with the indices of its
-samples, and giving them back their states after it: the numbers are the same whoever makes the batch.
+The draws are held by seeding the global generators, before each batch of a map-style data set, with the
+indices of its samples, and by restoring their states after the batch: the numbers do not depend on the
+process that makes the batch.
 """
 
 from __future__ import annotations

@@ -26,16 +26,16 @@ class Entry:
 
     source: str
     operation: str
-    """What was called: `numpy.random.normal`, `time.time`."""
+    """The name of the call: `numpy.random.normal`, `time.time`."""
     fact: Fact
-    """What was done, to which generator or thing."""
+    """The action, with the generator or thing to which it was done."""
     site: bytes
     phase: str
     sequence: int
     """Position of the first call among all events of the process."""
     count: int = 0
     amount: int = 0
-    """How many numbers were drawn; for reads, the same as `count`."""
+    """The number of numbers that were drawn; for reads, equal to `count`."""
     digest: bytes = b""
     """Digest over all values, in order."""
     shown: str = ""
@@ -56,7 +56,7 @@ class Thread(NamedTuple):
 
     name: str
     is_main: bool
-    """Whether it is the main thread of its process, however it is called."""
+    """Whether this is the main thread of its process, whatever its name."""
 
 
 class Ledger:

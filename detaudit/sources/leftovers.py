@@ -1,4 +1,4 @@
-"""Files that an earlier run left, and that a later one picks up."""
+"""Find files that an earlier run left and that a later run uses."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _note(taps: Taps, file: Any, act: Act) -> None:
 
 
 def _is_data(path: str) -> bool:
-    """Whether a file can be something that a run left: no device, no code."""
+    """Say whether a file can be something that a run left: no device, no code."""
     if path.endswith((".py", ".pyc", ".so")) or path.startswith(("/proc/", "/sys/", "/dev/")):
         return False
     try:
@@ -89,7 +89,7 @@ def _picked_up(pair: EntryPair, situation: Situation) -> bool:
 
 
 def _folder_picked_up(pair: EntryPair, situation: Situation) -> bool:
-    """Whether a folder is listed that an earlier run made."""
+    """Say whether a folder is listed that an earlier run made."""
     return pair.entry.act is Act.LISTS_FOLDER and pair.entry.fact.about in situation.picked_up
 
 

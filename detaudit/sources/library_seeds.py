@@ -1,4 +1,4 @@
-"""How a library's call is given a seed: read off its real signature, while the call is under way."""
+"""Find how a library's call is given a seed, from its real signature while the call is running."""
 
 from __future__ import annotations
 

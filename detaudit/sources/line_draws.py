@@ -13,7 +13,7 @@ NAME = "line-draws"
 
 
 def leaves_no_trace(taps: Taps) -> bool:
-    """Whether the line that draws now is one whose draws are not to shift those of others."""
+    """Say whether the line that draws now must not shift the draws of other lines."""
     return taps.holds(NAME) and taps.holds(NAME, taps.lines.here())
 
 

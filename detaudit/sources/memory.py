@@ -29,7 +29,7 @@ FILL = 165
 
 
 def environment(fill: int) -> dict[str, str]:
-    """The variables with which glibc fills fresh memory with the complement of a byte."""
+    """Make the variables with which glibc fills fresh memory with the complement of a byte."""
     return {"MALLOC_PERTURB_": str(fill), "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 
 

@@ -1,4 +1,4 @@
-"""A number for each object that is the same in every run, where an object has nothing else to be told by.
+"""Give each object a number that is equal in every run, for objects that nothing else tells apart.
 
 Parts of modules are numbered as they are registered; others as they are first asked for, or, several at once,
 in the order in which they were made.
@@ -31,11 +31,11 @@ class Numbering:
         self._following = itertools.count(1)
 
     def known(self, item: object) -> int | None:
-        """The number of an object; None if it has none yet."""
+        """Look up the number of an object; None if it has none yet."""
         return self._numbers.get(_address(item))
 
     def number(self, item: object) -> int:
-        """The number of an object: the next one, if it is asked for the first time."""
+        """Give the number of an object: the next number if the object has none yet."""
         number = self.known(item)
         return self._give(item) if number is None else number
 
@@ -52,7 +52,7 @@ class Numbering:
             self._give(new[address])
 
     def watch_modules(self, module: Any) -> None:
-        """Number modules, parameters and buffers as they are registered."""
+        """Give numbers to modules, parameters and buffers as they are registered."""
         for name in _REGISTRATION_HOOKS:
             getattr(module, name)(self._registered)
 

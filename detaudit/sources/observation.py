@@ -1,4 +1,4 @@
-"""What was seen of a fault whose source is known, and how it is named: what all sources share."""
+"""Observe a fault whose source is known, and name it: the part that all sources share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def on_line(site: Site, beside: Site | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What a fault is called, where it is, and what helps."""
+    """The name of a fault, its place, and its remedy."""
 
     cause: Cause
     site: Site | None
@@ -53,7 +53,7 @@ class Observation:
     """The difference that it explains, looked at closely; its cause is not in it."""
     comparison: Comparison
     pairs: tuple[EntryPair, ...]
-    """What the ledgers have of the source before the runs part."""
+    """The entries of the source in the two ledgers before the runs part."""
     all_pairs: tuple[EntryPair, ...]
     """The whole ledgers of the same two runs."""
     whole: tuple[EntryPair, ...] = ()
@@ -75,11 +75,11 @@ class Observation:
         return next(same, last)
 
     def in_worker(self, entry: LedgerEntry) -> bool:
-        """Whether an entry is of a DataLoader worker."""
+        """Say whether an entry is of a DataLoader worker."""
         return any(pair.in_loader_worker for pair in self.all_pairs if pair.entry is entry)
 
     def in_other_process(self, entry: LedgerEntry) -> bool:
-        """Whether an entry is of a process that seeds itself nowhere, and is no DataLoader worker."""
+        """Say whether an entry is of a process that never seeds itself, and that is no DataLoader worker."""
         pair = next((one for one in self.all_pairs if one.entry is entry), None)
         if pair is None or pair.role is not StreamRole.PROCESS:
             return False
@@ -137,12 +137,12 @@ def naming(cause: Cause, words: str, fixes: dict[str, str] | None = None) -> Cal
 
 
 def of_worker_start(entry: LedgerEntry) -> bool:
-    """Whether torch itself seeds a worker as it starts."""
+    """Say whether torch itself seeds a worker as it starts."""
     return entry.site is None or "process.py" in entry.site.through
 
 
 def by_library(entry: LedgerEntry) -> bool:
-    """Whether a library asks on behalf of the user's line."""
+    """Say whether a library asks on behalf of the user's line."""
     through = "" if entry.site is None else entry.site.through
     return "site-packages" in through and not any(part in through for part in OWN_LIBRARIES)
 

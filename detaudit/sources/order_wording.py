@@ -1,4 +1,4 @@
-"""How a fault is told that lies in an order: by hash, or by address."""
+"""Describe faults that lie in an order: by hash, or by address."""
 
 from __future__ import annotations
 

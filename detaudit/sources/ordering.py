@@ -1,4 +1,4 @@
-"""What tells an object from others in the same way in every run: neither its address nor its hash."""
+"""Tell an object from others in a way that is equal in every run: by neither its address nor its hash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGEST = 1 << 20
 
 
 def hashed_by_address(item: Any, depth: int = 0) -> bool:
-    """Whether an object's hash comes from where it, or a part of it, lies in memory."""
+    """Say whether an object's hash comes from where it, or a part of it, lies in memory."""
     if depth > DEEPEST:
         return False
     if isinstance(item, tuple | frozenset):
@@ -38,7 +38,7 @@ def hashed_by_address(item: Any, depth: int = 0) -> bool:
 
 
 def _is_made_of_address(method: FunctionType, item: Any, depth: int) -> bool:
-    """Whether a hash that is written in Python uses an address: by `id`, the base's hash, or a part's."""
+    """Say whether a hash that is written in Python uses an address: by `id`, the base's hash, or a part's."""
     names = method.__code__.co_names
     parts = [part for name in names if (part := _part(item, name)) is not None]
     if "id" in names or ("__hash__" in names and not parts):

@@ -109,6 +109,6 @@ def _is_empty(error: Exception) -> bool:
 
 
 def decides(pair: EntryPair, about: str) -> bool:
-    """Whether a question was answered more often by "here it is" in one run: another course was taken."""
+    """Say whether one run got the answer "here it is" more often, and so took another course."""
     is_poll = pair.entry.act is Act.FINDS and pair.entry.fact.about == about
     return is_poll and pair.count_differs

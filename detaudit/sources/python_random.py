@@ -93,7 +93,7 @@ class _Watch:
 
 
 def _for_the_program(taps: Taps) -> bool:
-    """Whether the program makes the generator, and not Python's own library for its own use."""
+    """Say whether the program makes the generator, and not Python's own library for its own use."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))

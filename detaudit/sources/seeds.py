@@ -1,4 +1,4 @@
-"""Faults that lie in a seed: none was given, one was given too late, or it is another one in each run."""
+"""Name faults in a seed: no seed was given, it was given too late, or it differs in each run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from detaudit.sources.observation import (
 from detaudit.sources.suspicion import Situation, Suspicion
 
 SEED_DIFFERS = 45
-"""What is added to the score of a source whose line gives a seed that differs."""
+"""Score bonus for a source whose line gives a seed that differs."""
 SAME_NUMBERS = -60
-"""What is added for a generator whose draws before the runs part gave the same numbers."""
+"""Score bonus for a generator whose draws before the runs part gave equal numbers."""
 WEIGHT = 80
 SEED_FOR_EACH_TASK = (
     "give each task a seed of its own as an argument, and let it make a generator from that: "
@@ -44,11 +44,11 @@ class GeneratorFamily:
     owner: str
     """Whose they are, in a sentence: "numpy's"."""
     seeding: tuple[str, ...]
-    """How a program calls what seeds the global generator."""
+    """The calls with which a program seeds the global generator."""
     fixes: dict[str, str]
-    """What to write instead, by what is called."""
+    """The code to write instead, for each call."""
     hides_behind_libraries: bool = True
-    """Whether a library that draws from it without a seed is to be named instead."""
+    """Whether to name instead a library that draws from the generator without a seed."""
 
     @property
     def suspicion(self) -> Suspicion:
@@ -146,7 +146,7 @@ def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None
 
 
 def _line_of_call(seed: LedgerEntry) -> Site | None:
-    """Where the program calls the function that is to be given a seed, if it does so once."""
+    """Find where the program calls the function that must be given a seed, if there is only one such call."""
     site = seed.site
     if site is None:
         return None
@@ -181,7 +181,7 @@ def _for_same_numbers(pairs: list[EntryPair], _situation: Situation) -> float:
 
 
 def _is_other(seed: EntryPair, seen: Observation) -> bool:
-    """Whether a seed is another one in each run; not told by runs in which the draw was held fixed."""
+    """Say whether a seed differs in each run. Runs in which the draw was held fixed do not show this."""
     return seed.is_other_seed and any(pair is seed for pair in seen.all_pairs)
 
 

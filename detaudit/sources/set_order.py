@@ -94,7 +94,7 @@ class _Watch:
         return original(kind, items if order is None else order, *value)
 
     def _concerns(self, frame: FrameType | None, items: Any) -> bool:
-        """Whether the program gets to see the order: a frame works for it, or was given the set by it."""
+        """Say whether the program sees the order: a frame works for the program, or got the set from it."""
         while frame is not None and frame.f_globals.get("__name__") in HANDING_ON:
             frame = frame.f_back
         lines = self._taps.lines
@@ -163,7 +163,7 @@ class _Watch:
         return item
 
     def _is_orderless(self, frame: FrameType) -> bool:
-        """Whether what asks for the iterator gives the same for every order."""
+        """Say whether the code that asks for the iterator gives equal results for every order."""
         key = (frame.f_code, frame.f_lasti)
         known = self._orderless.get(key)
         if known is None:
@@ -172,12 +172,12 @@ class _Watch:
 
 
 def _asks_for_itself() -> bool:
-    """Whether it is the method `__hash__` of an object that calls `hash`."""
+    """Say whether the method `__hash__` of an object calls `hash`."""
     return sys._getframe(4).f_code.co_name == "__hash__"
 
 
 def _caller() -> FrameType | None:
-    """The frame that called the method that is tapped: behind the tap's own two."""
+    """Find the frame that called the tapped method: the frame behind the tap's own two frames."""
     return sys._getframe(3)
 
 
@@ -186,14 +186,14 @@ def _in_table(items: Any) -> Any:
 
 
 def _orders(items: Iterable[Any]) -> Fact:
-    """The fact that items were ordered; about what they are, if they cannot be sorted."""
+    """Note that items were ordered, and the kind of items if they cannot be sorted."""
     return Fact(Act.ORDERS, about=unsortable_kind(items))
 
 
 def _ignores_order(call: ast.Call | None) -> bool:
-    """Whether the result of a call does not depend on the order of what it is given.
+    """Say whether the result of a call does not depend on the order of its arguments' elements.
 
-    By a `key`, elements may come out equal, and then the order decides all the same.
+    With a `key`, elements may compare as equal, and then the order decides all the same.
     """
     if call is None or not isinstance(call.func, ast.Name):
         return False
@@ -201,7 +201,7 @@ def _ignores_order(call: ast.Call | None) -> bool:
 
 
 def _call(frame: FrameType) -> ast.Call | None:
-    """The call that a frame makes at this very moment, if it is one."""
+    """Find the call that a frame makes at this moment; None if there is none."""
     positions = list(frame.f_code.co_positions())
     line, end_line, column, end_column = positions[frame.f_lasti // 2]
     if line is None or end_line is None or column is None or end_column is None:

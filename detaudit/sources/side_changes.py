@@ -1,4 +1,4 @@
-"""What a function that runs in a thread changes of what it did not make itself: told by the source.
+"""Find what a function that runs in a thread changes of objects made elsewhere, from the source code.
 
 Operators show who changes tensors; lists, counters and settings only the source does.
 """

@@ -19,7 +19,7 @@ NAME = "side-draws"
 
 
 def isolates(taps: Taps) -> bool:
-    """Whether a draw that is made now is to leave no trace in a global generator."""
+    """Say whether a draw that is made now must leave no trace in a global generator."""
     if taps.holds(NAME) and threading.current_thread() is not threading.main_thread():
         return True
     return leaves_no_trace(taps)

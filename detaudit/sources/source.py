@@ -1,4 +1,4 @@
-"""What a source of nondeterminism is made of. A file that defines one is all that it takes to add one."""
+"""The parts of a source of nondeterminism. To add a source, add a file that defines one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Perturbation:
     """One change that a user may rightly expect not to matter."""
 
     amount: str
-    """How much is changed, as a tap asks for it: `reversed`."""
+    """The size of the change, as a tap asks for it: `reversed`."""
     words: str
-    """The same in a sentence: "files listed in reverse order"."""
+    """The change in a sentence: "files listed in reverse order"."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables that bring it about from outside."""
+    """Environment variables that make the change from outside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the runs went that were made without any control."""
+    """The speed of the runs that were made without any control."""
 
     seconds: float
     """Wall time of the longest run."""
@@ -46,41 +46,41 @@ class Source:
     name: str
     """The control's name in results: `numpy-random`."""
     words: str
-    """The same in a sentence: "numpy's random generators"."""
+    """The source in a sentence: "numpy's random generators"."""
     causes: tuple[Cause, ...]
-    """The causes that it can lead to, the most usual first."""
+    """The causes that the source can lead to, the most usual first."""
     tap: Callable[[Taps], None] | None = None
-    """Puts the taps in place that observe it, and hold it if the run asks for that."""
+    """Puts in place the taps that observe the source, and that hold it if the run asks for that."""
     suspicion: Suspicion | None = None
-    """When it is suspected; None for a source that is held only where a search asks for it by name."""
+    """When the source is suspected; None for a source that is held only where a search names it."""
     name_fault: Callable[[Observation], Naming] | None = None
     """Gives a fault of this source its cause, its line and its words."""
 
     held_by: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that hold it fixed from outside."""
     amount: Callable[[Pace], str] | None = None
-    """At which amount it is held, where that depends on the program."""
+    """The amount at which the source is held, where that depends on the program."""
     gentler: Callable[[str], str] | None = None
     """Another amount to try, where a run with the first one did not end well."""
     held_by_line: bool = False
-    """Whether it can be held at single lines, so that the guilty one of several can be proved."""
+    """Whether the source can be held at single lines, so that one guilty line of several can be proved."""
     names_operator: bool = False
     """Whether a fault of this source lies in an operator, which a closer look can name."""
     last_resort: bool = False
-    """Whether another source holds the same more gently, so that this one is tried by itself alone."""
+    """Whether another source holds the same thing more gently, so that this source is only tried alone."""
     may_escape: bool = False
-    """Whether runs can differ although it is held: then it is named all the same, not confirmed."""
+    """Whether runs can differ although the source is held: the source is then named, but not confirmed."""
 
     perturbed_by: tuple[Perturbation, ...] = ()
-    """How it is perturbed; empty where it cannot be, or varies from run to run anyway."""
+    """The perturbations; empty for a source that cannot be perturbed, or that varies in each run anyway."""
     asked_through: tuple[str, ...] = ()
     """Sources of which the ledger must have entries, or the program does not ask for what is changed."""
     covers: str = ""
-    """What plain runs leave alone and the perturbation changes, in the words of the result's `not_varied`."""
+    """What plain runs do not vary but the perturbation does, in the words of the result's `not_varied`."""
     applicable: Callable[[Mapping[str, object]], tuple[str, ...]] | None = None
     """The amounts that change something in a run with this environment; None: all of them."""
     is_setting: bool = False
-    """Whether the numbers may rightly differ with it, so that a difference is no fault."""
+    """Whether the numbers may rightly differ with the source, so that a difference is no fault."""
     shows_in_operators: bool = False
     """Whether the line is only known from a run that records every operator."""
     name_change: ChangeNamer = name_last

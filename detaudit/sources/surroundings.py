@@ -1,4 +1,4 @@
-"""What surrounds a program and should not matter to it: its folder, its environment, the locale, the threads.
+"""The surroundings of a program, which should not matter: folder, environment, locale, threads.
 
 These are only made to vary: between two runs on one machine they are the same anyway.
 """

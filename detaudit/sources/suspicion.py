@@ -1,4 +1,4 @@
-"""When a source is suspected of a difference, and how strongly."""
+"""Decide when a source is suspected of a difference, and how strongly."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ CERTAIN = 100
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known when suspects are ranked."""
+    """The facts that are known when suspects are ranked."""
 
     divergence: Divergence
     """The first place at which the two runs part."""
     pairs: tuple[EntryPair, ...]
-    """What the ledgers have before it, and in other threads near it."""
+    """The entries of the ledgers before the divergence, and in other threads near it."""
     picked_up: frozenset[str]
     """Files that an earlier run of the audit left and a later one asks for."""
 
     def seeds_another(self, pairs: list[EntryPair]) -> bool:
-        """Whether a line of these entries also gives a generator a seed that is another one in each run."""
+        """Say whether a line of these entries also seeds a generator with a seed that differs in each run."""
         lines = {pair.entry.site_key for pair in self.pairs if pair.is_other_seed}
         return any(pair.entry.site_key in lines for pair in pairs)
 
 
 Concern = Callable[[EntryPair, Situation], bool]
-"""Whether an entry speaks against a source."""
+"""Says whether an entry speaks against a source."""
 
 Adjustment = Callable[[list[EntryPair], Situation], float]
-"""What the entries that speak against a source, and the place of the divergence, add to its score."""
+"""Gives what the entries against a source, and the place of the divergence, add to its score."""
 
 
 def differs(pair: EntryPair, _situation: Situation) -> bool:
@@ -48,24 +48,24 @@ def always(_pair: EntryPair, _situation: Situation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """How likely a source is guilty, as a score that ranks it among others."""
+    """The score of a source: how likely the source is guilty, to rank it among others."""
 
     weight: float = 0
-    """The score where it gave the two runs something else before they part."""
+    """The score of a source whose entries differ before the runs part."""
     unseen: float = 0
-    """The score where the ledger has nothing of it; 0: then it is not suspected."""
+    """The score of a source without entries in the ledger; 0: the source is then not suspected."""
     by_chance: bool = False
-    """Whether, unseen, it would make two runs under the same conditions differ from time to time."""
+    """Whether the source, unseen, makes two runs under equal conditions differ from time to time."""
     concerns: Concern = differs
-    """Which of its own entries speak against it."""
+    """Selects the source's own entries that speak against it."""
     concerns_others: Concern | None = None
-    """Which entries of other sources speak against it; asked first."""
+    """Selects the entries of other sources that speak against this one; asked first."""
     adjust: Adjustment | None = None
     by_place: Callable[[Divergence], float] | None = None
     """The score that the place of the divergence alone gives; 0: none."""
 
     def is_concerned(self, source: str, pair: EntryPair, situation: Situation) -> bool:
-        """Whether an entry speaks against the source of this name."""
+        """Say whether an entry speaks against the source of this name."""
         if pair.entry.source == source:
             return self.concerns(pair, situation)
         return self.concerns_others is not None and self.concerns_others(pair, situation)

@@ -1,4 +1,4 @@
-"""The taps of one process: where the program draws or reads, what is noted of it, and what is held fixed."""
+"""The taps of one process: they see where the program draws or reads, note it, and hold it fixed."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ class Lines(Protocol):
     """Finds the user's line: what `detaudit.record.sites` does."""
 
     def here(self) -> bytes:
-        """The key of the innermost user line on the stack."""
+        """Give the key of the innermost user line on the stack."""
 
     def beginning(self, code: CodeType) -> bytes:
-        """The key of the line on which code of the program begins; empty for other code."""
+        """Give the key of the line on which code of the program begins; empty for other code."""
 
     def library_frames(self, frame: FrameType | None) -> Iterator[FrameType]:
-        """The frames of libraries between a frame and the user's line."""
+        """Give the frames of libraries between a frame and the user's line."""
 
     def asked_by_program(self, frame: FrameType | None, *, through_standard: bool = False) -> bool:
-        """Whether a frame works for the program: what `Sites` says."""
+        """Say whether a frame works for the program: the answer of `Sites`."""
 
     def is_program(self, frame: FrameType | None) -> bool:
-        """Whether a frame runs code of the program itself."""
+        """Say whether a frame runs code of the program itself."""
 
     def given_by_program(self, frame: FrameType | None, item: object) -> bool:
-        """Whether the program handed an object to what a frame is a part of."""
+        """Say whether the program handed an object to the code that a frame is a part of."""
 
 
 class Taps:
@@ -93,7 +93,7 @@ class Taps:
         self.imports.when_imported(module, callback)
 
     def holds(self, source: str, site: bytes | None = None) -> bool:
-        """Whether a source is held fixed: everywhere, or at this line."""
+        """Say whether a source is held fixed: everywhere, or at this line."""
         if source not in self._held:
             return False
         sites = self._held_sites[source]
@@ -105,12 +105,12 @@ class Taps:
         return None if one is None else one.amount
 
     def amount_in_words(self, source: str) -> str:
-        """The amount that a held source is held at, where that is no number; empty if it has none."""
+        """Give the amount at which a source is held, where that is no number; empty if there is none."""
         one = self._held.get(source)
         return "" if one is None else one.amount
 
     def amount(self, source: str, default: float) -> float:
-        """The amount that a held source is held at."""
+        """Give the amount at which a source is held."""
         one = self._held.get(source)
         return float(one.amount) if one is not None and one.amount else default
 
@@ -144,7 +144,7 @@ class Taps:
         asked_by: Asked = Asked.ANYONE,
         calls_program: bool = False,
     ) -> None:
-        """The same for a method of a type, also of one written in C."""
+        """Put a handler in the place of a method of a type, which may be written in C: see `function`."""
 
         def make(original: Any) -> Callable[..., Any]:
             return self.tapped(original, handler, asked_by, calls_program=calls_program)
@@ -152,9 +152,9 @@ class Taps:
         replace_method(owner, name, make)
 
     def class_method(self, owner: type, name: str, handler: Handler) -> None:
-        """The same for a class method: the handler is told the subclass too, before the arguments.
+        """Put a handler in the place of a class method; the handler gets the subclass before the arguments.
 
-        What the original is given may be made by the program as it goes, which other taps see.
+        The arguments may be made by the program while the original uses them; other taps see that.
         """
         replace_class_method(owner, name, lambda original: self.tapped(original, handler, calls_program=True))
 
@@ -179,7 +179,7 @@ class Taps:
         return advice
 
     def fixed_number(self, bits: int = 32) -> int:
-        """The next number of a fixed stream that each process has for itself."""
+        """Give the next number of a fixed stream that each process has for itself."""
         self._count += 1
         words = -(-bits // 64)
         text = f"{self._process}:{self._count}"
@@ -187,7 +187,7 @@ class Taps:
         return number & ((1 << bits) - 1)
 
     def fixed_bytes(self, size: int) -> bytes:
-        """The next bytes of that stream."""
+        """Give the next bytes of the stream of `fixed_number`."""
         return self.fixed_number(size * 8).to_bytes(size, "little")
 
     @property
@@ -224,7 +224,7 @@ class Taps:
         *,
         calls_program: bool = False,
     ) -> Callable[..., Any]:
-        """What is called in the place of `original`: see `function`."""
+        """Make the function that is called in the place of `original`: see `function`."""
 
         def passing(*args: Any, **kwargs: Any) -> Any:
             local = self._local
@@ -274,7 +274,7 @@ def _behind_taps(frame: FrameType | None) -> FrameType | None:
 
 
 def _content(value: Any) -> tuple[bytes, str]:
-    """What stands for a value in a digest, and what a reader is shown of it."""
+    """Give the bytes of a value for a digest, and the text that a reader is shown of it."""
     if type(value).__module__ == "numpy" and hasattr(value, "tobytes"):
         dtype = getattr(value, "dtype", None)
         return value.tobytes(), f"{dtype}{list(getattr(value, 'shape', ()))}"

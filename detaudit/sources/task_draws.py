@@ -1,4 +1,4 @@
-"""Where a task of a pool draws from a generator that its process brings along, as the source code says.
+"""Find where a task of a pool draws from a generator of its process, from the source code.
 
 Each process of a pool has a copy of the generators of the process that forked it, or has seeded its own.
 Which process carries out a task is decided by timing, and with it which numbers the task draws.

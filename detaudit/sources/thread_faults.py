@@ -1,4 +1,4 @@
-"""What a fault in the schedule of threads is called, and where it is: the access without an order."""
+"""Name a fault in the schedule of threads, and its place: the access without an order."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def adjust(pairs: list[EntryPair], _situation: Situation) -> float:
 
 
 SEEN_IN_ANOTHER_ORDER = 50
-"""What is added to the score for that."""
+"""Score bonus where threads were seen to touch the same thing in another order."""
 
 
 def name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:

@@ -1,4 +1,4 @@
-"""The schedule of threads and processes: what runs when, if several run at a time."""
+"""The schedule of threads and processes: which of them runs when, if several run at a time."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _tap(taps: Taps) -> None:
 
 
 def _works_for_program(taps: Taps, starter: FrameType) -> bool:
-    """Whether a thread that is started works for the program; others cannot be put in order."""
+    """Say whether a thread that is started works for the program; others cannot be put in order."""
     pool = sys.modules.get("multiprocessing.pool")
     of_pool = pool is not None and starter.f_code.co_filename == pool.__file__
     if of_pool and not isinstance(starter.f_locals.get("self"), pool.ThreadPool):  # type: ignore[union-attr]  # it has

@@ -67,7 +67,7 @@ class _Watch:
         return original(generator, state)
 
     def _by_program(self) -> bool:
-        """Whether the program gives the seed, and not a sampler or another part of torch."""
+        """Say whether the program gives the seed, and not a sampler or another part of torch."""
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             name = str(frame.f_globals.get("__name__"))

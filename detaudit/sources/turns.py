@@ -27,7 +27,7 @@ Programs jitter their short sleeps, by chance or by the clock; that is not to de
 
 _now, _sleep, _is_alive = time.monotonic, time.sleep, threading.Thread.is_alive
 _acquire, _release = type(allocate_lock()).acquire, type(allocate_lock()).release
-"""As they were before anything was put in their place."""
+"""The functions as they were before anything was put in their place."""
 
 Ready = Callable[[], bool]
 """Whether what a thread waits for is there; asked by whichever thread hands over."""
@@ -58,15 +58,15 @@ class Member:
     """The lock at which it stands while others run."""
     ready: Ready = _always
     deadline: float | None = None
-    """When it stops waiting, in the threads' own time."""
+    """The time at which the thread stops waiting, in the threads' own time."""
     from_outside: bool = False
-    """Whether it waits for what no other member gives: then time passes as it really does."""
+    """Whether the thread waits for what no other member gives: time then passes as it really does."""
     expired: bool = False
     aside: bool = False
-    """Whether it waits for real at the moment, without handing over."""
+    """Whether the thread waits for real at the moment, without handing over."""
     left: bool = False
     looks_on: bool = False
-    """Whether it has the turn only to look whether anybody can run."""
+    """Whether the thread has the turn only to look whether anybody can run."""
 
 
 class Turns:
@@ -82,9 +82,9 @@ class Turns:
         self._count = 0
         self._time = 0.0
         self._handed = 0
-        """How often one has handed over to another."""
+        """The number of times that a thread has handed over to another."""
         self._idle = False
-        """Whether whoever has the turn only waits for somebody to be ready."""
+        """Whether the thread with the turn only waits for another thread to be ready."""
         self.ended = False
         """Whether the threads take no turns any more, since the order could not be kept."""
         os.register_at_fork(after_in_child=self._after_fork)
@@ -243,7 +243,7 @@ class Turns:
         return one
 
     def _others_may_help(self) -> bool:
-        """Whether somebody who takes no turns may give what is waited for."""
+        """Say whether somebody who takes no turns may give what is waited for."""
         if any(one.from_outside for one in self._order):
             return True
         return any(_is_alive(stranger) for stranger in list(self._strangers))

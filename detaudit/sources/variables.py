@@ -1,4 +1,4 @@
-"""Environment variables that two runs have on purpose with other values: which lines read them.
+"""Note the lines that read environment variables which two runs have on purpose with other values.
 
 There is nothing to hold: two runs with equal values are two runs under the same conditions.
 """

@@ -1,6 +1,6 @@
-"""Where Python's threads wait: locks, queues, sleeps, each other, and what comes from outside the process.
+"""Find where Python's threads wait: for locks, queues, sleeps, each other, and what is outside the process.
 
-Each is told to `Turns`, which decides who goes on. What is there at once is had at once.
+`Turns` is told of each wait, and decides which thread goes on. A thread gets at once what is there at once.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What to run: find a target from what the user typed, and drive those that do not run themselves."""
+"""Find a target from what the user typed, and drive targets that do not run themselves."""

@@ -1,4 +1,4 @@
-"""Whether a device is there, and if not, why."""
+"""Say whether a device is there, and if not, why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detaudit.torch_private.backends import is_built_for_xpu
 
 
 def missing(device: str) -> str | None:
-    """Why `cpu`, `cuda`, `cuda:1`, `mps` or `xpu` cannot be used in this process; None if it can."""
+    """Explain why `cpu`, `cuda`, `cuda:1`, `mps` or `xpu` cannot be used in this process; None if it can."""
     kind, _, number = device.partition(":")
     why_not = _KINDS.get(kind)
     if why_not is None:

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _loaded_for_its_function(how: dict[str, Any]) -> ModuleType:
-    """The module of a callable; where it audits the callable itself, as far as that call."""
+    """Load the module of a callable; stop at a call in it that audits the callable itself."""
     name = _name_of(how["path"]) if how["path"] else how["import_name"]
     try:
         with nested.loading((name, how["attribute"]), _given(how["call"])):
@@ -52,7 +52,7 @@ def _loaded_for_its_function(how: dict[str, Any]) -> ModuleType:
 
 
 def _given(call: str | None) -> list[tuple[str, str, list[str]]]:
-    """What the process that audits a callable had got from earlier audits."""
+    """Read the answers to earlier audits that the process which audits a callable had got."""
     if call is None:
         return []
     with open(os.path.join(os.path.dirname(call), nested.GIVEN), encoding="utf-8") as file:
@@ -95,7 +95,7 @@ def _train(model_file: ModuleType, steps: int | None, driven: Driven) -> None:
 
 
 def default_loss(model: Any, batch: Any) -> Any:
-    """The loss where a model file has no `loss_fn`.
+    """Compute the loss where a model file has no `loss_fn`.
 
     A mapping is passed as keyword arguments, a pair as (inputs, target), anything else as the only
     argument. A `loss` that the model returns is taken; otherwise cross-entropy for integer targets, mean

@@ -1,4 +1,4 @@
-"""What the axes of `--vary` do to a model that detaudit drives: device, dtype, memory layout, compilation.
+"""Apply the axes of `--vary` to a model that detaudit drives: device, dtype, memory layout, compilation.
 
 Model and batches are made as ever, on the CPU and in their own dtype, and are moved and cast then: both sides
 begin with the same numbers. What is not varied is left alone, object for object.
@@ -33,7 +33,7 @@ class Driven:
     """The conditions under which a model is trained."""
 
     def __init__(self, axes: Mapping[str, str]) -> None:
-        """Raises UnfitError if they cannot be had in this process."""
+        """Read the conditions. Raises UnfitError if this process cannot provide them."""
         self._on_model = tuple(_on_model(axes))
         self._place = next((one.place for one in self._on_model if one.place), "")
         self._sets_tensors = any(one.sets_tensors for one in self._on_model)
@@ -55,14 +55,14 @@ class Driven:
             raise UnfitError(f"the model cannot be had with {self._conditions}: {in_brief(error)}") from error
 
     def compiled(self, model: nn.Module) -> Any:
-        """The model as its loss is to see it."""
+        """Give the model in the form that its loss is to see."""
         seen: Any = model
         for one in self._on_model:
             seen = one.compiled(seen)
         return seen
 
     def batch(self, batch: Any) -> Any:
-        """A batch, moved, cast and laid out. Raises UnfitError if a layout would change nothing."""
+        """Move, cast and lay out a batch. Raises UnfitError if a layout would change nothing."""
         if not self._sets_tensors:
             return batch
         placed = self._placed(batch)
@@ -85,7 +85,7 @@ class Driven:
             raise UnfitError(said) from error
 
     def _in_words(self, error: Exception) -> str | None:
-        """What an error says about the conditions; None if it is the program's own."""
+        """Explain an error by the conditions; None if the error is the program's own."""
         if not self._on_model:
             return None
         cause = in_brief(error)
@@ -101,7 +101,7 @@ class Driven:
         return None
 
     def _placed(self, value: Any) -> Any:  # noqa: PLR0911 - one kind of container each
-        """A value with its tensors placed; what holds none is handed back as it is."""
+        """Place the tensors of a value; a value without tensors is returned as it is."""
         if isinstance(value, torch.Tensor):
             return self._tensor(value)
         if isinstance(value, nn.utils.rnn.PackedSequence):
@@ -147,7 +147,7 @@ def _on_model(axes: Mapping[str, str]) -> Iterator[OnModel]:
 
 
 def _innermost_line(error: Exception) -> str:
-    """The line of an error that is not torch's, nor this package's."""
+    """Find the line of an error that is neither in torch nor in this package."""
     stack = traceback.extract_tb(error.__traceback__)
     frames = [one for one in stack if not one.filename.startswith((_TORCH, _PACKAGE))]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown line"

@@ -1,4 +1,4 @@
-"""From what the user typed to a target: a script, a module, a model file, a callable.
+"""Find the target that the user typed: a script, a module, a model file, a callable.
 
 Reads source files, runs nothing of them.
 """

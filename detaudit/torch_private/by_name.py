@@ -1,4 +1,4 @@
-"""What is looked up by its name, or in a module that is handed in: torch need not be there for this file."""
+"""Look names up by their text, or in a module that is handed in: this file does not need torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether torch is there in earnest. Imports nothing, since programs that never load torch ask this too."""
+"""Say whether torch is really loaded. Imports nothing, since programs without torch ask this too."""
 
 from __future__ import annotations
 

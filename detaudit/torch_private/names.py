@@ -203,7 +203,7 @@ BY_POSITION = {
     "torch.utils.data.dataloader._BaseDataLoaderIter._reset": 3,
     "torch.utils.data.dataloader._MultiProcessingDataLoaderIter._process_data": 3,
 }
-"""How many arguments are given by their position, or stood in for."""
+"""The number of arguments that are given by position, or replaced."""
 
 
 class PrivateName(NamedTuple):
@@ -212,7 +212,7 @@ class PrivateName(NamedTuple):
     owner: str
     name: str
     loss: str
-    """What stops working, or goes wrong, without it."""
+    """The feature that stops working, or goes wrong, without the name."""
 
     def missing(self, torch: str) -> str:
         """Say that a version of torch does not have it, and what that means."""

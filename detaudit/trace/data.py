@@ -1,4 +1,4 @@
-"""Parts of a trace that few ask for: passes over loaders, fetches of workers, generators, bare identities."""
+"""Read parts of a trace that are rarely needed: loader passes, workers' fetches, generators, identities."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FETCHES = (
 
 
 def read_iterations(reader: TraceReader, stream: int) -> Iterator[LoaderIteration]:
-    """Passes over loaders that a stream began: loader by loader, each in order."""
+    """Read the passes over loaders that a stream began: loader by loader, each in order."""
     for row in reader.rows(_ITERATIONS, stream, types=_ITERATION_TYPES):
         yield LoaderIteration(
             loader=row[0],
@@ -52,19 +52,19 @@ def read_iterations(reader: TraceReader, stream: int) -> Iterator[LoaderIteratio
 
 
 def read_last_batches(reader: TraceReader, stream: int) -> dict[tuple[int, int], int]:
-    """The sequence number of the last batch of each pass, by loader and iteration."""
+    """Read the sequence number of the last batch of each pass, by loader and iteration."""
     rows = reader.rows(_LAST_BATCHES, stream, types=(int, int, int))
     return {(loader, iteration): sequence for loader, iteration, sequence in rows}
 
 
 def read_worker_processes(reader: TraceReader) -> Iterator[tuple[int, int]]:
-    """Streams of loader workers, in order of start, and the process number of each."""
+    """Read the streams of loader workers, in order of start, and the process number of each."""
     for row in reader.rows(_PROCESSES, types=(int, int)):
         yield int(row[0]), int(row[1])
 
 
 def read_fetches(reader: TraceReader, stream: int, round_: int, limit: int) -> Iterator[Fetch]:
-    """The first `limit` batches that a worker made in one of its passes, in order."""
+    """Read the first `limit` batches that a worker made in one of its passes, in order."""
     rows = reader.rows(_FETCHES, stream, round_, limit, types=(int, int, str, str))
     for step, number, before, after in rows:
         yield Fetch(step, number, read_states(reader, before), read_states(reader, after))
@@ -78,7 +78,7 @@ def _numbers(reader: TraceReader, text: str) -> tuple[int, ...]:
 
 
 def read_identities(reader: TraceReader, stream: int, index: int) -> list[bytes]:
-    """The packed identities (`layout.IDENTITY`) of a step's events, in order, for a quick comparison."""
+    """Read the packed identities (`layout.IDENTITY`) of a step's events, in order, for a quick comparison."""
     rows = list(reader.rows(_IDENTITIES, stream, index, types=(bytes, bytes)))
     if any(xxhash.xxh3_128_digest(identity) != digest for digest, identity in rows):
         raise reader.damaged(f"the events of step {index} do not fit their digest")
@@ -87,14 +87,14 @@ def read_identities(reader: TraceReader, stream: int, index: int) -> list[bytes]
 
 
 def steps_completed(reader: TraceReader) -> int:
-    """Steps of the main thread or, where that does not train, of the thread or process with most."""
+    """Count the steps of the main thread or, if that has none, of the thread or process with most steps."""
     counts = {stream: reader.steps_completed(stream.id) for stream in reader.streams}
     main = sum(count for stream, count in counts.items() if stream.role is StreamRole.MAIN)
     return main or max(counts.values(), default=0)
 
 
 def read_moving_buffers(reader: TraceReader) -> frozenset[str]:
-    """The outermost modules that have a buffer which the training changes (a running average, say)."""
+    """Find the outermost modules with a buffer that the training changes (a running average, say)."""
     values: dict[tuple[str, str | None, str], set[bytes | None]] = {}
     for stream in reader.streams:
         first = next((head.index for head in reader.heads(stream.id)), None)

@@ -1,4 +1,4 @@
-"""Steps without their events: what two runs are compared by first."""
+"""Read steps without their events: two runs are first compared by these heads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StepHead:
 
 
 def head_of(parts: list[tuple[Any, ...]]) -> StepHead:
-    """The head of a step from the rows of its parts."""
+    """Make the head of a step from the rows of its parts."""
     last = parts[-1]
     digest = step_digest([part[2] for part in parts])
     return StepHead(parts[0][0], bool(last[1]), digest, sum(part[3] for part in parts), last[4])

@@ -98,13 +98,13 @@ TABLES = {
 
 
 def place_key(place: Place) -> bytes:
-    """The 8 bytes that stand for a place: the same in every run, whatever the order of arrival."""
+    """Compute the 8 bytes that stand for a place: equal in every run, whatever the order of arrival."""
     module = "\x01" if place.module is None else place.module
     return _key(f"{place.phase}\x00{place.kind}\x00{place.root}\x00{module}\x00{place.name}")
 
 
 def site_key(site: Site) -> bytes:
-    """The 8 bytes that stand for a source line."""
+    """Compute the 8 bytes that stand for a source line."""
     return _key("\x00".join((site.file, str(site.line), site.function, site.through)))
 
 
@@ -113,36 +113,36 @@ def _key(text: str) -> bytes:
 
 
 def pack_sequences(numbers: Sequence[int]) -> bytes | None:
-    """The distance of each from the first; None for rising numbers that follow each other."""
+    """Pack the distance of each number from the first; None for rising numbers without a gap."""
     if not numbers or numbers[-1] - numbers[0] == len(numbers) - 1:
         return None
     return struct.pack(f"<{len(numbers)}I", *(number - numbers[0] for number in numbers))
 
 
 def unpack_sequences(first: int, count: int, packed: bytes | None) -> Iterable[int]:
-    """The numbers again. Raises struct.error where their number is another."""
+    """Give the numbers again. Raises struct.error if `packed` has not `count` of them."""
     if packed is None:
         return range(first, first + count)
     return (first + distance for distance in struct.unpack(f"<{count}I", packed))
 
 
 def lines_key(sites: bytes) -> bytes:
-    """The 8 bytes that stand for the lines of a step's events, one after the other."""
+    """Compute the 8 bytes that stand for the lines of a step's events, one after the other."""
     return xxhash.xxh3_64_digest(sites)
 
 
 def step_digest(parts: list[bytes]) -> bytes:
-    """Digest of a step from the digests of its parts."""
+    """Compute the digest of a step from the digests of its parts."""
     return parts[0] if len(parts) == 1 else xxhash.xxh3_128_digest(b"".join(parts))
 
 
 def is_trace(content: bytes) -> bool:
-    """True if a file with this content says that it is a trace (by the SQLite header's application field)."""
+    """Say whether a file with this content is a trace, by the application field of the SQLite header."""
     return content.startswith(b"SQLite format 3\x00") and content[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def database_size(header: bytes) -> int:
-    """How many bytes an SQLite file has by its own header."""
+    """Compute the size that an SQLite file has by its own header, in bytes."""
     page_size = int.from_bytes(header[16:18], "big")
     # 65536 does not fit into the field, so 1 stands for it.
     return (65536 if page_size == 1 else page_size) * int.from_bytes(header[28:32], "big")

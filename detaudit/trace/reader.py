@@ -127,14 +127,14 @@ class TraceReader:
         return int(count)
 
     def steps_begun(self, stream: int) -> int:
-        """The number of a stream's last step, counted from 1; quick, however long the trace is."""
+        """Give the number of a stream's last step, counted from 1; quick, however long the trace is."""
         rows = self.rows(
             "SELECT step FROM steps WHERE stream=? ORDER BY step DESC, part DESC LIMIT 1", stream
         )
         return next((int(step) + 1 for (step,) in rows), 0)
 
     def steps_completed(self, stream: int) -> int:
-        """How many steps a stream completed; quick, however long the trace is."""
+        """Count the steps that a stream completed; quick, however long the trace is."""
         # Steps are numbered in order, and only the last one can be left incomplete.
         rows = self.rows(
             "SELECT step FROM steps WHERE stream=? AND complete=1 ORDER BY step DESC LIMIT 1", stream
@@ -142,17 +142,17 @@ class TraceReader:
         return next((int(step) + 1 for (step,) in rows), 0)
 
     def last_steps(self, stream: int, count: int) -> list[int]:
-        """The numbers of a stream's last steps, in order."""
+        """List the numbers of a stream's last `count` steps, in order."""
         query = "SELECT DISTINCT step FROM steps WHERE stream=? ORDER BY step DESC LIMIT ?"
         return [int(step) for (step,) in self.rows(query, stream, count, types=(int,))][::-1]
 
     def head(self, stream: int, index: int) -> StepHead | None:
-        """One step without its events; None if the stream has no such step."""
+        """Read one step without its events; None if the stream has no such step."""
         rows = list(self.rows(HEADS + "stream=? AND step=? ORDER BY part", stream, index, types=HEAD_TYPES))
         return head_of(rows) if rows else None
 
     def heads(self, stream: int) -> Iterator[StepHead]:
-        """The steps of a stream in order, without their events; memory does not grow with their number."""
+        """Read the steps of a stream in order, without events; memory does not grow with their number."""
         rows = self.rows(HEADS + "stream=? ORDER BY step, part", stream, types=HEAD_TYPES)
         parts: list[tuple[Any, ...]] = []
         for row in rows:
@@ -275,7 +275,7 @@ class TraceReader:
             raise self.damaged("a field is not JSON") from error
 
     def damaged(self, detail: str) -> TraceError:
-        """The error that says so."""
+        """Make the error for a damaged trace."""
         return TraceError("trace-damaged", f"{self.path} is damaged: {detail}", RECORD_AGAIN)
 
 

@@ -1,4 +1,4 @@
-"""The sketches of a trace: by the digests of the values that they summarize."""
+"""Read the sketches of a trace, by the digests of the values that they summarize."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TYPES = (float, float, int, int, bytes)
 
 
 def read_sketch(reader: TraceReader, digest: bytes | None) -> Sketch | None:
-    """The sketch of the value that has this digest; None if the run made none.
+    """Read the sketch of the value that has this digest; None if the run made none.
 
     Raises TraceError for a damaged file.
     """

@@ -178,5 +178,5 @@ class TraceWriter:
 
 
 def _text(text: str) -> str:
-    """What SQLite can hold of a text: half characters, from a file name that is not UTF-8, are escaped."""
+    """Escape the half characters (surrogates) of a text, as in file names that are not UTF-8, for SQLite."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,1 +1,1 @@
-"""Run a target under other conditions: what must be equal is held bit for bit, the rest is measured."""
+"""Run a target under other conditions: hold bit for bit what must be equal, and measure the rest."""

@@ -1,4 +1,4 @@
-"""An audit along axes: run under each set of conditions, compare bit for bit, measure or explain the rest."""
+"""Audit along axes: run under each set of conditions, compare bit for bit, measure or explain the rest."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class _Answer:
         )
 
     def _until_it_failed(self, failure: Failure) -> Iterator[Variation]:
-        """What the layers gave until an operator had no implementation, for one."""
+        """Measure the layers of a run that failed, up to the operator that has no implementation, say."""
         if not self.runs or failure.outcome.trace is None or not self._looks_closer:
             return
         first = self.runs[0]
@@ -232,7 +232,7 @@ class _Answer:
             yield Variation(axes, *names, Promise.PRECISION, equal=False, layers=report.layers)
 
     def _unanswered(self, why: str) -> AuditResult:
-        """The answer that there is none."""
+        """Answer that nothing is known, and why."""
         return AuditResult(
             verdict=Verdict.UNVERIFIED,
             reason=why,

@@ -1,4 +1,4 @@
-"""What is asked for: axes and their values, read, checked, and put together to sets of conditions."""
+"""Read what is asked for: axes and their values, checked and combined into sets of conditions."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def in_words(conditions: Conditions) -> str:
 
 
 def differing(first: Conditions, second: Conditions) -> tuple[str, ...]:
-    """The axes on which two combinations do not have the same value."""
+    """List the axes on which two combinations have different values."""
     pairs = zip(first, second, strict=True)
     return tuple(ours.axis for ours, theirs in pairs if ours.text != theirs.text)
 

@@ -1,4 +1,4 @@
-"""Is a sample the same alone, in a batch, elsewhere in it, in other company, and padded: the answer."""
+"""Answer whether a sample is the same alone, in a batch, at another place or with others, and padded."""
 
 from __future__ import annotations
 
@@ -45,36 +45,36 @@ class BatchVariant:
     """`last of 8`, `padded with zeros to 8`, ..."""
     size: int
     equal: bool | None
-    """Whether the sample's output and gradients are the same bits as alone; None: that could not be seen."""
+    """Whether output and gradients have the same bits as for the sample alone; None: could not be seen."""
     module: str
-    """Where the first value that differs is made; empty: in the model's own code, or nowhere."""
+    """The module that makes the first value that differs; empty: the model's own code, or no module."""
     phase: str
     """`forward` or `backward`; empty where nothing differs."""
     why: str
-    """Why it could not be run or compared."""
+    """The reason why the variant could not be run or compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What becomes of a sample when its batch changes."""
+    """The effects on a sample of a change of its batch."""
 
     sizes: tuple[int, ...]
     dtype: str = ""
     tried: int = 0
-    """How many samples were tried."""
+    """The number of samples that were tried."""
     layers: tuple[LayerNumbers, ...] = ()
-    """In evaluation mode, in the order of the forward pass; `flagged` where samples are mixed."""
+    """Layers in evaluation mode, in the order of the forward pass; `flagged` where samples are mixed."""
     training: tuple[LayerNumbers, ...] = ()
-    """The same in training mode; empty where the model has none."""
+    """Layers in training mode; empty where the model has none."""
     mixing: tuple[Mixing, ...] = ()
     """The modules that mix samples, those by definition among them."""
     variants: tuple[BatchVariant, ...] = ()
     draws: tuple[str, ...] = ()
     """Operators whose random numbers were replaced by one number for all samples."""
     problems: tuple[str, ...] = ()
-    """Why the question is not, or not fully, answered."""
+    """The reasons why the question is not, or not fully, answered."""
     notes: tuple[str, ...] = ()
-    """What was not tried, and what was done so that samples can be compared."""
+    """The things that were not tried, and those that were done so that samples can be compared."""
 
     @property
     def equal(self) -> bool:
@@ -145,14 +145,14 @@ def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> Batc
 
 @dataclass(slots=True)
 class _Words:
-    """What is to be said, each thing once."""
+    """The sentences for the user, each one once."""
 
     problems: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
 
 def report_of(answer: BatchAnswer, sizes: tuple[int, ...]) -> BatchReport:
-    """What the other process measured, judged."""
+    """Judge the measurements of the other process."""
     modes = answer.modes
     mixing = [one for mode, found in modes.items() for one in mixing_in(mode, found, answer.modules)]
     words = _Words()

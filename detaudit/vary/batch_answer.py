@@ -1,4 +1,4 @@
-"""What trying samples in several batches showed, as an answer."""
+"""Make an answer of the trials of samples in several batches."""
 
 from __future__ import annotations
 

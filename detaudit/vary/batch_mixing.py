@@ -1,4 +1,4 @@
-"""Rounding, or one sample in another's numbers: what the distances in two dtypes say about each module."""
+"""Tell rounding from mixed samples for each module, by distances in two dtypes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Mixing:
     by_definition: bool
     """True for batch normalisation in training mode."""
     relative: float | None
-    """How far the sample's values are apart at most; None where that was not measured."""
+    """The largest distance between the sample's values; None where that was not measured."""
     ambiguous: bool = False
     """True where it may be that the samples of the batches do not lie in dimension 0."""
 
 
 def mixing_in(mode: str, found: ModeAnswer, modules: dict[str, AboutModule]) -> Iterator[Mixing]:
-    """The innermost modules that mix samples in one mode."""
+    """Find the innermost modules that mix samples in one mode."""
     swapped, isolated, padded = (
         _beyond_rounding(found, measure) for measure in ("swapped", "isolated", "padded")
     )
@@ -74,12 +74,12 @@ def _unasked(mode: str, path: str, about: AboutModule, relative: float, how: str
 
 
 def holds_one(path: str, others: Collection[str]) -> bool:
-    """Whether one of the other modules is a part of this one."""
+    """Say whether one of the other modules is a part of this one."""
     return any(other != path and (not path or other.startswith(f"{path}.")) for other in others)
 
 
 def _beyond_rounding(found: ModeAnswer, measure: str) -> dict[str, float]:
-    """The modules that differ by more than rounding, with the largest relative distance."""
+    """Find the modules that differ by more than rounding, with the largest relative distance."""
     low, high = _low_and_high(found)
     modules: dict[str, float] = {}
     for place, row in (low if high is None else high).items():
@@ -98,7 +98,7 @@ def _beyond_rounding(found: ModeAnswer, measure: str) -> dict[str, float]:
 
 
 def _low_and_high(found: ModeAnswer) -> tuple[dict[Place, SampleRow], dict[Place, SampleRow] | None]:
-    """The rows in the lower dtype and those in float64, by their places."""
+    """Give the rows in the lower dtype and the rows in float64, by their places."""
     own, other = _by_place(found.rows), found.other_rows
     if found.dtype != "float64":
         return own, None if other is None else _by_place(other)
@@ -115,7 +115,7 @@ def _by_place(rows: tuple[SampleRow, ...]) -> dict[Place, SampleRow]:
 
 
 def _stays(fine: Distance, coarse: Distance | None, *, forward: bool) -> bool:
-    """Whether a distance in float64 is not the smaller one that rounding would leave."""
+    """Say whether a distance in float64 is larger than rounding would leave."""
     if not fine.apart.elements:
         return False
     if math.isnan(fine.apart.relative):
@@ -138,7 +138,7 @@ def _larger(one: float, other: float) -> float:
 
 
 def unsettled_in(found: ModeAnswer, mixing: list[Mixing]) -> list[str]:
-    """What cannot be told: for want of a second dtype, or of a module that mixes samples where some must."""
+    """List what cannot be told, for lack of a second dtype or of a module that is found to mix samples."""
     rows = found.rows
     if found.other_rows is not None:
         if mixing or not _beyond_rounding(found, "propagated"):
@@ -156,7 +156,7 @@ def unsettled_in(found: ModeAnswer, mixing: list[Mixing]) -> list[str]:
 def numbers_of(
     mode: str, found: ModeAnswer, answer: BatchAnswer, mixing: list[Mixing]
 ) -> tuple[LayerNumbers, ...]:
-    """The numbers of every value in one mode; those of modules that mix samples are flagged."""
+    """Give the numbers of every value in one mode; values of modules that mix samples are flagged."""
     hows = {one.module: one.how for one in mixing if one.mode == mode}
     return tuple(_numbers(row, answer, hows) for row in found.rows)
 

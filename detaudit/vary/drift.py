@@ -1,4 +1,4 @@
-"""Random streams that an axis shifts: a line that draws more often, or samples that workers draw for."""
+"""Find random streams that an axis shifts: by a line that draws more often, or by workers' draws."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _suspected(closer: Closer, readers: tuple[TraceReader, TraceReader]) -> Iter
 
 
 def _items(entry: LedgerEntry) -> _Suspected:
-    """Samples for which each worker draws from a stream of its own."""
+    """Suspect draws for samples, where each worker draws from a stream of its own."""
     words = (
         f"{entry.operation} draws for a sample from the stream of whichever process makes it, and how many "
         "workers there are decides which"
@@ -92,7 +92,7 @@ def _lines(draws: list[EntryPair]) -> Iterator[_Suspected]:
 
 @dataclass(slots=True)
 class _Line:
-    """What one line draws from a global generator in both runs."""
+    """The draws of one line from a global generator in both runs."""
 
     entry: LedgerEntry
     """Its first entry."""

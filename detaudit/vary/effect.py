@@ -1,4 +1,4 @@
-"""Whether a condition was in force: a value that has no effect would make two runs agree for nothing."""
+"""Say whether a condition was in force: runs agree for nothing if a value had no effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detaudit.trace.reader import TraceReader
 
 
 def without_effect(reader: TraceReader, conditions: Conditions) -> str | None:
-    """Why one of the values on the axes was not in force in a run; None if all were, as far as is known."""
+    """Explain why one of the values was not in force in a run; None if all were, as far as is known."""
     for setting in conditions:
         in_force = axis_of(setting).in_force
         why = None if in_force is None else in_force(reader, setting.value)
@@ -20,7 +20,7 @@ def without_effect(reader: TraceReader, conditions: Conditions) -> str | None:
 
 
 def nothing_varied(readers: Mapping[str, TraceReader], axes: Iterable[str]) -> str | None:
-    """Why an axis says nothing about a program that never asks for what it sets."""
+    """Explain why an axis says nothing about a program that never asks for what the axis sets."""
     for name in axes:
         axis = axis_named(name)
         if axis.used_by is not None and not any(map(axis.used_by, readers.values())):

@@ -25,12 +25,12 @@ class Run:
     plan: RunPlan
     reader: TraceReader
     folder: Path
-    """Where it left what it wrote beside the trace."""
+    """The folder with what the run wrote beside the trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One that did not."""
+    """A run that did not end well."""
 
     name: str
     conditions: Conditions
@@ -43,17 +43,17 @@ class Experiment:
     """Makes the runs."""
 
     plan: RunPlan
-    """What all have in common: one run, its conditions left open."""
+    """The plan that all runs share: one run, its conditions left open."""
     runs: Runs
     stack: ExitStack
     shares_draws: bool
 
     def run(self, conditions: Conditions, *, first: bool) -> Run | Failure:
-        """One run under these conditions; the first one is what the others are held against."""
+        """Run once under these conditions; the other runs are compared with the first one."""
         return self._carry_out(in_words(conditions), conditions, self._plan(conditions, first=first))
 
     def again(self, run: Run, *, first: bool) -> Run | Failure:
-        """The same once more, with sketches of the values, to see whether it repeats itself."""
+        """Repeat a run, with sketches of the values, to see whether it repeats itself."""
         draws = run.plan.draws
         if draws is not None and first:
             # Its own draws are what is to repeat: it must not be given them.
@@ -61,7 +61,7 @@ class Experiment:
         return self._carry_out(run.name, run.conditions, replace(run.plan, draws=draws, sketches=True))
 
     def once(self, run: Run, plan: RunPlan) -> Run | Failure:
-        """One more run under the conditions of another, with another plan."""
+        """Run once more under the conditions of `run`, with another plan."""
         return self._carry_out(run.name, run.conditions, plan)
 
     def _plan(self, conditions: Conditions, *, first: bool) -> RunPlan:
@@ -80,5 +80,5 @@ class Experiment:
 
 
 def shares_draws(axes: Iterable[str]) -> bool:
-    """Whether the runs must be given the same random numbers."""
+    """Say whether the runs must be given the same random numbers."""
     return any(axis_named(axis).shares_draws for axis in axes)

@@ -1,4 +1,4 @@
-"""Settings that explain a difference between two runs, or that were chosen so that they can be compared."""
+"""Name settings that explain a difference between two runs, or that were chosen to make runs comparable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def explanations_of(
 
 
 def _reduced_precision(run: Run) -> Iterator[str]:
-    """Formats with a shorter mantissa than float32 in which a GPU may compute."""
+    """Name formats with a shorter mantissa than float32 in which a GPU may compute."""
     environment = run.reader.info.environment
     if "cuda" not in environment:
         return

@@ -1,4 +1,4 @@
-"""Where an axis must not reach the numbers, and does: the source that lets it, found by holding it fixed."""
+"""Find the source that lets an axis reach numbers which it must not reach, by holding the source fixed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIX_OF_COPIES = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What was found out about a difference that must not be."""
+    """The results of examining a difference that must not be."""
 
     findings: tuple[Finding, ...]
     unexplained: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Fault:
 
 
 def is_other_data(comparison: Comparison) -> bool:
-    """Whether runs part before any arithmetic of the model: another batch, another weight, another course."""
+    """Say whether runs part before any arithmetic of the model: by another batch, weight or course."""
     first = comparison.first
     if first is None:
         return False
@@ -105,7 +105,7 @@ def _in_these_words(finding: Finding, first: Run, second: Run) -> Finding:
 
 
 def _by_variable(finding: Finding, closer: Closer, axes: tuple[str, ...]) -> Finding:
-    """Where an environment variable is what differs, and no source explains it: the line that reads it."""
+    """Find the line that reads an environment variable which differs, where no source explains it."""
     names = variables_on(axes)
     if not names:
         return finding

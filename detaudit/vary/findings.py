@@ -1,4 +1,4 @@
-"""What was measured along an axis, as findings: a layer that is wrong, or a setting that rounds otherwise."""
+"""Make findings of what was measured along an axis: a wrong layer, or a setting that rounds otherwise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WRONG_LAYER = "wrong-layer"
 def findings_of(
     variation: Variation, comparison: Comparison, lines: LayerLines, *, whole: bool
 ) -> Iterator[Finding]:
-    """The layers that are wrong; where there are none and bits could have been equal, the setting.
+    """Find the layers that are wrong; if there are none though bits could have been equal, the setting.
 
     `whole` is false if some layers could not be measured.
     """
@@ -71,7 +71,7 @@ def _wrong_layer(
 
 
 def _of_layer(layers: list[LayerNumbers]) -> str:
-    """What is wrong with a layer, for a person; the place for a program is in the origin."""
+    """Describe for a person what is wrong with a layer; the origin has its place for a program."""
     worst = layers[0]
     named = f"{worst.module or worst.root} ({worst.kind})"
     if worst.isolated is None and worst.propagated is None and "run only" in worst.why:

@@ -1,4 +1,4 @@
-"""A third run beside the two: the same training in float64 on the CPU, with the first run's draws."""
+"""Run a third time beside the two: the same training in float64 on the CPU, with the first run's draws."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run_in_float64(pair: Pair, values: Exchange, first: Path) -> str:
 
 
 def _exactly(conditions: Conditions) -> Conditions:
-    """The same conditions, but for those that make the run exact."""
+    """Give the conditions with those replaced that make the run exact."""
     return tuple(({one.axis: one for one in conditions} | _EXACT).values())
 
 

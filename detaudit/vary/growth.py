@@ -1,4 +1,4 @@
-"""How far two runs are apart, step by step: in all weights together, and in the loss."""
+"""Measure how far two runs are apart, step by step: in all weights together, and in the loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detaudit.trace.reader import TraceReader
 from detaudit.trace.sketches import read_sketch
 
 MOST_STEPS = 60
-"""How many steps of a long run are kept, besides the one in which the runs are furthest apart."""
+"""The number of steps kept of a long run, besides the step in which the runs are furthest apart."""
 
 
 def growth_of(first: TraceReader, second: TraceReader) -> tuple[Growth, ...]:
@@ -32,7 +32,7 @@ def growth_of(first: TraceReader, second: TraceReader) -> tuple[Growth, ...]:
 
 
 def largest(growth: Iterable[Growth]) -> float | None:
-    """The largest difference of the weights, or of the loss where that is all there is; None: not known.
+    """Give the largest difference of the weights, or of the loss if only that is known; None: not known.
 
     Infinite where one of the runs has numbers that are not finite.
     """
@@ -41,7 +41,7 @@ def largest(growth: Iterable[Growth]) -> float | None:
 
 
 def _chosen(found: list[Growth]) -> list[Growth]:
-    """Of many steps some, evenly spaced, and the one in which the runs are furthest apart."""
+    """Choose some of many steps, evenly spaced, and the step in which the runs are furthest apart."""
     if len(found) <= MOST_STEPS:
         return found
     spaced = {round(index * (len(found) - 1) / (MOST_STEPS - 1)) for index in range(MOST_STEPS)}
@@ -55,7 +55,7 @@ def _main(reader: TraceReader) -> int | None:
 
 
 def _events(reader: TraceReader, stream: int, step: int) -> tuple[dict[str, Sketch], dict[str, Sketch]]:
-    """The sketches of weights, and of the loss, in one step."""
+    """Read the sketches of the weights, and of the loss, in one step."""
     events = reader.step(stream, step).events
     return _sketches(reader, events, Kind.WEIGHT), _sketches(reader, events, Kind.LOSS)
 

@@ -1,4 +1,4 @@
-"""Which layers are wrong: an error out of proportion, made in the layer and not in one inside of it."""
+"""Flag the layers that are wrong: an error out of proportion, made in the layer itself, not inside of it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from detaudit.replay.wire.layers import Identity, MeasuredLayers, Origin, ValueR
 
 _FORWARD = "forward"
 _MAY_ROUND = 64.0
-"""How many units in the last place weights may differ before the step, and batches: both are computed."""
+"""The units in the last place by which weights before the step, and batches, may differ: all are computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the second run wrote down."""
+    """The notes of the second run."""
 
     rows: tuple[ValueRow, ...]
     parents: dict[Identity, Identity | None]
-    """Within which call a call was made."""
+    """The call within which each call was made."""
     unkept: tuple[tuple[Identity, str], ...]
     compiled: bool
     definitions: dict[tuple[str, str], Site]
-    """Where the program defines a layer, by root and path."""
+    """The line at which the program defines each layer, by root and path."""
     autocast: tuple[tuple[tuple[str, str], ...], ...]
     """Of both runs, the kinds of device and the dtypes for which `torch.autocast` was on."""
 
@@ -46,7 +46,7 @@ class Measured:
 
 
 def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
-    """The numbers of every layer, with what is wrong flagged; of several calls of a layer, the worst."""
+    """Give the numbers of every layer, with wrong values flagged; of several calls of a layer, the worst."""
     whys = [_why_wrong(row, measured, step) for row in measured.rows]
     makers = _makers(measured, whys)
     worst: dict[tuple[str, ...], LayerNumbers] = {}
@@ -61,7 +61,7 @@ def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
 
 
 def _why_wrong(row: ValueRow, measured: Measured, step: int) -> str:
-    """What is wrong with a value; empty if nothing is."""
+    """Explain what is wrong with a value; empty if nothing is."""
     if row.only is not None:
         return "" if measured.compiled else f"runs in the {row.only} run only"
     if row.origin is Origin.START:
@@ -100,7 +100,7 @@ def _why_out_of_proportion(row: ValueRow) -> str:
 
 
 def _agree(isolated: Apart | None, first: Error, second: Error) -> bool:
-    """Whether the runs give the same number up to what both may be off.
+    """Say whether the runs give equal numbers within the error that both may have.
 
     Then it is the reference that is another number: some code depends on the dtype, as the epsilon of
     `nn.RMSNorm` does.
@@ -109,7 +109,7 @@ def _agree(isolated: Apart | None, first: Error, second: Error) -> bool:
 
 
 def _why_other(row: ValueRow) -> str:
-    """What is wrong with a batch, or with a weight before the step."""
+    """Explain what is wrong with a batch, or with a weight before the step; empty if nothing is."""
     apart = row.propagated
     if row.wrong or apart is None or not apart.elements:
         return row.wrong
@@ -119,7 +119,7 @@ def _why_other(row: ValueRow) -> str:
 
 
 def _makers(measured: Measured, whys: list[str]) -> list[bool]:
-    """Which of the wrong values are made where they are found: nothing is wrong within the call."""
+    """Tell for each value whether it is wrong and was made here: nothing is wrong within the call."""
     absent = {row.call for row in measured.rows if row.only is not None}
     candidates = [
         bool(why) and not _within(row, absent, measured) for row, why in zip(measured.rows, whys, strict=True)
@@ -135,7 +135,7 @@ def _makers(measured: Measured, whys: list[str]) -> list[bool]:
 
 
 def calls_around(call: Identity, measured: Measured) -> Iterator[Identity]:
-    """The calls within which a call was made, the innermost first."""
+    """List the calls within which a call was made, the innermost first."""
     above = measured.parents.get(call)
     while above is not None:
         yield above
@@ -143,17 +143,17 @@ def calls_around(call: Identity, measured: Measured) -> Iterator[Identity]:
 
 
 def is_output(row: ValueRow) -> bool:
-    """Whether a value is what a module gave."""
+    """Say whether a value is what a module gave."""
     return row.phase == _FORWARD and row.value.startswith("output")
 
 
 def is_output_of_root(row: ValueRow, measured: Measured) -> bool:
-    """Whether a value is what an outermost module gave."""
+    """Say whether a value is what an outermost module gave."""
     return is_output(row) and measured.parents.get(row.call) is None
 
 
 def _within(row: ValueRow, absent: set[Identity], measured: Measured) -> bool:
-    """Whether a call is missing because the one around it is."""
+    """Say whether a call is missing because the one around it is."""
     return row.only is not None and measured.parents.get(row.call) in absent
 
 
@@ -181,7 +181,7 @@ def _numbers(row: ValueRow, step: int, why: str) -> LayerNumbers:
 
 
 def _of_allowed(isolated: Apart | None, first: Error | None, second: Error | None) -> float | None:
-    """How much of what they may be the errors are; where the reference is another number, their distance."""
+    """Rate the errors as a share of what they may be; if the reference differs, rate their distance."""
     if first is None or second is None or isolated is None:
         return None
     shares = [one.error / one.allowed for one in (first, second) if one.allowed]

@@ -1,4 +1,4 @@
-"""The lines to look at for a layer: where the program defines it, and where it is called or updated."""
+"""Collect the lines to look at for a layer: where it is defined, called and updated."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class LayerLines:
     updated: Mapping[Layer, Site] = field(default_factory=dict)
 
     def of(self, layer: LayerNumbers) -> tuple[Site, ...]:
-        """The most telling line first; none where nothing is known."""
+        """List the lines of a layer, the most telling one first; empty where nothing is known."""
         place = (layer.root, layer.module)
         known = (self.updated,) if layer.phase == Phase.OPTIMIZER.value else (self.defined, self.called)
         return tuple(lines[place] for lines in known if place in lines)
 
     def and_those(self, later: LayerLines) -> LayerLines:
-        """These, and those of further layers of a later step."""
+        """Add the lines of further layers of a later step."""
         return LayerLines(
             {**later.defined, **self.defined},
             {**later.called, **self.called},
@@ -38,7 +38,7 @@ class LayerLines:
 
 
 def lines_of(defined: Mapping[Layer, Site], trace: Path, step: int) -> LayerLines:
-    """The lines of the layers that a run defines, and of a step in its trace."""
+    """Collect the lines of the layers that a run defines, and of a step in its trace."""
     events: list[Event] = []
     with TraceReader(trace) as reader:
         for stream in reader.streams:
@@ -52,7 +52,7 @@ def lines_of(defined: Mapping[Layer, Site], trace: Path, step: int) -> LayerLine
 
 
 def _sites(events: Iterable[Event]) -> dict[Layer, Site]:
-    """The first line of each layer."""
+    """Find the first line of each layer."""
     found: dict[Layer, Site] = {}
     for event in events:
         if event.site is not None and event.place.module is not None:

@@ -20,19 +20,19 @@ from detaudit.vary.unmeasured import outside, unmeasured
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
-    """What measuring the layers of one step gave."""
+    """The results of measuring the layers of one step."""
 
     layers: tuple[LayerNumbers, ...]
     problems: tuple[str, ...] = ()
-    """What could not be measured, to be said to the user."""
+    """The things that could not be measured, in words for the user."""
     lines: LayerLines = field(default_factory=LayerLines)
     named: tuple[str, ...] = ()
     """Settings that explain a difference, in words."""
     without_float64: str = ""
-    """Why no whole run in float64 stands beside the two, if one could have."""
+    """The reason why no run in float64 stands beside the two, if one could have."""
 
     def followed_by(self, later: LayerReport) -> LayerReport:
-        """The same, and what a later step gave."""
+        """Add the results of a later step."""
         return LayerReport(
             (*self.layers, *later.layers),
             tuple(dict.fromkeys((*self.problems, *later.problems))),

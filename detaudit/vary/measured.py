@@ -1,4 +1,4 @@
-"""Where an axis may change the arithmetic, and did: how far, in which layers and operators, how it grows."""
+"""Measure where an axis may change the arithmetic, and does: how far, in which layers, how it grows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What measuring showed."""
+    """The results of measuring."""
 
     variation: Variation
     findings: tuple[Finding, ...]
@@ -75,6 +75,6 @@ def _notices(identity: str, problems: tuple[str, ...]) -> tuple[Notice, ...]:
 
 
 def _brief(text: str) -> str:
-    """The first sentence: some of torch's messages list all that it can do instead."""
+    """Give the first sentence: some of torch's messages list all that it can do instead."""
     line = text.partition("\n")[0]
     return line if len(line) <= LONGEST else line[: line.rfind(" ", 0, LONGEST)] + " ..."

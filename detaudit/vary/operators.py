@@ -1,4 +1,4 @@
-"""Which operators give other bits for the same inputs under other conditions, and how far apart they are."""
+"""Find the operators that give other bits for the same inputs under other conditions, and how far apart."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _Key = tuple[str, str, str | None, str, str | None, int | None]
 
 @dataclass(frozen=True, slots=True)
 class OperatorReport:
-    """What the operators of one step say about two sets of conditions."""
+    """The operators of one step, compared under two sets of conditions."""
 
     operators: tuple[OperatorNumbers, ...] = ()
-    """Those that give other bits, and those that could not be held against each other (`why` says so)."""
+    """Operators that give other bits, and those that could not be compared (`why` says so)."""
     problems: tuple[str, ...] = ()
-    """What was not compared beside these."""
+    """The things that were not compared."""
 
 
 def measure_operators(pair: Pair, step: int) -> OperatorReport:
@@ -61,7 +61,7 @@ class _Runs:
         """Lines of the program, by their keys in hexadecimal."""
 
     def kept(self) -> list[KeptOperator]:
-        """What the run under the first conditions keeps, call by call."""
+        """Run under the first conditions and keep the operators, call by call."""
         first = self.pair.names[0]
         outcome = self._run(self.pair.first, "operators-kept", Part.KEEPS, first)
         if outcome is None:
@@ -70,7 +70,7 @@ class _Runs:
         return list(read_records(self.values / KEPT, KeptOperator))
 
     def taken(self, plan: RunPlan, name: str, conditions: str) -> Path | None:
-        """The file with what a run says of the kept calls; None if it did not end well."""
+        """Run the kept calls again; give the file with the answers, or None if the run did not end well."""
         outcome = self._run(plan, name, Part.TAKES, conditions)
         if outcome is None:
             return None
@@ -119,7 +119,7 @@ def _measure(runs: _Runs) -> tuple[OperatorNumbers, ...]:
 
 
 def _worded(answer: Answer, second: str) -> Answer:
-    """An answer whose reason says under which conditions that was."""
+    """Add to the reason of an answer under which conditions it was made."""
     why = f"{answer.why} (with {second})" if answer.why else ""
     if answer.unsteady:
         why = f"gives other bits from call to call with {second}"
@@ -152,7 +152,7 @@ class _Group:
     changed: int = 0
     furthest: Apart | None = None
     whys: dict[str, int] = field(default_factory=dict)
-    """What is to be said of calls, and of how many."""
+    """Reasons in words, each with the number of calls that it holds for."""
 
     def add(self, answer: Answer) -> None:
         """Count one call."""
@@ -165,7 +165,7 @@ class _Group:
             self.whys[answer.why] = self.whys.get(answer.why, 0) + 1
 
     def why(self) -> str:
-        """What is to be said, and of how many calls if not of all."""
+        """Give the reasons in words, with the number of calls where a reason does not hold for all."""
         return "; ".join(
             why if count == self.calls else f"{count} of {self.calls} calls: {why}"
             for why, count in self.whys.items()

@@ -12,7 +12,7 @@ from detaudit.trace.reader import TraceReader
 
 @dataclass(slots=True)
 class Pair:
-    """What is held against each other: one target, run under two sets of conditions."""
+    """The two sides of a comparison: one target, run under two sets of conditions."""
 
     first: RunPlan
     """One run, under the conditions that the others are held against."""
@@ -23,12 +23,12 @@ class Pair:
 
 
 def up_to(plan: RunPlan, step: int) -> RunPlan:
-    """The same run, up to the end of the step."""
+    """Give the plan of the same run, up to the end of the step."""
     return replace(plan, runs=1, level=Level.LAYER, steps=step + 1, sketches=False)
 
 
 def problems_of(outcome: RunOutcome) -> tuple[str, ...]:
-    """What the recorder of a run could not do."""
+    """List what the recorder of a run could not do."""
     if outcome.trace is None:
         return ()
     with TraceReader(outcome.trace) as reader:

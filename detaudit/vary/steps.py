@@ -1,4 +1,4 @@
-"""Which steps are measured: one says nothing about what happens in a later one."""
+"""Choose the steps that are measured: one step says nothing about what happens in a later step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detaudit.trace.reader import TraceReader
 
 
 def steps_to_measure(parted: int, first: TraceReader, second: TraceReader, promise: Promise) -> list[int]:
-    """The step in which two runs part, and those that could hide what begins later.
+    """Choose the step in which two runs part, and those that could hide what begins later.
 
     Where bits can be equal, whatever is wrong shows as a difference, and grows. Where they cannot, the last
     step is measured too, and the first one in which the runs do not go through the same modules, gradients
@@ -27,7 +27,7 @@ def steps_to_measure(parted: int, first: TraceReader, second: TraceReader, promi
 
 
 def _other_course(first: TraceReader, second: TraceReader, steps: int) -> Iterator[int]:
-    """The first step that has other events in the two runs, if there is one."""
+    """Find the first step that has other events in the two runs, if there is one."""
     for step in range(steps):
         if _places(first, step) != _places(second, step):
             yield step
@@ -35,7 +35,7 @@ def _other_course(first: TraceReader, second: TraceReader, steps: int) -> Iterat
 
 
 def _places(reader: TraceReader, step: int) -> Counter[Place]:
-    """How often each thing is seen in a step of the main thread; operators are others in another dtype."""
+    """Count the events of each thing in a step of the main thread, without operators (they vary by dtype)."""
     return Counter(
         event.place
         for stream in reader.streams

@@ -1,4 +1,4 @@
-"""What measuring layer by layer left out, in words: where nothing can be said, nothing may look green."""
+"""Report what measuring layer by layer left out, so that an incomplete measurement never passes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from detaudit.replay.wire.layers import Origin, ValueRow
 from detaudit.vary.layer_flags import Measured, calls_around, is_output_of_root
 
 AMPLIFIED = 32.0
-"""How many times further apart the gradient of a loss may be than the outputs that the loss is made of."""
+"""The factor by which a loss's gradient may be further apart than the outputs that the loss is made of."""
 
 _NAMED = 3
-"""How many layers a message names."""
+"""The number of layers that a message names."""
 
 
 def unmeasured(measured: Measured) -> Iterator[str]:
-    """What could not be measured, each reason once."""
+    """List what could not be measured, each reason once."""
     if not measured.rows:
         yield "no layer was measured: the step calls no module"
     reasons: dict[str, dict[str, None]] = {}
@@ -31,7 +31,7 @@ def unmeasured(measured: Measured) -> Iterator[str]:
 
 
 def outside(measured: Measured) -> Iterator[str]:
-    """What the program computes outside of all modules, if that cannot be told from another computation.
+    """Report values computed outside of all modules that cannot be told from another computation.
 
     A loss is not called again alone. Its gradient may be further apart than the outputs that it is made of,
     but not by any amount.
@@ -62,5 +62,5 @@ def _name(root: str, path: str) -> str:
 
 
 def _apart(row: ValueRow) -> float:
-    """How far the runs are apart; NaN where one of them has numbers that are not finite."""
+    """Give the distance between the runs; NaN where one of them has numbers that are not finite."""
     return 0.0 if row.propagated is None else row.propagated.relative

@@ -1,4 +1,4 @@
-"""Environment variables on an axis that nobody reads: equal runs say little about a name that is misspelt."""
+"""Find variables on an axis that nobody reads: equal runs say little about a misspelt name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from detaudit.vary.experiment import Experiment, Failure, Run
 
 
 def variables_on(axes: Iterable[str]) -> set[str]:
-    """The environment variables among the axes."""
+    """Select the environment variables among the axes."""
     return {axis_named(axis).variable for axis in axes} - {""}
 
 
 def watching(names: Iterable[str]) -> tuple[Intervention, ...]:
-    """What lets the ledger note the lines that read these variables."""
+    """Make the intervention with which the ledger notes the lines that read these variables."""
     listed = ",".join(sorted(names))
     return (Intervention(variables.NAME, amount=listed),) if listed else ()
 

@@ -1,4 +1,4 @@
-"""From what was found along the axes to the verdict."""
+"""Derive the verdict from what was found along the axes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def with_verdict(result: AuditResult, tolerance: float | None) -> AuditResult:
 
 
 def _why_unmeasured(variation: Variation, result: AuditResult) -> str | None:
-    """Why the numbers say nothing where they alone could; None where they do, or where bits decide."""
+    """Explain why the numbers say nothing where only they could; None where they do, or where bits decide."""
     if variation.equal or variation.promise != Promise.PRECISION:
         return None
     lost = next((one.step for one in variation.growth if not _is_finite(one)), None)
