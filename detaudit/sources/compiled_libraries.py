@@ -186,7 +186,7 @@ _FIXES = {
         for name in SAMPLING
     },
     **{
-        f"gensim.{kind}": f"pass workers=1, seed=SEED to {kind}(...), and start Python with PYTHONHASHSEED=0"
+        f"gensim.{kind}": f"pass workers=1 to {kind}(...), beside seed=SEED; gensim asks for PYTHONHASHSEED=0 in the environment too"
         for kind in VECTORS.values()
     },
 }

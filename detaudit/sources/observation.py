@@ -153,7 +153,7 @@ def drawn_more(pair: EntryPair) -> str:
     theirs = 0 if pair.second is None else pair.second.amount
     run, more = ("2", theirs - ours) if theirs > ours else ("1", ours - theirs)
     entry = pair.entry
-    where = "" if entry.site is None else f", line {entry.site.line}"
+    where = "" if entry.site is None else f", {os.path.basename(entry.site.file)}:{entry.site.line}"
     numbers = "number" if more == 1 else "numbers"
     return (
         f"in step {entry.step} run {run} drew {more} {numbers} more ({entry.operation}, {entry.phase}{where})"
