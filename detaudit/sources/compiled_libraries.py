@@ -186,7 +186,9 @@ _FIXES = {
         for name in SAMPLING
     },
     **{
-        f"gensim.{kind}": f"pass workers=1 to {kind}(...), beside seed=SEED; gensim asks for PYTHONHASHSEED=0 in the environment too"
+        f"gensim.{kind}": (
+            f"pass workers=1 to {kind}(...), beside seed=SEED; gensim also asks for PYTHONHASHSEED=0"
+        )
         for kind in VECTORS.values()
     },
 }
