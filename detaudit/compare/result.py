@@ -8,9 +8,9 @@ from dataclasses import replace
 import xxhash
 
 from detaudit import nested
+from detaudit.compare.enough_runs import bound
 from detaudit.compare.scope import gravest
 from detaudit.compare.wording import describe, message
-from detaudit.model.agreement import bound
 from detaudit.model.result import (
     AuditResult,
     Compared,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from detaudit.compare.enough_runs import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
 from detaudit.diagnose.narrowing import bearable
 from detaudit.diagnose.narrowing import needed as needed_of
@@ -16,7 +17,6 @@ from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.suspects import Suspect, suspects
 from detaudit.diagnose.trials import Laboratory, Trial
 from detaudit.diagnose.zoom import FURTHER_STEPS, Closer, look_closer, name_racing_operator
-from detaudit.model.agreement import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, Divergence, DivergenceKind

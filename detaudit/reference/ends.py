@@ -11,8 +11,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from detaudit.compare.enough_runs import ENOUGH, all_agree, all_like, runs_needed
 from detaudit.errors import DetauditError, RunError
-from detaudit.model.agreement import ENOUGH, all_agree, all_like, runs_needed
 from detaudit.reference.git import SHORT
 from detaudit.reference.trial import Outcome, Trial, Tried, differ, opened
 from detaudit.run.progress import Progress

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from detaudit.compare.enough_runs import bound
 from detaudit.compare.result import (
     conditions_notices,
     not_varied,
@@ -14,7 +15,6 @@ from detaudit.compare.result import (
 )
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import failure_notices
-from detaudit.model.agreement import bound
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.lock import Block
 from detaudit.model.plan import RunOutcome, TargetRef

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,28 +14,17 @@ from pathlib import Path
 from detaudit import nested
 from detaudit.axes import hash_seed
 from detaudit.errors import RunError, TraceError
-from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan, TargetKind
+from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan
 from detaudit.record.session import MAIN_TRACE, load_session, problems_in
-from detaudit.run import axes, variables
+from detaudit.run import axes
 from detaudit.run.command import command_for
+from detaudit.run.environment import environment_of, runs_elsewhere, variables_of
 from detaudit.run.guard import Guarded, start
-from detaudit.sources import surroundings
-from detaudit.sources.catalogue import BY_NAME
 from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.data import steps_completed
 from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
 from detaudit.trace.writer import TraceWriter
-
-_SITE = Path(__file__).parent / "site"
-_MOST_PADDING = 4096
-_WAIT_BRIEFLY = {"GOMP_SPINCOUNT": "100", "KMP_BLOCKTIME": "0"}
-"""How long the threads of an operator wait for each other on a busy core, for GNU's and Intel's OpenMP.
-
-Their own choice counts the threads of one process alone, and makes runs side by side several times as slow.
-100 is what libgomp takes where it knows of more threads than cores.
-"""
-_WAITING = "OMP_WAIT_POLICY"
 
 
 @dataclass
@@ -70,7 +58,7 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
         process = start(
             command_for(axes.with_arguments(_from_anywhere(plan))),
             folder=_working_directory(plan, folder),
-            environment=_environment(plan, folder),
+            environment=environment_of(plan, folder),
             stdout=stack.enter_context(stdout.open("wb")) if capture else None,
             stderr=stack.enter_context(stderr.open("wb")) if capture else None,
         )
@@ -200,20 +188,16 @@ def conditions(plan: RunPlan) -> dict[str, object]:
         "level": plan.level.value,
         "seed": plan.seed if plan.target.kind in SEEDED else None,
         "steps": plan.steps,
-        "hash_seed": _variables(plan).get(hash_seed.VARIABLE, hash_seed.RANDOM),
+        "hash_seed": variables_of(plan).get(hash_seed.VARIABLE, hash_seed.RANDOM),
         "working_directory": str(plan.folder or Path.cwd()),
         **{f"env:{name}": value for name, value in plan.variables},
         **{one.axis: one.text for one in plan.axes},
     }
 
 
-def _elsewhere(plan: RunPlan) -> bool:
-    return any(one.source == surroundings.FOLDER for one in plan.perturbed)
-
-
 def _working_directory(plan: RunPlan, folder: Path) -> Path | None:
     """Make or name the folder in which the program is started; None: our own folder."""
-    if not _elsewhere(plan):
+    if not runs_elsewhere(plan):
         return plan.folder
     empty = folder / "elsewhere"
     empty.mkdir()
@@ -222,49 +206,8 @@ def _working_directory(plan: RunPlan, folder: Path) -> Path | None:
 
 def _from_anywhere(plan: RunPlan) -> RunPlan:
     """Give the plan with its files named so that they are found from any folder."""
-    if not _elsewhere(plan):
+    if not runs_elsewhere(plan):
         return plan
     path = None if plan.target.path is None else plan.target.path.absolute()
     call = None if plan.call is None else os.path.abspath(plan.call)
     return replace(plan, target=replace(plan.target, path=path), call=call)
-
-
-def _variables(plan: RunPlan) -> dict[str, str]:
-    """Make the environment of the program, as far as the user and the sources decide about it."""
-    environment = dict(os.environ)
-    for one in plan.perturbed:
-        environment |= BY_NAME[one.source].perturbation(one.amount).environment
-    environment |= dict(plan.variables)
-    environment |= axes.variables(plan)
-    for one in plan.held:
-        # From outside, a source is held as a whole: at single lines its taps hold it.
-        if not one.sites:
-            environment |= BY_NAME[one.source].held_by
-    return environment
-
-
-def _environment(plan: RunPlan, folder: Path) -> dict[str, str]:
-    environment = nested.within(_variables(plan), folder)
-    environment[variables.SESSION] = str((folder / "session.json").resolve())
-    environment.pop(variables.LEDGER, None)
-    if plan.ledger:
-        environment[variables.LEDGER] = "1"
-    if plan.jobs > 1 and _WAITING not in environment:
-        environment = _WAIT_BRIEFLY | environment
-    # Another length in each run: what lies behind it lies elsewhere, also where the system moves nothing.
-    environment[variables.PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
-    paths = [str(_SITE), *map(str, plan.import_first)]
-    if plan.import_from is not None:
-        paths.append(str(plan.import_from))
-    if environment.get("PYTHONPATH"):
-        paths.append(environment["PYTHONPATH"])
-    if _elsewhere(plan):
-        paths = [os.path.abspath(part) for path in paths for part in path.split(os.pathsep)]
-        if plan.target.kind in {TargetKind.MODULE, TargetKind.CALLABLE}:
-            # Where `python -m` looks first.
-            paths.append(os.getcwd())
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    if plan.folder is not None:
-        # As a shell would that is in that folder.
-        environment["PWD"] = str(plan.folder)
-    return environment

@@ -20,13 +20,11 @@ def listeners_of(session: Session) -> list[Attach]:
 
         found.append(lambda recorder, _: exchange_draws(recorder, draws))
     if capture is not None and session.level is Level.OP:
-        from detaudit.replay.operators.capture import CallCapture
+        from detaudit.replay.operators.save_call import save_one_call
 
-        found.append(
-            lambda recorder, _: recorder.listeners.on_operator.append(CallCapture(recorder, capture))
-        )
+        found.append(lambda recorder, _: save_one_call(recorder, capture))
     if values is not None and session.level is Level.OP:
-        from detaudit.replay.operators.keep import exchange_values
+        from detaudit.replay.operators.keep_step import exchange_values
 
         found.append(lambda recorder, _: exchange_values(recorder, values))
     if values is not None and session.level is Level.LAYER:

@@ -1,4 +1,8 @@
-"""The schedule of threads and processes: which of them runs when, if several run at a time."""
+"""The schedule of threads and processes: which of them runs when, if several run at a time.
+
+A pool of another library has its place here, in `completion` for the order of its results, in `polls` for
+who asks whether a task is done, and in `pool_tasks` for the names of its tasks.
+"""
 
 from __future__ import annotations
 

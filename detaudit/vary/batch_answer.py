@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from detaudit.axes.batch import AXIS
-from detaudit.model.agreement import bound
+from detaudit.compare.enough_runs import bound
 from detaudit.model.axes import Promise, Setting
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import Target

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from detaudit.compare import compare
+from detaudit.compare.enough_runs import bound
 from detaudit.compare.result import diff_result, final_digest, not_varied
-from detaudit.model.agreement import bound
 from detaudit.model.result import Verdict
 from detaudit.model.trace import StreamRole
 from detaudit.trace.reader import TraceReader

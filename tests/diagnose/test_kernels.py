@@ -20,8 +20,8 @@ from detaudit.errors import RunError
 from detaudit.model.plan import Capture, RunPlan, TargetRef
 from detaudit.model.trace import Kind, Level
 from detaudit.record.schema import make_plan
-from detaudit.replay.operators.capture import CAPTURED, save_call
 from detaudit.replay.operators.many_times import load, measure
+from detaudit.replay.operators.save_call import CAPTURED, save_call
 from detaudit.run.progress import Silence
 from detaudit.run.runner import execute
 from detaudit.targets.find import find_target

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from detaudit.cli.main import VERBS, build_parser, main
-from detaudit.model.agreement import all_agree, all_like, runs_needed
+from detaudit.compare.enough_runs import all_agree, all_like, runs_needed
 from detaudit.reference import bisect
 from detaudit.reference.trial import Trial
 from detaudit.run.progress import Silence

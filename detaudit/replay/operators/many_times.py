@@ -74,7 +74,7 @@ class Call:
 
 
 def load(path: str) -> Call:
-    """Read a file that `detaudit.replay.operators.capture` wrote."""
+    """Read a file that `detaudit.replay.operators.save_call` wrote."""
     saved = torch.load(path, weights_only=True)
     namespace, _, name = saved["operator"].partition("::")
     return Call(getattr(getattr(getattr(torch.ops, namespace), name), saved["overload"]), saved)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from detaudit.model.agreement import DOUBT, MOST_PAIRS, chance, pairs_needed
+from detaudit.compare.enough_runs import DOUBT, MOST_PAIRS, chance, pairs_needed
 
 
 def test_the_chance_is_the_mean_over_all_rates_that_fit_what_was_seen():
