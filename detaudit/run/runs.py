@@ -24,7 +24,7 @@ class Runs:
 
     def carry_out(self, plan: RunPlan, name: str = "") -> list[RunOutcome]:
         """Run the target of a plan as often as the plan says; raises RunError as `execute` does."""
-        self._counted(plan.runs)
+        self.add(plan.runs)
         return execute(plan, self.folder / name, self.progress)
 
     def once(self, plan: RunPlan, name: str) -> RunOutcome:
@@ -36,7 +36,8 @@ class Runs:
         """Make runs in a folder below this one, which are counted here too."""
         return Runs(self.folder / name, self.progress, self)
 
-    def _counted(self, runs: int) -> None:
+    def add(self, runs: int) -> None:
+        """Count runs here, and where these runs are a part."""
         self.count += runs
         if self.parent is not None:
-            self.parent._counted(runs)  # noqa: SLF001 - of the same class
+            self.parent.add(runs)

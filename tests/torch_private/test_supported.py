@@ -87,6 +87,7 @@ def test_nothing_is_refused_where_there_is_no_torch(monkeypatch):
 )
 def test_nothing_is_started_with_a_torch_that_is_too_old(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
     Path("program.py").write_text("open('ran', 'w')")
     Path("model.py").write_text(MODEL)
     assert main(arguments) == EXIT_UNVERIFIED
