@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from detaudit.replay.operators import keep as operator_values
+from detaudit.replay.operators import keep_step as operator_values
 from tests.replay.operator_runs import numbers, with_threads
 
 

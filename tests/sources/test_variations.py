@@ -17,6 +17,7 @@ from detaudit import options
 from detaudit.model.plan import Intervention, RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
 from detaudit.run import launch
+from detaudit.run.environment import environment_of
 from detaudit.sources import clock, files, memory, threads
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.sources.ledger import Ledger
@@ -142,7 +143,7 @@ def test_a_delayed_task_gives_what_it_gave(monkeypatch):
 )
 def test_a_change_from_outside_reaches_the_environment(source, amount, variable, monkeypatch, tmp_path):
     monkeypatch.setenv(variable, "0")
-    environment = launch._environment(plan_varying(source, amount), tmp_path)
+    environment = environment_of(plan_varying(source, amount), tmp_path)
     assert environment[variable] == BY_NAME[source].perturbation(amount).environment[variable] != "0"
 
 
@@ -152,7 +153,7 @@ def test_a_program_that_is_run_elsewhere_is_still_found(tmp_path, monkeypatch):
     module = Target(TargetKind.MODULE, "-m app", import_name="app")
     plan = plan_varying("working-directory", "empty", module)
     assert launch._working_directory(plan, tmp_path) == tmp_path / "elsewhere"
-    paths = launch._environment(plan, tmp_path)["PYTHONPATH"].split(os.pathsep)
+    paths = environment_of(plan, tmp_path)["PYTHONPATH"].split(os.pathsep)
     assert paths[1:] == [str(tmp_path / "lib"), str(tmp_path)]
     script = plan_varying("working-directory", "empty")
     assert launch._from_anywhere(script).target.path == tmp_path / "train.py"
