@@ -73,10 +73,12 @@ class Case:
         ledger: bool = False,
         capture: Capture | None = None,
         later: bool = False,
+        jobs: int | None = None,
     ) -> list[RunOutcome]:
         """Run the target again under other conditions, in a folder of that name; not beyond the window.
 
         `steps`: where the runs are to end earlier than those of the plan.
+        `jobs`: how many runs go side by side; None: as many as the machine carries.
         `later`: where the plan has other conditions for the runs behind the first, all runs are such.
         """
         last = steps if window is None else window[1]
@@ -90,7 +92,7 @@ class Case:
             else last
             if self.plan.steps is None
             else min(last, self.plan.steps),
-            jobs=self.side_by_side,
+            jobs=jobs or self.side_by_side,
             held=held,
             perturbed=perturbed,
             ledger=ledger or bool(held or perturbed),

@@ -22,7 +22,6 @@ from detaudit.model.plan import Intervention
 from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Phase
 from detaudit.sources.catalogue import SOURCES
-from detaudit.sources.entropy import TEMPORARY_NAME
 from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
 
@@ -101,9 +100,7 @@ class Search:
         seen = closer.comparison or comparison
         ordered = closer.comparison is not None
         self.laboratory.leftovers |= picked_up(closer.ledgers, self.laboratory.case.started)
-        if any(pair.entry.operation == TEMPORARY_NAME for pair in closer.ledgers):
-            # Held fixed, names of temporary files are alike in runs side by side, and these would meet.
-            self.laboratory.case.run_one_by_one()
+        self.laboratory.operations |= {pair.entry.operation for pair in closer.ledgers}
         found = suspects(seen, list(closer.ledgers), self.laboratory.leftovers, ordered=ordered)
         if self.laboratory.case.steady:
             found = [one for one in found if not one.acts_by_chance]

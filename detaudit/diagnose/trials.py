@@ -48,6 +48,8 @@ class Laboratory:
     folders: str = "trial"
     """What the names of its folders begin with."""
     trials: list[Trial] = field(default_factory=list)
+    operations: set[str] = field(default_factory=set)
+    """The operations that the ledgers have."""
     leftovers: frozenset[str] = frozenset()
     """Files that earlier runs of the audit left and later ones picked up."""
 
@@ -117,8 +119,16 @@ class Laboratory:
         later: bool = False,
     ) -> list[RunOutcome]:
         if leftovers.NAME not in {one.source for one in held} or not self.leftovers:
+            meets = any(BY_NAME[one.source].alike_outside & self.operations for one in held)
             return self.case.run_again(
-                folder, runs=runs, level=Level.LAYER, steps=steps, held=held, ledger=True, later=later
+                folder,
+                runs=runs,
+                level=Level.LAYER,
+                steps=steps,
+                held=held,
+                ledger=True,
+                later=later,
+                jobs=1 if meets else None,
             )
         outcomes = []
         self.case.run_one_by_one()

@@ -31,7 +31,7 @@ class RunValues:
     there: bytes | None
     """Digest of the first event in that place; None where the run has none."""
     last: bytes | None
-    """Digest of all values of the last step, but those of operators; None where the run has no such step."""
+    """Digest of the weights after the last step; None where the run has no such step, or no weights in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def values_of(
         place = divergence.event.place
         value = None if there is None else next((e.outputs for e in there.events if e.place == place), None)
         last = _step_of(reader, divergence.stream, window[1] - 1)
-        yield RunValues(value, None if last is None else _digest(last))
+        yield RunValues(value, None if last is None else _weights(last))
 
 
 def _step_of(reader: TraceReader, label: str, index: int) -> Step | None:
@@ -154,9 +154,11 @@ def _step_of(reader: TraceReader, label: str, index: int) -> Step | None:
     return None
 
 
-def _digest(step: Step) -> bytes:
-    seen = [(str(one.place), one.outputs) for one in step.events if one.place.kind is not Kind.OP]
-    return xxh3_128_digest(repr(seen).encode())
+def _weights(step: Step) -> bytes | None:
+    """Digest the weights of a step; of all that is recorded, weights alone are never without consequence."""
+    weights = [one for one in step.events if one.place.kind is Kind.WEIGHT]
+    seen = repr([(str(one.place), one.outputs) for one in weights])
+    return xxh3_128_digest(seen.encode()) if weights else None
 
 
 def _same_place(coarse: Comparison, closer: Divergence) -> bool:

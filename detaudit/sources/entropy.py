@@ -18,7 +18,7 @@ from detaudit.sources.taps import Asked, Taps
 
 NAME = "os-entropy"
 _READS = Fact(Act.READS)
-TEMPORARY_NAME = "tempfile"
+_TEMPORARY_NAME = "tempfile"
 """Names a draw of a name for a temporary file or folder."""
 BETWEEN = frozenset({"random", "secrets", "uuid", "tempfile"})
 """Modules of Python's library that hand the program entropy; others use it for themselves."""
@@ -78,7 +78,7 @@ def _tap_names(taps: Taps, module: Any) -> None:
             return value
         if taps.holds(NAME, taps.lines.here()):
             value = f"{taps.fixed_number(40):08x}"[:8]
-        taps.note(NAME, TEMPORARY_NAME, value, _READS)
+        taps.note(NAME, _TEMPORARY_NAME, value, _READS)
         return value
 
     taps.method(module._RandomNameSequence, "__next__", read)
@@ -109,5 +109,6 @@ SOURCE = Source(
     tap=_tap,
     suspicion=Suspicion(70, adjust=for_other_seed),
     held_by_line=True,
+    alike_outside=frozenset({_TEMPORARY_NAME}),
     name_fault=_name,
 )

@@ -64,6 +64,9 @@ class Source:
     """Another amount to try, where a run with the first one did not end well."""
     held_by_line: bool = False
     """Whether the source can be held at single lines, so that one guilty line of several can be proved."""
+    alike_outside: frozenset[str] = frozenset()
+    """Operations that give all runs the same name for something outside of them, as long as they are held:
+    runs side by side would meet there."""
     names_operator: bool = False
     """Whether a fault of this source lies in an operator, which a closer look can name."""
     last_resort: bool = False

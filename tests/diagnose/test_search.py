@@ -59,7 +59,7 @@ class Program:
         self.longest_tick = 1e9
         """With a clock that goes faster than this, the training is over before it begins."""
         self.trials = []
-        self.leftovers = frozenset()
+        self.leftovers, self.operations = frozenset(), set()
         self.case = SimpleNamespace(started=0.0, steady=False)
 
     def first_step(self, held):

@@ -41,3 +41,19 @@ def test_values_of_whole_runs_and_of_closer_runs_that_end_early_can_be_compared(
     assert values[0] == values[2]
     assert values[1] == values[3]
     assert values[0].last != values[1].last
+
+
+PREVIEWS = TRAINS.replace(
+    "print(net(torch.ones(1, 3)).item())", "print(net(torch.full((1, 3), {preview}.0)).item())"
+)
+
+
+def test_what_reaches_no_weight_makes_no_pair_of_runs_count_as_different_at_the_end(run_program):
+    """Runs that differ in a preview alone, which may be left out of account, have equal last values."""
+    outcomes = [run_program(PREVIEWS.format(seed=0, preview=number)) for number in (1, 2)]
+    with ExitStack() as stack:
+        readers = [stack.enter_context(TraceReader(one.trace)) for one in outcomes]
+        values = list(values_of(readers, compare(*readers).first, (0, 3)))
+
+    assert values[0].there != values[1].there
+    assert values[0].last == values[1].last is not None

@@ -35,7 +35,7 @@ from detaudit.replay.modules.in_runs import (
 )
 from detaudit.replay.modules.references import rounding_of, rounding_of_call
 from detaudit.replay.modules.replays import why_unfaithful
-from detaudit.replay.modules.rows import Row, beside_float64, rows_of
+from detaudit.replay.modules.rows import beside_float64, named, rows_of
 from detaudit.replay.optimizer import OptimizerStep, step_again
 from detaudit.replay.wire.layers import (
     ONLY_FIRST,
@@ -43,6 +43,7 @@ from detaudit.replay.wire.layers import (
     Definition,
     Identity,
     MeasuredLayers,
+    Numbers,
     Origin,
     ValueRow,
 )
@@ -105,7 +106,7 @@ class LayerComparison:
             kept.replayed.why = why
         for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), in_runs):
             inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
-            yield row.of(identity, kept.kind, key, Origin.MADE, inner=inner)
+            yield named(row, identity, kept.kind, key, Origin.MADE, inner=inner)
         if self._parents[identity] is None:
             yield from self._of_root(kept, own, in_runs.float64, opens=opens)
 
@@ -115,18 +116,18 @@ class LayerComparison:
         """Compare the values from outside: weights, batches, the gradient of the loss."""
         for name in (one for one in kept.parameters if one in own.parameters):
             row = _as_in_runs(kept.parameters[name], own.parameters[name])
-            yield row.of(kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), Origin.START)
+            yield named(row, kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), Origin.START)
         around = InRuns(around_call(kept), around_call(own), float64)
         computed = {(FORWARD, numbered(INPUT, at)) for at in kept.of_inputs}
         for key in around.keys:
             one, other = around.first.get(key), around.second.get(key)
             row = beside_float64(_as_in_runs(one, other), around, key)
             if key[0] == BACKWARD:
-                yield row.of(kept.identity, kept.kind, key, Origin.OUTSIDE)
+                yield named(row, kept.identity, kept.kind, key, Origin.OUTSIDE)
             elif one is not None and other is not None:
                 # What the step begins with is a batch; later inputs may be computed from what it gave.
                 origin = Origin.BATCH if opens and key not in computed else Origin.OUTSIDE
-                yield row.of(kept.identity, kept.kind, key, origin)
+                yield named(row, kept.identity, kept.kind, key, origin)
 
     def _only_here(self, known: set[Identity]) -> Iterator[ValueRow]:
         for identity, call in self._own.items():
@@ -155,12 +156,14 @@ class LayerComparison:
         for (place, entry), row in rows:
             root, module, name = place
             value = f"{name}.{entry}" if entry else name
-            yield row.of((root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), Origin.MADE)
+            yield named(
+                row, (root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), Origin.MADE
+            )
 
 
 def _lone(identity: Identity, kind: str, only: str) -> ValueRow:
     """Make a row for a call that only one of the runs makes."""
-    return replace(Row().of(identity, kind, (FORWARD, OUTPUT), Origin.MADE), only=only)
+    return replace(named(Numbers(), identity, kind, (FORWARD, OUTPUT), Origin.MADE), only=only)
 
 
 def _named_dtypes(seen: Iterable[Autocast]) -> tuple[tuple[str, str], ...]:
@@ -217,17 +220,17 @@ def _other_arguments(kept: KeptCall, own: ModuleCall) -> str:
     return "" if all(one == other for one, other in kinds) else "it is called with other arguments"
 
 
-def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Row:
+def _as_in_runs(one: torch.Tensor | None, other: torch.Tensor | None) -> Numbers:
     """Compare a value that no module computes, as recorded in both runs."""
     if one is None or other is None:
-        return Row(wrong=f"not in the {'first' if one is None else 'second'} run")
+        return Numbers(wrong=f"not in the {'first' if one is None else 'second'} run")
     if one.shape != other.shape:
-        return Row(wrong=f"shape {tuple(one.shape)} in the first run, {tuple(other.shape)} in the second")
+        return Numbers(wrong=f"shape {tuple(one.shape)} in the first run, {tuple(other.shape)} in the second")
     distance = apart(one, other)
     exact = not (one.is_floating_point() or one.is_complex())
     wrong = "other whole numbers" if exact and distance.elements else ""
     unit = rounding_of(value for value in (one, other) if value.is_floating_point()).unit
-    return Row(distance, wrong=wrong, unit=unit)
+    return Numbers(propagated=distance, wrong=wrong, unit=unit)
 
 
 def _step_on(plain: dict[str, Any], own: OptimizerStep) -> OptimizerStep | None:

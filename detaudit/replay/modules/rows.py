@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 from detaudit.model.variation import Apart
 from detaudit.replay.arithmetic.float64 import Rounding
-from detaudit.replay.arithmetic.proportion import Error, another_function, out_of_proportion
+from detaudit.replay.arithmetic.proportion import another_function, out_of_proportion
 from detaudit.replay.calls.replay import Key
 from detaudit.replay.distance import apart
 from detaudit.replay.draws.common import Draws
@@ -18,51 +18,37 @@ from detaudit.replay.modules.files import Replayed
 from detaudit.replay.modules.in_runs import InRuns
 from detaudit.replay.modules.references import Compute, Reference, tried_more
 from detaudit.replay.modules.replays import replay_other, with_references
-from detaudit.replay.wire.layers import Identity, Origin, ValueRow
+from detaudit.replay.wire.layers import Identity, Numbers, Origin, ValueRow
 
 
-@dataclass(slots=True)
-class Row:
-    """One value in numbers; `ValueRow` explains the fields."""
-
-    propagated: Apart | None = None
-    isolated: Apart | None = None
-    first: Error | None = None
-    second: Error | None = None
-    first_from_float64: float | None = None
-    second_from_float64: float | None = None
-    apart64: float | None = None
-    noise: float = 0.0
-    unit: float = 0.0
-    wrong: str = ""
-    why: str = ""
-
-    def of(self, call: Identity, kind: str, key: Key, origin: Origin, *, inner: bool = False) -> ValueRow:
-        """Return the row with the name of its call and value."""
-        phase, value = key
-        numbers = {one.name: getattr(self, one.name) for one in fields(self)}
-        return ValueRow(call=call, kind=kind, phase=phase, value=value, origin=origin, inner=inner, **numbers)
+def named(
+    numbers: Numbers, call: Identity, kind: str, key: Key, origin: Origin, *, inner: bool = False
+) -> ValueRow:
+    """Put the numbers of a value into a row with the name of its call and value."""
+    phase, value = key
+    found = {one.name: getattr(numbers, one.name) for one in fields(Numbers)}
+    return ValueRow(call=call, kind=kind, phase=phase, value=value, origin=origin, inner=inner, **found)
 
 
 def rows_of(
     first: Replayed, compute: Compute[Any], rounding: Rounding, in_runs: InRuns
-) -> Iterator[tuple[Any, Row]]:
+) -> Iterator[tuple[Any, Numbers]]:
     """Run a piece of the first run's program in this run on equal inputs, and measure every value."""
     if first.why:
-        yield from ((key, _in_runs(Row(why=first.why), in_runs, key)) for key in in_runs.keys)
+        yield from ((key, _in_runs(Numbers(why=first.why), in_runs, key)) for key in in_runs.keys)
         return
     second = _Second(first, compute, rounding)
     for key in dict.fromkeys((*first.values, *second.values, *in_runs.keys)):
         yield key, _in_runs(second.row(key), in_runs, key)
 
 
-def _in_runs(row: Row, in_runs: InRuns, key: Any) -> Row:
+def _in_runs(row: Numbers, in_runs: InRuns, key: Any) -> Numbers:
     """Add to the row how far the value is apart in the runs; return the row."""
     row.propagated = _distance(in_runs.first.get(key), in_runs.second.get(key))
     return beside_float64(row, in_runs, key)
 
 
-def beside_float64(row: Row, in_runs: InRuns, key: Any) -> Row:
+def beside_float64(row: Numbers, in_runs: InRuns, key: Any) -> Numbers:
     """Add to the row how far both runs are from the run in float64; return the row."""
     row.first_from_float64 = in_runs.off(in_runs.first, key)
     row.second_from_float64 = in_runs.off(in_runs.second, key)
@@ -80,16 +66,18 @@ class _Second:
             self._own, _ = with_references(compute, first.draws, rounding)
         self._tried = False
 
-    def row(self, key: Any) -> Row:
+    def row(self, key: Any) -> Numbers:
         """Measure one value."""
         if self._why:
-            return Row(why=self._why)
+            return Numbers(why=self._why)
         one, other = self._first.values.get(key), self.values.get(key)
         if one is None or other is None:
-            return Row(wrong=_missing(key, one)) if one is not None or other is not None else Row()
+            return Numbers(wrong=_missing(key, one)) if one is not None or other is not None else Numbers()
         if one.shape != other.shape:
-            return Row(wrong=f"shape {tuple(one.shape)} in the first run, {tuple(other.shape)} in the second")
-        row = Row(isolated=_distance(one, other), why=self._first.without_reference)
+            return Numbers(
+                wrong=f"shape {tuple(one.shape)} in the first run, {tuple(other.shape)} in the second"
+            )
+        row = Numbers(isolated=_distance(one, other), why=self._first.without_reference)
         row.wrong = self._exactly_wrong(key, one, other)
         self._errors(row, key, one, other)
         if self._is_suspicious(row) and not self._tried:
@@ -97,7 +85,7 @@ class _Second:
             self._errors(row, key, one, other)
         return row
 
-    def _errors(self, row: Row, key: Any, one: torch.Tensor, other: torch.Tensor) -> None:
+    def _errors(self, row: Numbers, key: Any, one: torch.Tensor, other: torch.Tensor) -> None:
         reference = self._first.references.get(key)
         if reference is None:
             return
@@ -114,7 +102,7 @@ class _Second:
         row.noise, row.unit = reference.relative_noise(), reference.rounding.unit
         row.apart64 = None if own is None else reference.apart(own)
 
-    def _is_suspicious(self, row: Row) -> bool:
+    def _is_suspicious(self, row: Numbers) -> bool:
         """Say whether an error seems too large, but more trials may still explain it."""
         if row.first is None or row.second is None:
             return False

@@ -28,21 +28,10 @@ class Origin(StrEnum):
     """Computed by the program outside of modules, and handed to the call: a later input, a gradient."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueRow:
-    """One value of one module call, in both runs."""
+@dataclass(slots=True, kw_only=True)
+class Numbers:
+    """One value of two runs in numbers."""
 
-    call: Identity
-    kind: str
-    """Class of the module, or of the optimizer."""
-    phase: str
-    value: str
-    """`output`, `gradient of weight`, ..."""
-    origin: Origin = Origin.MADE
-    inner: bool = False
-    """Whether it is the gradient of a weight of an inner module that is called in this call."""
-    only: str | None = None
-    """`first` or `second`, if only that run makes the call."""
     propagated: Apart | None = None
     """Distance as the two runs recorded the value."""
     isolated: Apart | None = None
@@ -62,6 +51,23 @@ class ValueRow:
     """A difference that no arithmetic explains."""
     why: str = ""
     """Why the value could not be computed from equal inputs; empty if it could."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ValueRow(Numbers):
+    """One value of one module call, in both runs."""
+
+    call: Identity
+    kind: str
+    """Class of the module, or of the optimizer."""
+    phase: str
+    value: str
+    """`output`, `gradient of weight`, ..."""
+    origin: Origin = Origin.MADE
+    inner: bool = False
+    """Whether it is the gradient of a weight of an inner module that is called in this call."""
+    only: str | None = None
+    """`first` or `second`, if only that run makes the call."""
 
 
 @dataclass(frozen=True, slots=True)
