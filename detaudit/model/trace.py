@@ -189,6 +189,8 @@ class TraceInfo:
     """Seconds since the epoch."""
     finished: bool
     """False if the program was killed before it could close the trace."""
+    stopped: bool
+    """True if the recorder ended the program, after the steps that were asked for."""
     exit_code: int | None
     seconds: float | None
     """Wall time of the program; None if it did not end."""

@@ -217,6 +217,7 @@ class Recorder:
                     writer.write_step(self._pack(stream, complete=complete))
         self._describe_into(writer)
         writer.set_meta("finished", self.active)
+        writer.set_meta("stopped", self.stopped)
         writer.close()
 
     def _open(self) -> TraceWriter:

@@ -205,7 +205,13 @@ class Sites:
             return Owner.CALLING_BACK if _CALLING_BACK.search(file) else Owner.MACHINERY
         if file.startswith("<"):
             return Owner.USER if _is_typed(file) else Owner.GENERATED
-        if _INSTALLED.search(file) and not file.startswith(self._program):
+        if file.startswith(self._program):
+            return Owner.USER
+        return self._installed(file)
+
+    def _installed(self, file: str) -> Owner:
+        """Tell libraries and the standard library, below which they often lie, from the user's own files."""
+        if _INSTALLED.search(file):
             return Owner.LIBRARY
         return Owner.STANDARD if file.startswith(self._library) else Owner.USER
 

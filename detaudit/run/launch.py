@@ -74,8 +74,7 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
 
     Raises RunError if the traces cannot be put together (a full disk).
     """
-    seconds, code = time.monotonic() - run.started, run.process.returncode
-    trace = run.folder / MAIN_TRACE
+    seconds, trace = time.monotonic() - run.started, run.folder / MAIN_TRACE
     try:
         if not run.folder.is_dir():
             raise RunError(
@@ -83,6 +82,7 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
                 f"the program removed the folder of its own trace, {run.folder}",
                 "audit it with --keep FOLDER",
             )
+        code = _exit_code(run.process.returncode, trace)
         recorded = complete(run.folder, trace, code, seconds)
         problem = next(iter(problems_in(run.folder)), None)
     except (sqlite3.Error, OSError) as error:
@@ -94,6 +94,20 @@ def collect(run: Launched, *, timed_out: bool) -> RunOutcome:
     asked = nested.asked_in(run.folder)
     found = trace if recorded else None
     return RunOutcome(run.id, found, code, seconds, timed_out, run.stdout, run.stderr, problem, asked)
+
+
+def _exit_code(code: int, trace: Path) -> int:
+    """Give 0 for a run that was ended after its last step that was asked for, as `StopAfterSteps` says.
+
+    A program that catches that end (pytest does) may take it for a failure of its own.
+    """
+    if code <= 0 or not trace.exists():
+        return code
+    try:
+        with TraceReader(trace) as reader:
+            return 0 if reader.info.stopped else code
+    except TraceError:
+        return code
 
 
 def steps_so_far(trace: Path) -> int:

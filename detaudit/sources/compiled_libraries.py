@@ -212,10 +212,19 @@ def _named(seen: Observation, entry: LedgerEntry) -> Naming:
 
 
 def name_draw_on(site: Site | None, seen: Observation) -> Naming | None:
-    """Name the draw of a compiled library on a line; None where there is none, or it was seeded."""
+    """Name the draw of a compiled library on a line; None where there is none, or it was seeded.
+
+    The libraries through which the line was reached differ: the entropy is read by compiled code.
+    """
     entries = (pair.entry for pair in seen.all_pairs if pair.entry.source == NAME)
-    drawing = next((one for one in entries if one.site == site and one.is_unseeded), None)
-    return None if drawing is None or site is None else _named(seen, drawing)
+    drawing = next((one for one in entries if _same_line(one.site, site) and one.is_unseeded), None)
+    return None if drawing is None else _named(seen, drawing)
+
+
+def _same_line(first: Site | None, second: Site | None) -> bool:
+    if first is None or second is None:
+        return False
+    return (first.file, first.line) == (second.file, second.line)
 
 
 def _words(entry: LedgerEntry) -> str:

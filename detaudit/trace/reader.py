@@ -98,6 +98,7 @@ class TraceReader:
                 conditions=dict(meta.get("conditions") or {}),
                 started=float(meta["started"]),
                 finished=bool(meta.get("finished", False)),
+                stopped=bool(meta.get("stopped", False)),
                 exit_code=_whole(meta.get("exit_code")),
                 seconds=_number(meta.get("seconds")),
                 overhead_seconds=_number(meta.get("overhead_seconds")),

@@ -59,3 +59,36 @@ def test_a_run_that_is_not_stopped_ends_as_its_program_does(tmp_path):
     done, _ = recorded(tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["came to its end", "tidied up"]
+
+
+CAUGHT = """
+import sys
+
+import torch
+
+torch.manual_seed(0)
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+try:
+    for _ in range(6):
+        optimizer.zero_grad()
+        model(torch.ones(4, 2)).sum().backward()
+        optimizer.step()
+except SystemExit:
+    print("the training was interrupted")
+sys.exit({status})
+"""
+
+
+def test_a_program_that_takes_the_end_of_its_steps_for_a_failure_has_not_failed(tmp_path):
+    (tmp_path / "train.py").write_text(CAUGHT.format(status=2))
+    done, _ = recorded(tmp_path, "--steps", "2")
+    assert "the training was interrupted" in done.stdout
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_program_that_fails_by_itself_has_failed(tmp_path):
+    (tmp_path / "train.py").write_text(CAUGHT.format(status=2))
+    done, _ = recorded(tmp_path, "--steps", "20")
+    assert "the training was interrupted" not in done.stdout
+    assert done.returncode != 0
