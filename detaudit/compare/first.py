@@ -1,14 +1,58 @@
-"""Choose the divergence at which two runs part, among all that a step or several threads show."""
+"""Hold where each thread differs, and choose the divergence at which the two runs part."""
 
 from __future__ import annotations
-
+from dataclasses import dataclass, field
+from detaudit.compare.scope import Reach
+from detaudit.compare.align import Thread
+from detaudit.model.result import Divergence
+from detaudit.model.trace import Place
 from collections.abc import Iterable, Sequence
-
 from detaudit.compare.align import Pair
 from detaudit.compare.significance import SHIFTING
-from detaudit.compare.stream_difference import StreamDifference
 from detaudit.model.result import Divergence, DivergenceKind
 from detaudit.model.trace import Kind, Phase, Place
+
+
+
+
+@dataclass(slots=True)
+class StreamDifference:
+    """The result of comparing one thread of two runs."""
+
+    thread: Thread
+    steps: int = 0
+    """Steps that both runs completed."""
+    last_step: int | None = None
+    """The last step that both runs completed."""
+    events: int = 0
+    """Events that both runs have."""
+    core: bool = False
+    """True if the training itself differs."""
+    updated: set[Place] = field(default_factory=set)
+    """Weights that the thread left behind after a step that differs."""
+    weight: Divergence | None = None
+    """The first of these weights that differs."""
+    trains: bool = False
+    """True if the thread was seen to train, in a step that differs."""
+    earliest: Divergence | None = None
+    """The first divergence that could reach a number, whether it did or not."""
+    fault: Divergence | None = None
+    """The first divergence that is a fault even where the training agrees."""
+    texts: dict[Place, Divergence] = field(default_factory=dict)
+    """Differences in strings."""
+    doubtful: dict[Place, Divergence] = field(default_factory=dict)
+    """Differences that are a fault only if the training differs too."""
+    reach: Reach | None = None
+    """What the differences reach; None for a thread that was not walked through."""
+
+    @property
+    def process(self) -> str:
+        """The process that the thread belongs to."""
+        return self.thread.process
+
+    def candidate(self, *, core: bool) -> Divergence | None:
+        """Return where the runs part in this thread, given whether the training differs anywhere."""
+        return self.earliest if core else self.fault
 
 
 def divergence(pair: Pair, stream: str, step: int) -> Divergence:
