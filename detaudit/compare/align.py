@@ -6,18 +6,17 @@ equal digests are matched first.
 """
 
 from __future__ import annotations
+
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from math import inf
-from detaudit.model.trace import Event, Place
-from collections.abc import Collection, Iterator
-from detaudit.trace.data import read_identities
-from detaudit.trace.layout import StepHead
-from detaudit.trace.layout import KEY_BYTES
-from detaudit.trace.reader import TraceReader
 
+from detaudit.model.trace import Event, Place
+from detaudit.trace.data import read_identities
+from detaudit.trace.layout import KEY_BYTES, StepHead
+from detaudit.trace.reader import TraceReader
 
 Match = tuple[int | None, int | None]
 """Position in the first run's step and in the second's; None where that run lacks the event."""

@@ -8,28 +8,25 @@ in two runs that agree. What must agree is the collection of events over all of 
 """
 
 from __future__ import annotations
-from collections import defaultdict
-from collections.abc import Iterable
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, islice
-from detaudit.compare.first import choose_stream, raced_weight
+
+import xxhash
+
+from detaudit.compare.align import Thread, Traces
+from detaudit.compare.first import StreamDifference, choose_stream, raced_weight
 from detaudit.compare.generators import compare_generators
 from detaudit.compare.reach import affected, further_origins
 from detaudit.compare.scope import scope_of
-from detaudit.compare.align import Thread, Traces
-from detaudit.compare.first import StreamDifference
+from detaudit.compare.significance import is_numeric
 from detaudit.compare.walk import MOST, Walk
 from detaudit.errors import TraceError
 from detaudit.model.result import Affected, Comparison, Divergence
-from detaudit.model.trace import Phase
-from detaudit.trace.reader import TraceReader
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
-import xxhash
-from detaudit.compare.significance import is_numeric
-from detaudit.compare.walk import Walk
 from detaudit.model.trace import Event, Phase, Place, Stream, StreamRole
 from detaudit.trace.layout import NO_DIGEST
-
+from detaudit.trace.reader import TraceReader
 
 MAIN = frozenset({StreamRole.MAIN})
 SIDES = frozenset({StreamRole.THREAD, StreamRole.PROCESS})

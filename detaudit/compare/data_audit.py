@@ -7,21 +7,17 @@ the same, and the two states differ.
 """
 
 from __future__ import annotations
-from collections.abc import Iterator
-from itertools import groupby, pairwise
-from math import log
-from detaudit.compare.passes import Pass, read_passes
-from detaudit.model.data import DataAudit, DataFault, LoaderAudit, Occurrence
-from detaudit.trace.reader import TraceReader
-from collections.abc import Sequence
-from itertools import groupby
-from detaudit.model.result import Notice
+
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from detaudit.compare.passes import LOOKED_AT, Pass
-from detaudit.model.data import DataFault, Fetch, Occurrence
-from detaudit.trace.data import read_fetches, read_worker_processes
+from itertools import groupby, pairwise
+from math import log
 
+from detaudit.compare.passes import LOOKED_AT, Pass, read_passes
+from detaudit.model.data import DataAudit, DataFault, Fetch, LoaderAudit, Occurrence
+from detaudit.model.result import Notice
+from detaudit.trace.data import read_fetches, read_worker_processes
+from detaudit.trace.reader import TraceReader
 
 BY_CHANCE = 1e-6
 """A shuffled order that is repeated is a fault if the probability of that by chance is less than this."""

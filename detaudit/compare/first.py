@@ -1,18 +1,15 @@
 """Hold where each thread differs, and choose the divergence at which the two runs part."""
 
 from __future__ import annotations
-from dataclasses import dataclass, field
-from detaudit.compare.scope import Reach
-from detaudit.compare.align import Thread
-from detaudit.model.result import Divergence
-from detaudit.model.trace import Place
+
 from collections.abc import Iterable, Sequence
-from detaudit.compare.align import Pair
+from dataclasses import dataclass, field
+
+from detaudit.compare.align import Pair, Thread
+from detaudit.compare.scope import Reach
 from detaudit.compare.significance import SHIFTING
 from detaudit.model.result import Divergence, DivergenceKind
 from detaudit.model.trace import Kind, Phase, Place
-
-
 
 
 @dataclass(slots=True)

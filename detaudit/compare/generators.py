@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from detaudit.compare.side_by_side import Thread, Traces, index_of
+from detaudit.compare.align import Thread, Traces, index_of
 from detaudit.model.result import GeneratorDifference
 from detaudit.trace.data import read_states
-from detaudit.trace.heads import StepHead
+from detaudit.trace.layout import StepHead
 from detaudit.trace.reader import TraceReader
 
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from detaudit.compare.align import Pair
+from detaudit.compare.align import Heads, Pair, Thread, Traces, index_of
 from detaudit.compare.first import divergence, encloses
-from detaudit.compare.side_by_side import Heads, Thread, Traces, index_of
 from detaudit.compare.walk import MOST
 from detaudit.model.result import Affected, Divergence
 from detaudit.model.trace import Kind, Phase, Place

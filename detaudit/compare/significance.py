@@ -9,13 +9,13 @@ But where a line evaluates at the same steps in both runs, its results should be
 """
 
 from __future__ import annotations
-from detaudit.model.trace import Kind, Phase
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
 from detaudit.compare.align import Pair
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Kind, Phase, Site
-
 
 CORE = frozenset(
     {

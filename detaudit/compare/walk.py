@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from detaudit.compare.align import Pair
-from detaudit.compare.evaluations import Evaluations, is_evaluation
-from detaudit.compare.first import choose, choose_in_lone_step, divergence
+from detaudit.compare.align import Heads, Pair, Thread, Traces, index_of, is_complete
+from detaudit.compare.first import StreamDifference, choose, choose_in_lone_step, divergence
 from detaudit.compare.scope import Reach
-from detaudit.compare.side_by_side import Heads, Thread, Traces, index_of, is_complete
-from detaudit.compare.significance import CORE, SHIFTING, decides, is_numeric
-from detaudit.compare.stream_difference import StreamDifference
+from detaudit.compare.significance import CORE, SHIFTING, Evaluations, decides, is_evaluation, is_numeric
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Event, Kind, Phase, Place
-from detaudit.trace.heads import StepHead
+from detaudit.trace.layout import StepHead
 
 MOST = 20
 """At most this many differences of a sort are listed."""

@@ -20,7 +20,7 @@ from detaudit.model.trace import Level
 from detaudit.sources import set_order, surroundings
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.sources.source import Perturbation, Source
-from detaudit.trace.ledger import read_ledger
+from detaudit.trace.data import read_ledger
 from detaudit.trace.reader import TraceReader
 
 EQUAL, DIFFERS, FAILED, NOT_ASKED = "equal", "differs", "failed", "not asked for"

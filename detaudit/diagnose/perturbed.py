@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from detaudit.compare.ledgers import before, pair_ledgers
 from detaudit.compare.result import finding_from
+from detaudit.diagnose.suspects import before, pair_ledgers
 from detaudit.model.cause import Cause
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import LedgerEntry

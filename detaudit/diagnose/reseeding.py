@@ -5,20 +5,19 @@ earlier step did.
 """
 
 from __future__ import annotations
+
 from collections import Counter
-from detaudit.diagnose.case import Case
-from detaudit.model.ledger import Act, LedgerEntry
-from detaudit.model.result import Notice
-from detaudit.model.trace import Level
-from detaudit.sources import numpy_random, python_random, torch_random
-from detaudit.trace.data import read_ledger
-from detaudit.trace.reader import TraceReader
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from detaudit.model.trace import Kind, Phase, StreamRole
-from detaudit.trace.data import read_states
 
+from detaudit.diagnose.case import Case
+from detaudit.model.ledger import Act, LedgerEntry
+from detaudit.model.result import Notice
+from detaudit.model.trace import Kind, Level, Phase, StreamRole
+from detaudit.sources import numpy_random, python_random, torch_random
+from detaudit.trace.data import read_ledger, read_states
+from detaudit.trace.reader import TraceReader
 
 SOURCES = {"python": python_random.NAME, "numpy": numpy_random.NAME}
 """Where the ledger has the seeds of a generator; those of all others are torch's."""

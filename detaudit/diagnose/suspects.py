@@ -1,20 +1,18 @@
 """Decide which source to try first: compare the ledgers of two runs that differ."""
 
 from __future__ import annotations
-from collections.abc import Iterable
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from detaudit.model.ledger import EntryPair
-from detaudit.model.result import Comparison
+
+from detaudit.model.ledger import EntryPair, Fact, LedgerEntry
+from detaudit.model.result import Comparison, Divergence
+from detaudit.model.trace import StreamRole
 from detaudit.sources.catalogue import SOURCES
 from detaudit.sources.source import Source
 from detaudit.sources.suspicion import CERTAIN, Situation
-from collections.abc import Iterator
-from detaudit.model.ledger import EntryPair, Fact, LedgerEntry
-from detaudit.model.result import Divergence
-from detaudit.model.trace import StreamRole
 from detaudit.trace.data import read_ledger
 from detaudit.trace.reader import TraceReader
-
 
 LATEST = 4
 """Bonus to the score of the source that was at work last before the runs part."""

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from detaudit.compare.compare import compare
-from detaudit.compare.ledgers import pair_ledgers
 from detaudit.compare.result import why_unverified
 from detaudit.compare.scope import narrowed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.leftover_files import same_files
+from detaudit.diagnose.suspects import pair_ledgers
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention, RunOutcome
 from detaudit.model.result import Comparison

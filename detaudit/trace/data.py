@@ -1,16 +1,17 @@
 """Read parts of a trace that are rarely needed: ledger, sketches, passes, fetches, generators, identities."""
 
 from __future__ import annotations
+
 from collections.abc import Iterator
+
 import xxhash
+
 from detaudit.model.data import Fetch, LoaderIteration
-from detaudit.model.trace import GeneratorState, Kind, StreamRole
-from detaudit.trace.layout import IDENTITY
-from detaudit.trace.reader import TraceReader
 from detaudit.model.ledger import Act, Fact, LedgerEntry, Whose
 from detaudit.model.sketch import Sketch
-from detaudit.trace.layout import PROJECTION
-
+from detaudit.model.trace import GeneratorState, Kind, StreamRole
+from detaudit.trace.layout import IDENTITY, PROJECTION
+from detaudit.trace.reader import TraceReader
 
 _ITERATIONS = (
     "SELECT loader, iteration, dataset, sampler, shuffles, covers, iterable, droppable, length, "

@@ -9,14 +9,16 @@ where other threads took some in between, `sequences` has the distance of each f
 """
 
 from __future__ import annotations
+
 import struct
 from collections.abc import Iterable, Sequence
-import xxhash
-from detaudit.model.sketch import BUCKETS
-from detaudit.model.trace import Place, Site
 from dataclasses import dataclass
 from typing import Any
 
+import xxhash
+
+from detaudit.model.sketch import BUCKETS
+from detaudit.model.trace import Place, Site
 
 APPLICATION_ID = 0x64744175
 """Written into the SQLite header, so that another database is not taken for a trace."""

@@ -10,7 +10,7 @@ from detaudit.axes.variable import ARITHMETIC_VARIABLES
 from detaudit.model.plan import Intervention
 from detaudit.model.result import Notice
 from detaudit.sources import variables
-from detaudit.trace.ledger import read_ledger
+from detaudit.trace.data import read_ledger
 from detaudit.vary.experiment import Experiment, Failure, Run
 
 
