@@ -7,8 +7,8 @@ import shlex
 from detaudit.axes.axis import Axis
 from detaudit.axes.syntax import Syntax
 from detaudit.errors import UsageError
-from detaudit.model.axes import Promise
 from detaudit.model.plan import TargetKind
+from detaudit.model.variation import Promise
 
 
 def _read(text: str) -> tuple[str, ...]:

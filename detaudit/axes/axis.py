@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from detaudit.axes.syntax import Syntax, impossible
-from detaudit.model.axes import Promise, Setting
 from detaudit.model.plan import TargetKind
+from detaudit.model.variation import Promise, Setting
 
 if TYPE_CHECKING:
     from detaudit.axes.on_model import OnModel

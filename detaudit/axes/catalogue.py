@@ -13,7 +13,7 @@ from typing import Any
 from detaudit import axes
 from detaudit.axes.axis import ANY_TARGET, Axis
 from detaudit.axes.family import Family
-from detaudit.model.axes import Promise, Setting
+from detaudit.model.variation import Promise, Setting
 
 _PROMISES = list(Promise)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from detaudit.axes.axis import Axis
-from detaudit.axes.errors_in_brief import in_brief
-from detaudit.axes.on_model import OnModel
+from detaudit.axes.on_model import OnModel, in_brief
 from detaudit.axes.syntax import on_off
-from detaudit.model.axes import Promise
+from detaudit.model.variation import Promise
 from detaudit.torch_private.by_name import COMPILERS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from detaudit.axes.axis import Axis
 from detaudit.axes.on_model import OnModel
 from detaudit.axes.syntax import Syntax
-from detaudit.model.axes import Promise
+from detaudit.model.variation import Promise
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import sys
 
 from detaudit.axes.axis import Axis, UnfitError
 from detaudit.axes.syntax import Syntax
-from detaudit.model.axes import Promise
+from detaudit.model.variation import Promise
 
 VARIABLE = "PYTHONHASHSEED"
 RANDOM = "random"

@@ -7,7 +7,7 @@ from typing import Any
 from detaudit.axes.axis import MODEL_FILES, Axis, UnfitError
 from detaudit.axes.on_model import OnModel
 from detaudit.axes.syntax import words
-from detaudit.model.axes import Promise
+from detaudit.model.variation import Promise
 
 _CONTIGUOUS, _LAST = "contiguous", "channels-last"
 

@@ -1,9 +1,12 @@
-"""Apply an axis to a model that detaudit drives itself, and to its batches."""
+"""Apply an axis to a model that detaudit drives itself, and to its batches; put what fails into few words."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+_MOST_LINES = 2
+"""Lines of an error's message that are passed on; compilers have hundreds."""
 
 
 class OnModel:
@@ -37,3 +40,9 @@ class OnModel:
         """Say what went wrong, if the axis is to blame for an error; None if it is not."""
         del error
         return None
+
+
+def in_brief(error: Exception) -> str:
+    """Name an error with the first lines of its message."""
+    lines = [line for line in map(str.strip, str(error).splitlines()) if line]
+    return f"{type(error).__name__}: {' '.join(lines[:_MOST_LINES])}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from detaudit.axes.axis import Axis
 from detaudit.axes.syntax import whole
-from detaudit.model.axes import Promise
+from detaudit.model.variation import Promise
 
 if TYPE_CHECKING:
     from detaudit.trace.reader import TraceReader

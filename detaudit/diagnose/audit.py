@@ -37,10 +37,10 @@ from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.reseeding import reseed_notices
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
-from detaudit.model.axes import Conditions
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
+from detaudit.model.variation import Conditions
 from detaudit.options import AUTO, BY_NAME, Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.runs import Runs

@@ -18,7 +18,7 @@ from detaudit.model.result import Finding
 from detaudit.model.trace import Kind, Level
 from detaudit.record.session import MAIN_TRACE
 from detaudit.replay.wire.files import CAPTURED
-from detaudit.replay.wire.repeats import Replay, SavedCall
+from detaudit.replay.wire.operators import Replay, SavedCall
 from detaudit.trace.reader import TraceReader
 
 SWITCH = "torch.use_deterministic_algorithms(True)"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from detaudit.errors import RunError
-from detaudit.replay.wire.lines import records_in
-from detaudit.replay.wire.repeats import Replay, SavedCall, Tried
+from detaudit.replay.wire.files import records_in
+from detaudit.replay.wire.operators import Replay, SavedCall, Tried
 from detaudit.run import guard
 
 TIMES = 200

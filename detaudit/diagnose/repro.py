@@ -11,7 +11,7 @@ from string import Template
 from detaudit.diagnose.alternatives import base_name
 from detaudit.errors import OutputError
 from detaudit.model.version import VERSION
-from detaudit.replay.wire.repeats import Replay, SavedCall
+from detaudit.replay.wire.operators import Replay, SavedCall
 from detaudit.run import guard
 
 _SECONDS = 300.0

@@ -12,22 +12,20 @@ from typing import NoReturn, TypeAlias
 import torch
 
 from detaudit.model.trace import Level
-from detaudit.record.attribution import phase_of
 from detaudit.record.backward import Backward
 from detaudit.record.current import current, set_current
+from detaudit.record.draws import IsolatedDraws
 from detaudit.record.ending import end_when_stopped, watch_over_end
 from detaudit.record.gradients import Gradients
-from detaudit.record.isolation import IsolatedDraws
 from detaudit.record.loaders import Loaders
+from detaudit.record.modes import step_aside_for_tracing, watch_threads
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
-from detaudit.record.operators import Operators
+from detaudit.record.operators import Operators, phase_of
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import Scope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
-from detaudit.record.threads import watch_threads
-from detaudit.record.tracing import step_aside_for_tracing
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers

@@ -16,9 +16,7 @@ from detaudit.axes import hash_seed
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan
 from detaudit.record.session import MAIN_TRACE, load_session, problems_in
-from detaudit.run import axes
-from detaudit.run.command import command_for
-from detaudit.run.environment import environment_of, runs_elsewhere, variables_of
+from detaudit.run.command import command_for, environment_of, runs_elsewhere, variables_of, with_arguments
 from detaudit.run.guard import Guarded, start
 from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.data import steps_completed
@@ -56,7 +54,7 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:
         process = start(
-            command_for(axes.with_arguments(_from_anywhere(plan))),
+            command_for(with_arguments(_from_anywhere(plan))),
             folder=_working_directory(plan, folder),
             environment=environment_of(plan, folder),
             stdout=stack.enter_context(stdout.open("wb")) if capture else None,

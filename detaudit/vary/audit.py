@@ -19,11 +19,10 @@ from detaudit.compare.result import (
 from detaudit.compare.scope import narrowed, within_scope
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
-from detaudit.model.axes import Promise
 from detaudit.model.plan import RunPlan, Target
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Verdict
 from detaudit.model.trace import Level
-from detaudit.model.variation import Variation
+from detaudit.model.variation import Promise, Variation
 from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.run.runs import Runs

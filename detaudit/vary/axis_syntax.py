@@ -10,8 +10,8 @@ from itertools import product
 from detaudit.axes.axis import MODEL_FILES
 from detaudit.axes.catalogue import AXES, FAMILIES, axis_named, find_axis
 from detaudit.errors import UsageError
-from detaudit.model.axes import Conditions, Setting
 from detaudit.model.plan import Target, TargetKind
+from detaudit.model.variation import Conditions, Setting
 
 Asked = Mapping[str, Sequence[Setting]]
 """Axes by their names and the values of each, at least two."""

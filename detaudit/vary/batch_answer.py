@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from detaudit.axes.batch import AXIS
 from detaudit.compare.enough_runs import bound
-from detaudit.model.axes import Promise, Setting
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Compared, Finding, Notice, Origin, Verdict
 from detaudit.model.trace import Level
-from detaudit.model.variation import LayerNumbers, Variation
+from detaudit.model.variation import LayerNumbers, Promise, Setting, Variation
 from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.vary.batch import BatchReport, audit_batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from detaudit.axes.catalogue import axis_named, axis_of
-from detaudit.model.axes import Conditions
+from detaudit.model.variation import Conditions
 from detaudit.trace.reader import TraceReader
 
 

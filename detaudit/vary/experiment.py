@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detaudit.axes.catalogue import axis_named
-from detaudit.model.axes import Conditions
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
+from detaudit.model.variation import Conditions
 from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.axis_syntax import in_words

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from detaudit.axes.catalogue import axis_named
 from detaudit.compare.result import finding_from
-from detaudit.model.axes import Promise
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import Comparison, Finding, Origin
 from detaudit.model.trace import Site
-from detaudit.model.variation import LayerNumbers, OperatorNumbers, Variation
+from detaudit.model.variation import LayerNumbers, OperatorNumbers, Promise, Variation
 from detaudit.vary.layer_lines import LayerLines
 from detaudit.vary.verdict import ROUNDING
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from detaudit.axes.catalogue import AXES
 from detaudit.compare.compare import compare
-from detaudit.model.axes import Conditions
 from detaudit.model.plan import Exchange, Part, TargetKind
+from detaudit.model.variation import Conditions
 from detaudit.replay.wire.files import FLOAT64
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.pair import Pair, problems_of, up_to

@@ -10,8 +10,7 @@ from pathlib import Path
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
 from detaudit.model.trace import Level, Phase, Site
 from detaudit.model.variation import Apart, OperatorNumbers
-from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT
-from detaudit.replay.wire.lines import Lines, Note, read_records
+from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT, Lines, Note, read_records
 from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.pair import Pair

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from detaudit.model.axes import Promise
 from detaudit.model.trace import Kind, Place, StreamRole
+from detaudit.model.variation import Promise
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 

@@ -23,7 +23,7 @@ from detaudit.record.schema import make_plan
 from detaudit.replay.operators.many_times import load, measure
 from detaudit.replay.operators.save_call import CAPTURED, save_call
 from detaudit.run.progress import Silence
-from detaudit.run.runner import execute
+from detaudit.run.runs import execute
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 from tests.forked import STARTS_RUNS

@@ -13,8 +13,7 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
-from detaudit.replay.wire.files import ANSWERS, KEPT
-from detaudit.replay.wire.lines import Lines, Note, read_records
+from detaudit.replay.wire.files import ANSWERS, KEPT, Lines, Note, read_records
 from detaudit.replay.wire.operators import Answer, KeptOperator, OnlyHere
 from detaudit.run.listeners import listeners_of
 from tests.replay.operator_runs import Answers

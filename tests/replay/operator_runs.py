@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import torch
 
-from detaudit.replay.wire.lines import Note
+from detaudit.replay.wire.files import Note
 from detaudit.replay.wire.operators import Answer, KeptOperator, OnlyHere
 
 

@@ -20,7 +20,7 @@ AXIS = '''
 from detaudit.axes.axis import Axis
 from detaudit.axes.on_model import OnModel
 from detaudit.axes.syntax import words
-from detaudit.model.axes import Promise
+from detaudit.model.variation import Promise
 
 
 class _Doubled(OnModel):

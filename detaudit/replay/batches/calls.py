@@ -11,7 +11,7 @@ from torch import nn
 
 from detaudit.record.names import plain_path
 from detaudit.replay.batches.rows import UncuttableError
-from detaudit.replay.calls.module_call import ModuleCall
+from detaudit.replay.calls.module_call import ModuleCall, State
 from detaudit.replay.calls.replay import (
     BACKWARD,
     FORWARD,
@@ -23,7 +23,6 @@ from detaudit.replay.calls.replay import (
     numbered,
     replay,
 )
-from detaudit.replay.calls.state import State
 from detaudit.torch_private.tensors import tree_flatten, tree_unflatten
 
 Key = tuple[str, int]

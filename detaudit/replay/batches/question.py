@@ -15,9 +15,8 @@ from detaudit.replay.batches.draws import AllFloat64, SameDraws, have_moved, tor
 from detaudit.replay.batches.isolate import Isolation
 from detaudit.replay.batches.measure import OUTPUT, Layouts, Record, Seat, Table
 from detaudit.replay.batches.rows import UncuttableError
-from detaudit.replay.batches.samples import Samples
-from detaudit.replay.batches.variants import SWAPPED, Variant, alone, variants
-from detaudit.replay.calls.state import random_states
+from detaudit.replay.batches.samples import SWAPPED, Samples, Variant, alone, variants
+from detaudit.replay.calls.module_call import random_states
 from detaudit.replay.distance import apart
 from detaudit.replay.wire.batches import SampleTrial
 from detaudit.targets import drive

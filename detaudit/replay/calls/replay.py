@@ -14,8 +14,7 @@ from torch import nn
 from detaudit.record.names import plain_path
 from detaudit.replay.arithmetic.float64 import Float64
 from detaudit.replay.calls.compiled_parts import compile_like, copy_without_compiling
-from detaudit.replay.calls.module_call import ModuleCall
-from detaudit.replay.calls.state import State
+from detaudit.replay.calls.module_call import ModuleCall, State
 from detaudit.torch_private.modules import hooks_after, hooks_before, reparametrized
 from detaudit.torch_private.tensors import TreeSpec, tree_leaves, tree_unflatten
 

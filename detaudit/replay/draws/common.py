@@ -24,7 +24,7 @@ from detaudit.replay.draws.forms import (
     form_of,
     saved_before,
 )
-from detaudit.replay.operators.plain import tensors_in
+from detaudit.replay.operators.arguments import tensors_in
 from detaudit.torch_private.modes import OnlookingMode, Unseen
 from detaudit.torch_private.operators import OpOverload, call_by_parts, has_parts, overload_name
 from detaudit.torch_private.tensors import is_fake, is_wrapper_subclass

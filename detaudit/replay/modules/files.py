@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 from detaudit.replay.arithmetic.float64 import Rounding
-from detaudit.replay.calls.module_call import PLAIN, ModuleCall
+from detaudit.replay.calls.module_call import PLAIN, ModuleCall, State
 from detaudit.replay.calls.replay import Values
-from detaudit.replay.calls.state import State
 from detaudit.replay.draws.common import Draws
 from detaudit.replay.draws.files import Drawn
 from detaudit.replay.modules.references import Reference

@@ -19,8 +19,8 @@ from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import StreamState
-from detaudit.replay.operators.plain import outputs_of, tensors_in
-from detaudit.replay.wire.lines import Lines
+from detaudit.replay.operators.arguments import outputs_of, tensors_in
+from detaudit.replay.wire.files import Lines
 from detaudit.replay.wire.operators import OperatorIdentity
 from detaudit.torch_private.modes import Unseen
 from detaudit.torch_private.tensors import is_fake

@@ -25,10 +25,10 @@ from typing import Any
 import torch
 
 from detaudit.digest.tensor import tensor_digest
-from detaudit.replay.operators.difference import Difference, difference, worse
-from detaudit.replay.operators.plain import decode, is_written, outputs_of, tensors_in
-from detaudit.replay.wire.lines import line_of
-from detaudit.replay.wire.repeats import Replay, SavedCall, Tried
+from detaudit.replay.distance import Difference, difference, worse
+from detaudit.replay.operators.arguments import decode, is_written, outputs_of, tensors_in
+from detaudit.replay.wire.files import line_of
+from detaudit.replay.wire.operators import Replay, SavedCall, Tried
 from detaudit.torch_private.operators import schema_of
 
 _NO_DETERMINISTIC = "does not have a deterministic implementation"

@@ -13,11 +13,9 @@ import torch
 from detaudit.model.plan import Exchange
 from detaudit.record.recorder import Recorder
 from detaudit.replay.distance import apart
-from detaudit.replay.operators.arguments import KeptArguments
+from detaudit.replay.operators.arguments import KeptArguments, tensors_in
 from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, outputs_of_call
-from detaudit.replay.operators.plain import tensors_in
-from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT
-from detaudit.replay.wire.lines import read_records
+from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT, read_records
 from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
 
 _ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")

@@ -15,7 +15,7 @@ from detaudit.model.trace import StreamRole
 from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
-from detaudit.replay.operators.plain import Spans, encode, is_strided, resolved, storage_key, tensors_in
+from detaudit.replay.operators.arguments import Spans, encode, is_strided, resolved, storage_key, tensors_in
 from detaudit.replay.wire.files import CAPTURED
 from detaudit.torch_private.autograd import current_node
 from detaudit.torch_private.modes import Unseen
