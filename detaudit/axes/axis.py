@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from detaudit.axes.syntax import Syntax, impossible
 from detaudit.model.plan import TargetKind
@@ -88,3 +88,25 @@ class Axis(Generic[T]):
             return Setting(self.name, text, self.syntax.read(text))
         except ValueError:
             raise impossible(self.name, value, self.syntax.expected) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Axes whose names begin alike."""
+
+    prefix: str
+    """`env:`."""
+    words: str
+    """The form of their names, for a reader."""
+    member: Callable[[str], Axis[Any]]
+    """Gives the axis for the rest of a name."""
+
+
+def flag(name: str) -> Callable[[TraceReader, bool], str | None]:
+    """Make the question whether a switch was in force, by its name in the environment of a trace."""
+
+    def in_force(reader: TraceReader, on: bool) -> str | None:  # noqa: FBT001 - the value of an axis
+        # A process that only starts others which train never loads torch: nothing is known then.
+        return None if reader.info.environment.get(name, on) is on else "the program sets it itself"
+
+    return in_force

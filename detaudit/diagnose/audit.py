@@ -27,8 +27,7 @@ from detaudit.compare.scope import gravest, narrowed, seen_closely, within_scope
 from detaudit.config import checked
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
-from detaudit.diagnose.elaborate import elaborate
+from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices, elaborate
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect

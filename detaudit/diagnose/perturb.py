@@ -1,4 +1,4 @@
-"""Perturb: change what should not matter, one thing at a time, and see whether the numbers stay the same."""
+"""Perturb: change what should not matter, one thing at a time, and name what changes the numbers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from detaudit.compare.result import finding_from, numbered, why_unverified
 from detaudit.compare.scope import narrowed
 from detaudit.compare.wording import message
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.perturbed import Change, name_change
+from detaudit.diagnose.suspects import before, pair_ledgers
+from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence, EvidenceKind
+from detaudit.model.ledger import LedgerEntry
 from detaudit.model.plan import Intervention
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, PerturbedRun
 from detaudit.model.trace import Level
 from detaudit.sources import set_order, surroundings
 from detaudit.sources.catalogue import BY_NAME
+from detaudit.sources.observation import ChangeSeen
 from detaudit.sources.source import Perturbation, Source
 from detaudit.trace.data import read_ledger
 from detaudit.trace.reader import TraceReader
@@ -203,3 +207,64 @@ def _setting(change: Change) -> Notice:
         f"with {change.perturbation.words}, the numbers differ from step {step} on: the number of threads is "
         "a numeric setting (it decides how sums are taken apart); keep it the same to get the same bits",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change under which the numbers were not the same."""
+
+    source: Source
+    perturbation: Perturbation
+    comparison: Comparison
+    """Run 1 and the run under the change."""
+    watched: TraceReader
+    """A run without a change that has a ledger."""
+    reader: TraceReader
+    plain: int
+    """Plain runs that are equal."""
+    closer: TraceReader | None = None
+    """A run under the change with operators, if one was made."""
+
+
+def name_change(change: Change, *, followed: bool) -> Finding:
+    """Make the finding; `followed` says whether a second run under the same change differed too."""
+    differs = 1 + followed
+    finding = finding_from(change.comparison, differs=differs, pairs=2)
+    cause, entry = _named(change)
+    site = entry.site if entry is not None else finding.site
+    symbol = entry.operation if entry is not None else finding.symbol
+    others = () if finding.site in {None, site} else (finding.site,)
+    changed = {
+        "perturbed": change.source.name,
+        "amount": change.perturbation.words,
+        "different_pairs": differs,
+        "equal_plain_runs": change.plain,
+    }
+    evidence = Evidence(EvidenceKind.PERTURBATION, pairs=2, details=changed)
+    return replace(
+        finding,
+        id=cause,
+        cause=cause,
+        confirmed=followed,
+        evidence=(evidence,),
+        site=site,
+        other_sites=tuple(dict.fromkeys(one for one in (*others, *finding.other_sites) if one is not None)),
+        symbol=symbol,
+        message=f"{_words(change)}: {finding.message}",
+        fix=cause.fix,
+    )
+
+
+def _words(change: Change) -> str:
+    step = change.comparison.first.step if change.comparison.first is not None else 0
+    changed = f"with {change.perturbation.words}, the run differs from step {step} on"
+    return f"{change.plain} plain runs are equal; {changed}"
+
+
+def _named(change: Change) -> tuple[Cause, LedgerEntry | None]:
+    """Give the cause, and the entry of the ledger with the line."""
+    first, source = change.comparison.first, change.source
+    pairs = pair_ledgers(change.watched, change.reader)
+    pairs = pairs if first is None else before(pairs, first)
+    closer = () if change.closer is None else tuple(pair_ledgers(change.closer, change.closer))
+    return source.name_change(ChangeSeen(source.name, source.causes[0], first, tuple(pairs), closer))

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from xxhash import xxh3_128_digest
 
-from detaudit.digest.algorithm import LEAF_BYTES, combine, digest_address, header_seed, memory_of
-from detaudit.digest.later import Digest, now
+from detaudit.digest.algorithm import LEAF_BYTES, Digest, combine, digest_address, header_seed, memory_of, now
 from detaudit.digest.parallel import LEAST_BYTES, digest_large
 from detaudit.digest.strided import digest_strided
 from detaudit.torch_private.modes import Unseen

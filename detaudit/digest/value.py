@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from xxhash import xxh3_128_digest
 
-from detaudit.digest.algorithm import combine, digest_bytes, header_seed
-from detaudit.digest.later import Digest, joined, now
+from detaudit.digest.algorithm import Digest, combine, digest_bytes, header_seed, joined, now
 from detaudit.digest.tensor import tensor_digest
 
 _MAX_DEPTH = 8

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from xxhash import xxh3_128_digest
 
-from detaudit.digest.later import Digest, joined
+from detaudit.digest.algorithm import Digest, joined
 from detaudit.digest.tensor import (
     UndigestableError,
     deferred_digest,

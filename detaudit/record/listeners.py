@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from detaudit.digest.later import Digest
+from detaudit.digest.algorithm import Digest
 from detaudit.model.trace import Phase
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import Owner, StreamState

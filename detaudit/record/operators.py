@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.compiler import is_compiling
 
-from detaudit.digest.later import Digest
+from detaudit.digest.algorithm import Digest
 from detaudit.digest.tensor import UndigestableError
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.digests import inputs_digest, outputs_digest

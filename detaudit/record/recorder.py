@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 
-from detaudit.digest.later import Digest, now
+from detaudit.digest.algorithm import Digest, now
 from detaudit.digest.sketch import sketch
 from detaudit.model.trace import Kind, Phase, Place, StreamRole
 from detaudit.record.digests import Digests

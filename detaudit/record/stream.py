@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from detaudit.digest.later import Digest, joined, now
+from detaudit.digest.algorithm import Digest, joined, now
 from detaudit.model.trace import Phase
 from detaudit.trace.layout import NO_SITE
 

@@ -10,9 +10,8 @@ from typing import Any
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
 from detaudit.model.result import DivergenceKind
-from detaudit.sources.changes import ChangeSeen
 from detaudit.sources.decisions import deciding_line
-from detaudit.sources.observation import Naming, Observation, by_library, drawn_more
+from detaudit.sources.observation import ChangeSeen, Naming, Observation, by_library, drawn_more
 from detaudit.sources.seeds import for_other_seed, name_new_seed
 from detaudit.sources.source import Pace, Perturbation, Source
 from detaudit.sources.suspicion import Situation, Suspicion

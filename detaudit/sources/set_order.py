@@ -21,10 +21,10 @@ from xxhash import xxh3_64_intdigest
 from detaudit.axes import hash_seed
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
-from detaudit.sources.order_wording import naming_order
 from detaudit.sources.ordering import (
     hashed_by_address,
     lasting_text,
+    naming_order,
     put_in_order,
     stable_text,
     unsortable_kind,

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import EntryPair
-from detaudit.sources.changes import ChangeNamer, name_last
-from detaudit.sources.observation import Naming, Observation
+from detaudit.sources.observation import ChangeNamer, Naming, Observation, name_last
 from detaudit.sources.suspicion import Suspicion
 from detaudit.sources.taps import Taps
 

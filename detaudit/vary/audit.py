@@ -30,14 +30,12 @@ from detaudit.run.workspace import workspace
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.axis_syntax import Asked, check_target, combinations, differing
-from detaudit.vary.effect import nothing_varied, without_effect
-from detaudit.vary.experiment import Experiment, Failure, Run, shares_draws
-from detaudit.vary.explanations import explanations_of
+from detaudit.vary.effect import nothing_varied, unused_variables, without_effect
+from detaudit.vary.experiment import Experiment, Failure, Pair, Run, shares_draws
 from detaudit.vary.faults import find_source, is_other_data
+from detaudit.vary.findings import explanations_of
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.measured import Repeated, measure
-from detaudit.vary.pair import Pair
-from detaudit.vary.unused_variables import unused_variables
 from detaudit.vary.verdict import with_verdict
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})

@@ -18,8 +18,8 @@ from detaudit.run.runs import Runs
 from detaudit.sources import variables
 from detaudit.vary.axis_syntax import differing
 from detaudit.vary.drift import DRAWING, find_drift
+from detaudit.vary.effect import variables_on, watching
 from detaudit.vary.experiment import Run
-from detaudit.vary.unused_variables import variables_on, watching
 
 COPIES = (
     "what the loader gives depends on the number of its workers: each has a copy of the dataset, with a "

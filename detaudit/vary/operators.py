@@ -13,7 +13,7 @@ from detaudit.model.variation import Apart, OperatorNumbers
 from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT, Lines, Note, read_records
 from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.pair import Pair
+from detaudit.vary.experiment import Pair
 
 _PHASES = [phase.value for phase in Phase]
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from detaudit.diagnose.lines import MOST_LINES, prove_line
+from detaudit.diagnose.diagnosis import MOST_LINES, prove_line
 from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.search import Fault, Search
 from detaudit.diagnose.trials import Trial

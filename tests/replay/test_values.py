@@ -20,7 +20,7 @@ from detaudit.record.session import Session
 from detaudit.replay.wire.files import LAYERS
 from detaudit.run.listeners import listeners_of
 from detaudit.vary.layer_flags import Measured, numbers_of
-from detaudit.vary.unmeasured import unmeasured
+from detaudit.vary.layers import unmeasured
 
 
 @pytest.fixture

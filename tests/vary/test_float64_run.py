@@ -11,9 +11,8 @@ from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
-from detaudit.vary.float64_run import run_in_float64
-from detaudit.vary.layers import measure_layers
-from detaudit.vary.pair import Pair, up_to
+from detaudit.vary.experiment import Pair, up_to
+from detaudit.vary.layers import measure_layers, run_in_float64
 
 MODEL = """
 import os

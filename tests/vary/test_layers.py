@@ -26,9 +26,9 @@ from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.drive import default_loss
 from detaudit.targets.find import find_target
+from detaudit.vary.experiment import Pair
 from detaudit.vary.layer_flags import Measured, numbers_of
 from detaudit.vary.layers import measure_layers
-from detaudit.vary.pair import Pair
 
 PLANTED = Path(__file__).parent / "planted"
 # Faults that can be told apart in one run: none is inside of another's layer.

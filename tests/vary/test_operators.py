@@ -11,8 +11,8 @@ from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
+from detaudit.vary.experiment import Pair
 from detaudit.vary.operators import measure_operators
-from detaudit.vary.pair import Pair
 
 NET = """
     import torch

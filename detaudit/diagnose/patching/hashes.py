@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from detaudit.diagnose.patching.head import Head
-from detaudit.diagnose.patching.names import Names, same_target, values_of
+from detaudit.diagnose.patching.imports import Head, Names, same_target, values_of
 from detaudit.diagnose.patching.source import Edit, Source
 
 _ORDERLESS = frozenset(

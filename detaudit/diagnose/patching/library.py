@@ -7,9 +7,8 @@ import json
 import sys
 from functools import lru_cache
 
-from detaudit.diagnose.patching.arguments import keyword, set_keyword
-from detaudit.diagnose.patching.names import Names, values_of
-from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.diagnose.patching.imports import Names, values_of
+from detaudit.diagnose.patching.source import Edit, Source, keyword, set_keyword
 from detaudit.errors import RunError
 from detaudit.run import guard
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from detaudit.diagnose.patching.arguments import drop_keyword, keyword
-from detaudit.diagnose.patching.names import Names, values_of
-from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.diagnose.patching.imports import Names, values_of
+from detaudit.diagnose.patching.source import Edit, Source, drop_keyword, keyword
 
 _FUNCTIONS = frozenset(("os.listdir", "os.scandir", "glob.glob", "glob.iglob", "glob.glob0", "glob.glob1"))
 _METHODS = frozenset(("iterdir", "glob", "rglob"))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from detaudit.diagnose.patching.arguments import add_argument, keyword
-from detaudit.diagnose.patching.head import Head
-from detaudit.diagnose.patching.names import Names
+from detaudit.diagnose.patching.imports import Head, Names
 from detaudit.diagnose.patching.seeds import CONSTRUCTORS, Seeds
-from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.diagnose.patching.source import Edit, Source, add_argument, keyword
 
 _MODULES = ("torch", "numpy.random", "random")
 

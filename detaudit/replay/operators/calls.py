@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from detaudit.digest.later import now
+from detaudit.digest.algorithm import now
 from detaudit.digest.tensor import tensor_digest
 from detaudit.model.plan import Exchange
 from detaudit.model.trace import StreamRole
