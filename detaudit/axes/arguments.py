@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.syntax import Syntax
+from detaudit.axes.axis import Axis, Syntax
 from detaudit.errors import UsageError
 from detaudit.model.plan import TargetKind
 from detaudit.model.variation import Promise

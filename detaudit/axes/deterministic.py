@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from detaudit.axes.axis import Axis, flag
-from detaudit.axes.syntax import on_off
+from detaudit.axes.axis import Axis, flag, on_off
 from detaudit.model.variation import Promise
 
 VARIABLES = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

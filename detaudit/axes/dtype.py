@@ -6,9 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from detaudit.axes.axis import MODEL_FILES, Axis
-from detaudit.axes.on_model import OnModel
-from detaudit.axes.syntax import words
+from detaudit.axes.axis import MODEL_FILES, Axis, OnModel, words
 from detaudit.model.variation import Promise
 
 _NAMES = ("float64", "float32", "bfloat16", "float16")

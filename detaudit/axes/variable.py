@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from detaudit.axes.axis import Axis, Family
-from detaudit.axes.syntax import Syntax
+from detaudit.axes.axis import Axis, Family, Syntax
 from detaudit.model.variation import Promise
 
 PREFIX = "env:"

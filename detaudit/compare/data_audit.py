@@ -117,9 +117,6 @@ def _coverage(passes: list[Pass]) -> Iterator[Occurrence]:
             yield Occurrence(DataFault.SAMPLES_MISSING, facts.iteration)
 
 
-__all__ = ["audit_data", "notices"]
-
-
 def notices(audit: DataAudit) -> tuple[Notice, ...]:
     """Return one notice for each fault of each loader."""
     found = []

@@ -22,10 +22,9 @@ from detaudit.compare.scope import narrowed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis
 from detaudit.diagnose.failure import why_failed
-from detaudit.diagnose.patching.delivery import fix_delivery
 from detaudit.diagnose.patching.hashes import fix_hash_order
 from detaudit.diagnose.patching.library import fix_library
-from detaudit.diagnose.patching.listings import fix_listing
+from detaudit.diagnose.patching.orders import fix_delivery, fix_listing
 from detaudit.diagnose.patching.seeds import fix_order, fix_unseeded
 from detaudit.diagnose.patching.source import Edit, Source
 from detaudit.diagnose.patching.workers import fix_worker_seeds

@@ -39,15 +39,6 @@ class Answers:
     """By setting, why it could not be tried; by the empty text, why the process ended early."""
 
 
-def replay(path: Path, times: int = TIMES, threads: int | None = None) -> Replay:
-    """Replay a saved call with the run's number of threads, then with more if that gives no difference.
-
-    Raises RunError if it cannot be replayed.
-    """
-    own = "captured" if threads is None else f"threads={threads}"
-    return strongest(ask(path, times, own, f"stress={STRESS_THREADS}"))
-
-
 def strongest(answers: Answers) -> Replay:
     """Return the replay under stress, if there was one, else the one under the conditions of the run.
 

@@ -9,8 +9,7 @@ from detaudit.model.ledger import EntryPair, Fact, LedgerEntry
 from detaudit.model.result import Comparison, Divergence
 from detaudit.model.trace import StreamRole
 from detaudit.sources.catalogue import SOURCES
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import CERTAIN, Situation
+from detaudit.sources.source import CERTAIN, Situation, Source
 from detaudit.trace.data import read_ledger
 from detaudit.trace.reader import TraceReader
 

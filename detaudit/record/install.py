@@ -6,8 +6,9 @@ import atexit
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import torch
 
@@ -18,7 +19,6 @@ from detaudit.record.draws import IsolatedDraws
 from detaudit.record.ending import end_when_stopped, watch_over_end
 from detaudit.record.gradients import Gradients
 from detaudit.record.loaders import Loaders
-from detaudit.record.modes import step_aside_for_tracing, watch_threads
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
 from detaudit.record.operators import Operators, phase_of
@@ -31,7 +31,8 @@ from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws
 from detaudit.sources.taps import Taps
-from detaudit.torch_private.modes import DispatchMode
+from detaudit.torch_private.compiling import TRACERS
+from detaudit.torch_private.modes import DispatchMode, innermost_mode
 
 Attach: TypeAlias = Callable[[Recorder, Names], object]
 """Adds a listener to a recorder, and puts hooks of its own in place."""
@@ -145,3 +146,37 @@ def _close_when_leaving(recorder: Recorder) -> None:
         leave(status)
 
     recorder.scope.replace(os, "_exit", leaving)
+
+
+def watch_threads(mode: DispatchMode, scope: Scope) -> None:
+    """Run every thread started from now on under the mode."""
+    # Not `run`: subclasses override that without calling it.
+    bootstrap = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]  # the one place all threads pass
+
+    @functools.wraps(bootstrap)
+    def watched(thread: threading.Thread) -> None:
+        with mode:
+            bootstrap(thread)
+
+    scope.replace(threading.Thread, "_bootstrap_inner", watched)
+
+
+def step_aside_for_tracing(mode: DispatchMode, scope: Scope) -> None:
+    """Leave the mode for the time of each trace; what is traced is not recorded."""
+    for tracer in TRACERS:
+        scope.replace(*tracer, _without(mode, tracer.current))
+
+
+def _without(mode: DispatchMode, tracer: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(tracer)
+    def tracing(*args: Any, **kwargs: Any) -> Any:
+        # Only from the top of the stack: a mode that the program put on ours is the program's own affair.
+        if innermost_mode() is not mode:
+            return tracer(*args, **kwargs)
+        mode.__exit__(None, None, None)
+        try:
+            return tracer(*args, **kwargs)
+        finally:
+            mode.__enter__()
+
+    return tracing

@@ -29,9 +29,6 @@ BY_NAME = {source.name: source for source in _defined()}
 SOURCES = tuple(source for source in BY_NAME.values() if source.suspicion is not None)
 """Those that are observed in every run with a ledger, and suspected."""
 
-PERTURBATIONS = tuple(source.name for source in BY_NAME.values() if source.perturbed_by)
-"""Names of the sources that can be perturbed."""
-
 
 def put_taps(
     lines: Lines, held: tuple[Intervention, ...] = (), perturbed: tuple[Intervention, ...] = ()

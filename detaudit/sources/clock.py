@@ -13,8 +13,7 @@ from detaudit.model.result import DivergenceKind
 from detaudit.sources.decisions import deciding_line
 from detaudit.sources.observation import ChangeSeen, Naming, Observation, by_library, drawn_more
 from detaudit.sources.seeds import for_other_seed, name_new_seed
-from detaudit.sources.source import Pace, Perturbation, Source
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Pace, Perturbation, Situation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "clock"

@@ -12,8 +12,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
 from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.polls import QUEUE, note_answer
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Situation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "completion-order"

@@ -12,8 +12,7 @@ from detaudit.model.ledger import Act, Fact
 from detaudit.sources.compiled_libraries import name_draw_on
 from detaudit.sources.observation import Naming, Observation, by_library
 from detaudit.sources.seeds import for_other_seed, name_new_seed
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "os-entropy"

@@ -19,7 +19,7 @@ from detaudit.sources.observation import (
     of_worker_start,
     on_line,
 )
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Situation, Suspicion
 
 SEED_DIFFERS = 45
 """Score bonus for a source whose line gives a seed that differs."""
@@ -32,7 +32,6 @@ SEED_FOR_EACH_TASK = (
 )
 _CALLED = re.compile(r"(\w+)\(\.\.\.\)")
 """A call in advice on seeds."""
-UNSEEDED = frozenset({Cause.UNSEEDED_PYTHON, Cause.UNSEEDED_NUMPY, Cause.UNSEEDED_TORCH})
 
 
 @dataclass(frozen=True, slots=True)

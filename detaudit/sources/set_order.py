@@ -30,8 +30,7 @@ from detaudit.sources.ordering import (
     unsortable_kind,
 )
 from detaudit.sources.patching import replace_iteration
-from detaudit.sources.source import Perturbation, Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Perturbation, Source, Suspicion
 from detaudit.sources.taps import Taps
 
 _address = id  # the builtin, which is watched for the program

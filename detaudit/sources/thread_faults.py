@@ -10,7 +10,7 @@ from detaudit.sources.completion import AS_FINISHED, name_queue, queue_line
 from detaudit.sources.observation import ChangeSeen, Naming, Observation, drawn_more
 from detaudit.sources.polls import FLAG, QUEUE, decides
 from detaudit.sources.side_effects import changing_line, collecting_line, drawing_line
-from detaudit.sources.suspicion import CERTAIN, Situation
+from detaudit.sources.source import CERTAIN, Situation
 
 
 def by_place(divergence: Divergence) -> float:

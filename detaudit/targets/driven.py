@@ -18,9 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from detaudit.axes.axis import UnfitError
+from detaudit.axes.axis import OnModel, UnfitError, in_brief
 from detaudit.axes.catalogue import axis_named
-from detaudit.axes.on_model import OnModel, in_brief
 from detaudit.torch_private.backends import is_built_for_xpu
 from detaudit.torch_private.modules import apply_to_tensors
 

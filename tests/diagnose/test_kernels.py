@@ -13,7 +13,7 @@ import torch
 import detaudit.diagnose.replay as replaying
 from detaudit.diagnose.alternatives import alternative
 from detaudit.diagnose.kernels import evidence_dict, examine, occurrence_of, sentence
-from detaudit.diagnose.replay import ask, replay
+from detaudit.diagnose.replay import STRESS_THREADS, TIMES, ask, strongest
 from detaudit.diagnose.repro import check_repro, write_repro
 from detaudit.digest.tensor import tensor_digest
 from detaudit.errors import RunError
@@ -136,6 +136,10 @@ def test_a_clean_operator_always_gives_the_same(saved, tmp_path):
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     # A script that is there already is left alone.
     assert [script.name for script in scripts] == ["repro_mm.py", "repro_mm_2.py"]
+
+
+def replay(path, times=TIMES):
+    return strongest(ask(path, times, "captured", f"stress={STRESS_THREADS}"))
 
 
 def test_a_race_that_one_thread_cannot_show_is_shown_with_more(saved):
