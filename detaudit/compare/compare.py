@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 import xxhash
 
 from detaudit.compare.align import Thread, Traces, index_of
 from detaudit.compare.first import StreamDifference, choose_stream, raced_weight
+from detaudit.compare.ranks import as_ranges, rank_of
 from detaudit.compare.reach import affected, further_origins
 from detaudit.compare.scope import scope_of
 from detaudit.compare.significance import is_numeric
@@ -29,7 +30,7 @@ from detaudit.trace.data import read_states
 from detaudit.trace.layout import NO_DIGEST, StepHead
 from detaudit.trace.reader import TraceReader
 
-MAIN = frozenset({StreamRole.MAIN})
+MAIN = frozenset({StreamRole.MAIN, StreamRole.RANK})
 SIDES = frozenset({StreamRole.THREAD, StreamRole.PROCESS})
 """Loader workers are in neither: prefetching makes the length of their streams a matter of chance."""
 
@@ -46,8 +47,8 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
     traces = Traces(first, second)
     shifted: set[Phase] = set()
     mains = [Walk(traces, thread, shifted).run() for thread in match_threads(first, second, MAIN)]
-    main = mains[0] if mains else StreamDifference(Thread("main", "main", None, None))
-    sides = [*mains[1:], *compare_sides(traces, shifted)]
+    main = _leading(mains)
+    sides = [*(found for found in mains if found is not main), *compare_sides(traces, shifted)]
     everything = [main, *sides]
     core = any(found.core for found in everything)
     equal = all(found.candidate(core=core) is None for found in everything)
@@ -68,9 +69,24 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
         else _others(traces, chosen, everything, origin, core=core),
         harmless=tuple(islice(_harmless(everything, equal=equal), MOST)),
         generators=compare_generators(traces, threads),
-        affected=None if chosen is None or origin is None else _affected(traces, main, chosen, origin),
+        affected=None
+        if chosen is None or origin is None
+        else replace(_affected(traces, main, chosen, origin), ranks=_differing_ranks(mains, core=core)),
         scope=scope_of(reaches, first, core=core, steps=steps),
     )
+
+
+def _leading(mains: list[StreamDifference]) -> StreamDifference:
+    """Choose the thread whose steps are the program's: the main one, or, behind a launcher, the first rank's."""
+    training = next((found for found in mains if found.steps), None)
+    if training is not None:
+        return training
+    return mains[0] if mains else StreamDifference(Thread("main", "main", None, None))
+
+
+def _differing_ranks(mains: Iterable[StreamDifference], *, core: bool) -> str:
+    differing = (found.process for found in mains if found.candidate(core=core) is not None)
+    return as_ranges(number for process in differing if (number := rank_of(process)) is not None)
 
 
 def _check_comparable(first: TraceReader, second: TraceReader) -> None:
@@ -124,17 +140,26 @@ def _affected(
 def match_threads(first: TraceReader, second: TraceReader, roles: Collection[StreamRole]) -> list[Thread]:
     """Match threads of both runs by their labels, in order of first appearance; equal labels are counted."""
     ours, theirs = _labelled(first, roles), _labelled(second, roles)
-    return [
+    threads = [
         Thread(
             label, (ours.get(label) or theirs[label]).process, _number(ours, label), _number(theirs, label)
         )
         for label in dict.fromkeys([*ours, *theirs])
     ]
+    # Ranks start in any order.
+    return sorted(threads, key=lambda thread: -1 if (rank := rank_of(thread.process)) is None else rank)
 
 
 def compare_sides(traces: Traces, shifted: set[Phase]) -> list[StreamDifference]:
     """Compare all threads and processes beside the main one."""
     threads = match_threads(traces.first, traces.second, SIDES)
+    # Each rank has pools of its own.
+    ranks = dict.fromkeys(rank_of(thread.process) for thread in threads)
+    pools = ([thread for thread in threads if rank_of(thread.process) == rank] for rank in ranks)
+    return [found for pool in pools for found in _compare_pool(traces, pool, shifted)]
+
+
+def _compare_pool(traces: Traces, threads: list[Thread], shifted: set[Phase]) -> list[StreamDifference]:
     if all(_steps_agree(traces, thread) for thread in threads):
         return [Walk(traces, thread, shifted).run() for thread in threads]
     places = _disagreeing_places(traces, threads)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from detaudit.compare.align import Pair, Thread
+from detaudit.compare.ranks import is_earlier, rank_of
 from detaudit.compare.scope import Reach
 from detaudit.compare.significance import SHIFTING
 from detaudit.model.result import Divergence, DivergenceKind
@@ -123,8 +124,9 @@ def choose_stream(
 ) -> StreamDifference:
     """Choose the thread or process in which the runs part first; at least one must have a candidate.
 
-    Within a process the order of events decides. Between processes events have no order, so a process that
-    trains is preferred to a main process that differs only in what training leaves behind.
+    Within a process the order of events decides, and between ranks the order of a training step. Between other
+    processes events have no order, so a process that trains is preferred to a main process that differs only in
+    what training leaves behind.
     """
     chosen = main
     for side in sides:
@@ -139,6 +141,9 @@ def _precedes(side: StreamDifference, chosen: StreamDifference, *, core: bool) -
         return ours is not None
     if side.process == chosen.process and ours.event.sequence < theirs.event.sequence:
         return True
+    ranks = rank_of(side.process), rank_of(chosen.process)
+    if None not in ranks and ranks[0] != ranks[1]:
+        return is_earlier(ours, theirs)
     return side.trains and _is_aftermath(theirs)
 
 

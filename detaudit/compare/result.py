@@ -9,6 +9,7 @@ import xxhash
 
 from detaudit import nested
 from detaudit.compare.enough_runs import bound
+from detaudit.compare.ranks import rank_of, rank_shortcomings
 from detaudit.compare.scope import gravest
 from detaudit.compare.wording import describe, message
 from detaudit.model.result import (
@@ -180,6 +181,7 @@ def origin_from(divergence: Divergence, runs: tuple[str, str]) -> Origin:
         root=place.root,
         stream=divergence.stream,
         kind=divergence.kind.value,
+        rank=rank_of(divergence.stream),
         receiver=divergence.kind is DivergenceKind.VALUE and not divergence.origin,
     )
 
@@ -270,6 +272,7 @@ def shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
         yield f"run {name} did not end: its trace stops after {steps} completed steps"
     elif info.exit_code:
         yield f"run {name} ended with exit code {info.exit_code}"
+    yield from rank_shortcomings(name, info.ranks)
     if info.problems:
         yield f"run {name} was not recorded completely: {info.problems[0]}"
     if info.finished and steps == 0 and not info.problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from detaudit.compare.ranks import rank_of
 from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Event, Kind, Phase, Place
 
@@ -72,14 +73,14 @@ def message(divergence: Divergence, comparison: Comparison, outside: str = FROM_
         return _receiver(divergence, comparison, outside)
     if divergence.event.place.kind is Kind.WEIGHT and "/" in divergence.stream:
         return f"{subject} differs: several threads update it, in an order that is not fixed"
-    return _value(divergence.event.place, subject, outside)
+    return _value(divergence.event.place, subject, outside, in_rank=rank_of(divergence.stream) is not None)
 
 
 def _structure(divergence: Divergence, comparison: Comparison) -> str:
     has, lacks = comparison.runs if divergence.first is not None else reversed(comparison.runs)
     event = divergence.event
     if (
-        divergence.stream == "main"
+        (divergence.stream == "main" or rank_of(divergence.stream) is not None)
         and divergence.step >= comparison.steps > 0
         and event.place.phase is not Phase.EVAL
     ):
@@ -121,12 +122,17 @@ def _because(words: str, outside: str) -> str:
     return f"{words}: {outside}" if outside else words
 
 
-def _value(place: Place, subject: str, outside: str) -> str:
+def _value(place: Place, subject: str, outside: str, *, in_rank: bool) -> str:
     match place.kind:
         case Kind.MODULE | Kind.OP:
             return f"{subject} differs although its inputs agree"
         case Kind.INPUT:
             return _because(f"{subject} differs {NOTHING_BEFORE}", outside)
+        case Kind.GRAD_USED if in_rank:
+            return (
+                f"{subject} differs although it agreed when it arrived: the exchange of the gradients between the "
+                "ranks gave other values, or something between backward and step changed it"
+            )
         case Kind.GRAD_USED:
             return (
                 f"{subject} differs although it agreed when it arrived: something between backward and step "

@@ -6,6 +6,7 @@ Reads the tensor; never changes it, records nothing in the autograd graph, draws
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from detaudit.digest.parallel import LEAST_BYTES, digest_large
 from detaudit.digest.strided import digest_strided
 from detaudit.torch_private.modes import Unseen
 from detaudit.torch_private.tensors import (
+    is_awaited,
     is_fake,
     is_wrapped_by_functorch,
     is_wrapper_subclass,
@@ -242,11 +244,29 @@ def _quantized_digest(tensor: torch.Tensor) -> bytes:
 
 
 def _wrapper_digest(tensor: torch.Tensor) -> bytes:
+    if is_awaited(tensor):
+        # Its memory is still being written, and waiting here would change the program.
+        return form_digest(tensor)
     names, _ = tensor.__tensor_flatten__()  # type: ignore[attr-defined]  # checked by the caller
-    inner = [tensor_digest(getattr(tensor, name)) for name in names]
+    parts = [getattr(tensor, name) for name in names]
+    if _is_spread(tensor):
+        return _spread_digest(tensor, [part for part in parts if isinstance(part, torch.Tensor)])
+    inner = [tensor_digest(part) for part in parts]
     # Ragged sizes are symbols, numbered anew for every tensor.
     shape = [size if isinstance(size, int) else "ragged" for size in tensor.shape]
     return combine(f"{type(tensor).__name__}|{shape}|{len(names)}", inner)
+
+
+def _is_spread(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is spread over ranks: a DTensor, of which this process has a part."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
+
+
+def _spread_digest(tensor: Any, parts: Sequence[torch.Tensor]) -> bytes:
+    """Digest this rank's part, the shape of the mesh and the way in which the whole lies on it."""
+    form = f"spread|{tuple(tensor.shape)}|{tuple(tensor.device_mesh.shape)}|{tensor.placements}"
+    return combine(form, [tensor_digest(part) for part in parts])
 
 
 _COMPRESSED: dict[torch.layout, tuple[Callable[[torch.Tensor], torch.Tensor], ...]] = {

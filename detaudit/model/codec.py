@@ -27,7 +27,7 @@ KEYS = (
 )  # fmt: skip
 """The keys of the contract behind `schema` and `detaudit`, in the order in which they are written."""
 
-ADDED = frozenset({"extra_runs", "perturbed", "references", "varied", "scope"})
+ADDED = frozenset({"extra_runs", "perturbed", "references", "varied", "scope", "rank", "ranks"})
 """Keys that an older result may lack."""
 
 WRITE_AGAIN = "write it again with `detaudit check TARGET --json FILE`"

@@ -83,6 +83,8 @@ class Affected:
     weights: int
     layers: int
     from_step: int
+    ranks: str = ""
+    """The ranks of a distributed training that differ, as ranges: `0-3, 7`; empty where there are no ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class Origin:
     root: str = ""
     stream: str = "main"
     kind: str = "value"
+    rank: int | None = None
+    """The rank of a distributed training; None where there are no ranks."""
     receiver: bool = False
     """True if the inputs differ already and nothing recorded before them does: it came from outside torch."""
 

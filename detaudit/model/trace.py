@@ -110,6 +110,8 @@ class StreamRole(StrEnum):
     """Why a sequence of events exists beside the main thread's."""
 
     MAIN = "main"
+    RANK = "rank"
+    """The main thread of a rank of a distributed training, where it is not the program's main process."""
     THREAD = "thread"
     PROCESS = "process"
     LOADER_WORKER = "loader-worker"
@@ -128,6 +130,29 @@ class Stream:
     def label(self) -> str:
         """A name that is the same in every run (no process or thread numbers)."""
         return self.process if self.thread == "main" else f"{self.process}/{self.thread}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One process of a distributed training, as `torch.distributed` numbers it."""
+
+    number: int
+    world: int
+    """How many ranks there are."""
+    host: str
+    restarts: int = 0
+    """How often the launcher had started the ranks again before."""
+    mesh: str = ""
+    """The device meshes on which its tensors lie, `dp=2, tp=4`; empty where there are none."""
+    finished: bool = False
+    """False if the process ended before its trace could be closed."""
+    steps: int = 0
+    """The steps that it completed."""
+
+    @property
+    def name(self) -> str:
+        """The name of the rank's process in a trace."""
+        return f"rank {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +223,7 @@ class TraceInfo:
     """Wall time spent inside the recorder."""
     problems: tuple[str, ...] = field(default=())
     """What kept the recorder from seeing everything (a full disk, a value with no digest)."""
+    ranks: tuple[Rank, ...] = field(default=())
+    """The ranks of a distributed training that were recorded; none where there is only one process."""
     nested: tuple[str, ...] = field(default=())
     """What asked for another audit in the run: no such thing was started."""

@@ -22,6 +22,7 @@ from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
 from detaudit.record.operators import Operators, phase_of
+from detaudit.record.rank_names import RankNames
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import Scope
 from detaudit.record.session import Session
@@ -88,6 +89,7 @@ def _observe(
     Modules(recorder, names, weights, gradients, updates)
     Backward(recorder, weights, updates)
     Loaders(recorder)
+    RankNames(recorder)
     watch_workers(scope)
     _watch_forks()
     _close_when_leaving(recorder)

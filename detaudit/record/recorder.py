@@ -6,13 +6,15 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
 
 from detaudit.digest.algorithm import Digest, now
 from detaudit.digest.sketch import sketch
-from detaudit.model.trace import Kind, Phase, Place, StreamRole
+from detaudit.model.trace import Kind, Phase, Place, Rank, StreamRole
 from detaudit.record.digests import Digests
 from detaudit.record.generators import Generators
 from detaudit.record.listeners import Listeners
+from detaudit.record.ranks import rank_of_parent
 from detaudit.record.scope import Scope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
@@ -20,6 +22,10 @@ from detaudit.record.stream import PART_EVENTS, StreamState
 from detaudit.sources.ledger import Entry, Ledger, Thread
 from detaudit.trace.layout import NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
+
+
+RANK_OR_MAIN = frozenset({StreamRole.MAIN, StreamRole.RANK})
+"""The roles of processes that train, and whose steps are counted."""
 
 
 class StopAfterSteps(SystemExit):
@@ -60,6 +66,9 @@ class Recorder:
         self._places: dict[bytes, Place] = {}
         self._backward_owners: list[StreamState] = []
         self._process_name: str | None = None
+        self._rank: Rank | None = None
+        self.meshes: dict[str, None] = {}
+        """The meshes of devices over which tensors are spread, in words."""
         self._described = False
         self._sketched: set[bytes] = set()
         """Digests of the values in this trace that have a sketch; few, since few steps are recorded so."""
@@ -132,7 +141,7 @@ class Recorder:
     def stop_if_done(self, stream: StreamState) -> None:
         """Raise StopAfterSteps in the main thread once enough steps are recorded."""
         limit = self.session.steps
-        if limit is not None and stream.step >= limit and stream.number == 1 and self.role is StreamRole.MAIN:
+        if limit is not None and stream.step >= limit and stream.number == 1 and self.role in RANK_OR_MAIN:
             self.stopped = True
             self.on_stop()
             raise StopAfterSteps(0)
@@ -184,14 +193,22 @@ class Recorder:
         self._local = threading.local()
         self._streams = {}
         self._backward_owners = []
-        self._process_name = None
+        self._process_name = self._rank = None
         self._described = False
         self._sketched = set()
         self.sites.announce_to(None)
 
     def name_process(self, name: str, role: StreamRole) -> None:
         """Give this process a name of its own (a loader worker's)."""
-        self._process_name, self.role = name, role
+        self._process_name, self.role = self._below_rank(name), role
+
+    def become(self, rank: Rank) -> None:
+        """Rename this process, which turns out to be a rank, and all of its streams."""
+        with self.lock:
+            self._rank, self._process_name = rank, rank.name
+            if self.role is StreamRole.PROCESS:
+                self.role = StreamRole.RANK
+            self._open().rename_process(rank.name, self.role)
 
     def close(self) -> None:
         """Write what is left and close the trace. Safe to call twice, and after a failure."""
@@ -218,6 +235,10 @@ class Recorder:
         self._describe_into(writer)
         writer.set_meta("finished", self.active)
         writer.set_meta("stopped", self.stopped)
+        if self._rank is not None:
+            steps = max((stream.step for stream in self._streams.values()), default=0)
+            rank = replace(self._rank, mesh="; ".join(self.meshes), finished=self.active, steps=steps)
+            writer.set_meta("ranks", [asdict(rank)])
         writer.close()
 
     def _open(self) -> TraceWriter:
@@ -239,7 +260,8 @@ class Recorder:
             is_main = thread is threading.main_thread() and self.role is not StreamRole.THREAD
             label = "main" if is_main else self._free_label(thread.name)
             stream = self._streams[label] = StreamState(len(self._streams) + 1, label)
-            role = StreamRole.THREAD if self.role is StreamRole.MAIN and label != "main" else self.role
+            of_thread = self.role in RANK_OR_MAIN and label != "main"
+            role = StreamRole.THREAD if of_thread else self.role
             writer.add_stream(stream.number, role, self.process_name(), label)
             return stream
 
@@ -253,8 +275,14 @@ class Recorder:
     def process_name(self) -> str:
         """Return the name of this process, which is the same in every run."""
         if self._process_name is None:
-            self._process_name = self.session.process_name()
+            name = self.session.process_name()
+            self._process_name = name if self.session.is_main else self._below_rank(name)
         return self._process_name
+
+    def _below_rank(self, name: str) -> str:
+        """Put the rank that this process belongs to before its name: each rank has workers of the same name."""
+        parent = rank_of_parent()
+        return f"{parent}/{name}" if parent else name
 
     def _write(self, stream: StreamState, *, complete: bool) -> None:
         if self.ledger is not None:

@@ -31,13 +31,14 @@ class Line:
 
 def within_run(origin: Origin) -> str:
     """Say where in a run an origin is: step, phase, module, operator."""
-    parts = [f"step {origin.step}", origin.phase]
+    parts = [] if origin.rank is None else [f"rank {origin.rank}"]
+    parts += [f"step {origin.step}", origin.phase]
     # Where a whole step or pass is there in one run only, the module that it is told by says nothing.
     if origin.root and not (origin.kind == "structure" and origin.phase in {"optimizer", "eval"}):
         parts.append(f"module {origin.module} of {origin.root}" if origin.module else f"module {origin.root}")
     if origin.op is not None:
         parts.append(f"operator {origin.op}")
-    if origin.stream != "main":
+    if origin.stream not in {"main", f"rank {origin.rank}"}:
         parts.append(f"in {origin.stream}")
     return ", ".join(parts)
 

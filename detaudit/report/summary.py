@@ -137,6 +137,8 @@ def _reach(affects: Affected) -> str:
     if not affects.weights and not affects.layers:
         return "nothing that both runs have"
     what = f"{count(affects.weights, 'weight')} and {count(affects.layers, 'module')}"
+    if affects.ranks:
+        what += f" in rank{'' if affects.ranks.isdecimal() else 's'} {affects.ranks}"
     reached = f"{what}, from step {affects.from_step} on"
     return reached if affects.weights else f"{reached}; no weight was seen to differ"
 

@@ -135,6 +135,7 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
         with connection:
             values: dict[str, object] = {"exit_code": code, "seconds": seconds}
             if problems:
+                # What was left beside the trace tells more than what the trace itself has of it.
                 values["problems"] = problems
             values["nested"] = nested.asked_in(folder)
             rows = [(name, json.dumps(value)) for name, value in values.items()]

@@ -15,7 +15,7 @@ from detaudit.sources.source import CERTAIN, Situation
 
 def by_place(divergence: Divergence) -> float:
     """Suspect the schedule where the runs part beside the main thread."""
-    in_loader = divergence.stream.startswith("loader worker")
+    in_loader = "loader worker" in divergence.stream
     return 0 if divergence.stream == "main" or in_loader else CERTAIN - 5
 
 

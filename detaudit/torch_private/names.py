@@ -47,6 +47,12 @@ _RELIED_ON: dict[str, dict[str, str]] = {
         "get_unwrapped": "values within vmap and grad cannot be digested",
         "is_functorch_wrapped_tensor": "values within vmap and grad cannot be told from others, nor digested",
     },
+    "torch.distributed._functional_collectives": {
+        "AsyncCollectiveTensor": "results of collective operations are digested while they are written",
+    },
+    "torch.distributed._functional_collectives.AsyncCollectiveTensor": {
+        "completed": "results of collective operations are digested while they are written",
+    },
     "torch._dynamo.eval_frame": {
         "OptimizedModule": "a compiled module is named apart from the module that was compiled",
         "_TorchDynamoContext": "compiled modules cannot be called again alone",

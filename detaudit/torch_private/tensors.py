@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
@@ -55,3 +56,9 @@ def is_fake(tensor: torch.Tensor) -> bool:
     # By name: importing torch._subclasses costs time that most programs never need.
     name = type(tensor).__name__
     return name == "FakeTensor" or (name == "FunctionalTensor" and torch._is_functional_tensor(tensor))
+
+
+def is_awaited(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is the result of a collective operation that nobody has waited for yet."""
+    module = sys.modules.get("torch.distributed._functional_collectives")
+    return module is not None and isinstance(tensor, module.AsyncCollectiveTensor) and not tensor.completed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 
 from detaudit.model.trace import Stream
@@ -12,19 +14,26 @@ from detaudit.trace.reader import TraceReader
 def merge(main: Path, others: list[Path]) -> None:
     """Copy every stream of `others` (in order of process start) into `main`, which is changed in place.
 
-    Further processes of the same name get `#2`, `#3`, ... behind it. The files `others` are not changed.
-    Raises TraceError for a damaged trace and sqlite3.Error if `main` cannot be written.
+    Further processes of the same name get `#2`, `#3`, ... behind it. What the others say of their ranks, and of
+    what they could not record, is put into the header. The files `others` are not changed. Raises TraceError for a damaged trace and sqlite3.Error if `main` cannot be written.
     """
+    with TraceReader(main) as reader:
+        ranks, problems = list(reader.info.ranks), list(reader.info.problems)
     connection = sqlite3.connect(main, isolation_level=None)
     try:
         for other in others:
             with TraceReader(other) as reader:
                 streams = reader.streams
+                ranks += reader.info.ranks
+                problems += reader.info.problems
             connection.execute("ATTACH ? AS other", (str(other),))
             connection.execute("BEGIN")
             _copy(connection, streams)
             connection.execute("COMMIT")
             connection.execute("DETACH other")
+        header = {"ranks": [asdict(one) for one in ranks], "problems": list(dict.fromkeys(problems))}
+        rows = [(name, json.dumps(value)) for name, value in header.items()]
+        connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
     finally:
         connection.close()
 

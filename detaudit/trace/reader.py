@@ -15,6 +15,7 @@ from urllib.parse import quote
 import xxhash
 
 from detaudit.errors import TraceError
+from detaudit.model.codec import from_plain
 from detaudit.model.trace import (
     Batch,
     Event,
@@ -22,6 +23,7 @@ from detaudit.model.trace import (
     Level,
     Phase,
     Place,
+    Rank,
     Site,
     Step,
     Stream,
@@ -106,6 +108,7 @@ class TraceReader:
                 seconds=_number(meta.get("seconds")),
                 overhead_seconds=_number(meta.get("overhead_seconds")),
                 problems=tuple(str(problem) for problem in meta.get("problems") or ()),
+                ranks=tuple(from_plain(Rank, rank, "ranks") for rank in meta.get("ranks") or ()),
                 nested=tuple(str(asked) for asked in meta.get("nested") or ()),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -98,6 +98,11 @@ class TraceWriter:
             ("INSERT INTO streams VALUES (?,?,?,?)", (number, role.value, _text(process), _text(thread)))
         )
 
+    def rename_process(self, process: str, role: StreamRole) -> None:
+        """Give the streams, which are those of one process, its new name; its main thread gets the role."""
+        self._pending.append(("UPDATE streams SET process=?, role='thread'", (_text(process),)))
+        self._pending.append(("UPDATE streams SET role=? WHERE thread='main'", (role.value,)))
+
     def add_batch(self, stream: int, batch: Batch) -> None:
         """Note where a batch came from."""
         samples = None if batch.samples is None else json.dumps(batch.samples, separators=(",", ":")).encode()

@@ -1,0 +1,56 @@
+"""Tell which rank of a distributed training this process is, as `torch.distributed` numbers it.
+
+Source: https://docs.pytorch.org/docs/stable/distributed.html, and for the count of restarts
+https://docs.pytorch.org/docs/stable/elastic/run.html.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import torch
+from torch import distributed
+
+from detaudit.model.trace import Rank
+
+_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
+_RANK, _WORLD = "RANK", "WORLD_SIZE"
+
+
+def own_rank() -> Rank | None:
+    """Return the rank of this process; None where it is none, or the only one.
+
+    Asked at the ends of steps: launchers set different variables, and some programs choose the rank themselves.
+    """
+    if not distributed.is_available() or not distributed.is_initialized():
+        return None
+    world = distributed.get_world_size()
+    if world <= 1:
+        return None
+    return Rank(distributed.get_rank(), world, socket.gethostname(), _whole(os.environ.get(_RESTARTS)))
+
+
+def rank_of_parent() -> str:
+    """Name the rank that has started this process, for a process that is none itself; "" if there is none.
+
+    A forked process has inherited the group of its parent; one that was spawned has the launcher's variables.
+    """
+    inherited = own_rank()
+    if inherited is not None:
+        return inherited.name
+    number, world = os.environ.get(_RANK, ""), _whole(os.environ.get(_WORLD))
+    return f"rank {number}" if number.isdecimal() and world > 1 else ""
+
+
+def mesh_of(tensor: torch.Tensor) -> str:
+    """Describe the mesh of devices over which a tensor is spread: `dp=2, tp=4`; "" for a plain tensor."""
+    mesh = getattr(tensor, "device_mesh", None)
+    if mesh is None:
+        return ""
+    names = mesh.mesh_dim_names or tuple(str(number) for number in range(mesh.ndim))
+    return ", ".join(f"{name}={size}" for name, size in zip(names, mesh.shape, strict=True))
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text is not None and text.isdecimal() else 0
