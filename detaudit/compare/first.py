@@ -34,6 +34,8 @@ class StreamDifference:
     """True if the thread was seen to train, in a step that differs."""
     earliest: Divergence | None = None
     """The first divergence that could reach a number, whether it did or not."""
+    onset: Divergence | None = None
+    """The event with which `earliest` begins: within a module that encloses it, say."""
     fault: Divergence | None = None
     """The first divergence that is a fault even where the training agrees."""
     texts: dict[Place, Divergence] = field(default_factory=dict)
@@ -143,7 +145,7 @@ def _precedes(side: StreamDifference, chosen: StreamDifference, *, core: bool) -
         return True
     ranks = rank_of(side.process), rank_of(chosen.process)
     if None not in ranks and ranks[0] != ranks[1]:
-        return is_earlier(ours, theirs)
+        return is_earlier(side.onset or ours, chosen.onset or theirs)
     return side.trains and _is_aftermath(theirs)
 
 

@@ -38,7 +38,7 @@ def _position(divergence: Divergence) -> tuple[int, int, bool, int, int]:
 
 def is_collective(operator: str) -> bool:
     """Say whether an operator exchanges values between ranks, by its full name."""
-    return operator.startswith(("c10d.", "_c10d_functional.", "c10d_functional."))
+    return operator.startswith(("c10d.", "_c10d_functional", "c10d_functional."))
 
 
 def as_ranges(numbers: Iterable[int]) -> str:

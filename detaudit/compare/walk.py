@@ -127,6 +127,7 @@ class Walk:
         if self.found.earliest is None and (is_fault or any(pair.missing for pair in numeric)):
             chosen = self._choose(numeric, heads)
             self.found.earliest = divergence(chosen, self.thread.label, index)
+            self.found.onset = divergence(numeric[0], self.thread.label, index)
         if is_fault:
             self._note_fault(values, index)
 

@@ -62,7 +62,7 @@ class Draws:
             self._note_draw(plan, kwargs.get("generator"), result)
         is_empty = plan.makes_fresh
         if is_empty or self._fresh:
-            written = [args[position] for position, _ in plan.written if position < len(args)]
+            written = [args[position] for position, _ in plan.changed if position < len(args)]
             for tensor in _tensors([result, *written]):
                 self._account(tensor, is_empty=is_empty)
         if self._taps.several_threads and not plan.skip:

@@ -30,11 +30,18 @@ _UNINITIALISED = frozenset(
 )  # fmt: skip
 """Operators whose results are memory as it was found, at least in part."""
 
-_UNINITIALISED_RESULTS = {"_ctc_loss": frozenset({1}), "mkldnn_rnn_layer": frozenset({3})}
+_UNINITIALISED_RESULTS = {
+    "_ctc_loss": frozenset({1}),
+    "mkldnn_rnn_layer": frozenset({3}),
+    "all_gather_copy_in": frozenset({1}),
+}
 """Positions of further results that stay uninitialised where nothing reads them."""
 
-_LEFT_UNREAD = {"mkldnn_rnn_layer_backward": frozenset({"workspace"})}
-"""Arguments of which the operator reads only the part that was written."""
+_LEFT_UNREAD = {
+    "mkldnn_rnn_layer_backward": frozenset({"workspace"}),
+    "all_gather_copy_in": frozenset({"all_gather_output"}),
+}
+"""Arguments of which the operator reads only the part that was written, or nothing."""
 
 _FORMS_ITSELF = frozenset({"set_", "resize_", "resize_as_"})
 """In-place operators whose result has another form than what they overwrite."""
@@ -47,6 +54,19 @@ _SHAPE_ONLY = frozenset(
      "new_ones", "new_full", "empty_like", "new_empty", "new_empty_strided"}
 )  # fmt: skip
 """Operators that take only shape, dtype and device from their tensor argument."""
+
+
+_COLLECTIVE = ("c10d::", "_c10d_functional::", "c10d_functional::", "_c10d_functional_autograd::")
+"""Beginnings of the names of operators that exchange values between ranks."""
+
+_SENT = frozenset({"input", "inputs", "input_tensor", "input_tensors", "input_list", "self", "shard"})
+"""Arguments of such operators that hold what this rank gives."""
+
+_SENT_IN_PLACE = frozenset({"allreduce_", "allreduce_coalesced_", "reduce_", "send", "isend"})
+"""Those that give what is in `tensors`; others find there the memory into which they write."""
+
+_WAITED_FOR = "wait_tensor"
+"""The operator behind which the result of such an operator is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +99,8 @@ class OperatorPlan:
 def make_plan(operator: Any) -> OperatorPlan:
     """Read the schema of an operator overload (`torch.ops.aten.add.Tensor`)."""
     schema = schema_of(operator)
+    if schema.name.startswith(_COLLECTIVE):
+        return _plan_collective(schema)
     base = schema.name.partition("::")[2]
     overload = schema.overload_name or "default"
     aliased = [argument for argument in schema.arguments if argument.alias_info is not None]
@@ -109,6 +131,38 @@ def make_plan(operator: Any) -> OperatorPlan:
         draws=torch.Tag.nondeterministic_seeded in operator.tags,
         makes_fresh=base in _UNINITIALISED and not base.startswith(("resize", "set_")),
         gives_one=results and len(schema.returns) == 1 and not left_out,
+    )
+
+
+def _plan_collective(schema: Any) -> OperatorPlan:
+    """Plan for an operator that exchanges values between ranks: only what this rank gives has values then.
+
+    Its results are still being written when it returns. They are digested behind the operator that waits for
+    them, or by what reads them next: to wait here would change the program.
+    """
+    base = schema.name.partition("::")[2]
+    waits = base == _WAITED_FOR
+    sent, written = [], []
+    for position, argument in enumerate(schema.arguments):
+        if "Tensor" not in str(argument.type) or waits:
+            continue
+        is_input = argument.name in _SENT
+        if (is_input and base != "broadcast_") or (argument.name == "tensors" and base in _SENT_IN_PLACE):
+            sent.append((position, argument.name))
+        if not is_input or argument.alias_info is not None:
+            written.append((position, argument.name))
+    return OperatorPlan(
+        name=f"{schema.name.replace('::', '.')}.{schema.overload_name or 'default'}",
+        skip=base in {"check_for_nan", "_wrap_tensor_autograd"},
+        read=tuple(sent),
+        formed=(),
+        written=(),
+        changed=tuple(written),
+        results=waits,
+        left_out=frozenset(),
+        draws=False,
+        makes_fresh=False,
+        gives_one=waits,
     )
 
 
