@@ -144,6 +144,8 @@ class Rank:
     """How often the launcher had started the ranks again before."""
     mesh: str = ""
     """The device meshes on which its tensors lie, `dp=2, tp=4`; empty where there are none."""
+    data_parallel: tuple[int, ...] = ()
+    """The ranks that train the same weights on other samples; empty where that is not known."""
     finished: bool = False
     """False if the process ended before its trace could be closed."""
     steps: int = 0

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
-import torch
 from torch import distributed
 
 from detaudit.model.trace import Rank
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 _RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 _RANK, _WORLD = "RANK", "WORLD_SIZE"
@@ -43,11 +46,8 @@ def rank_of_parent() -> str:
     return f"rank {number}" if number.isdecimal() and world > 1 else ""
 
 
-def mesh_of(tensor: torch.Tensor) -> str:
-    """Describe the mesh of devices over which a tensor is spread: `dp=2, tp=4`; "" for a plain tensor."""
-    mesh = getattr(tensor, "device_mesh", None)
-    if mesh is None:
-        return ""
+def mesh_in_words(mesh: DeviceMesh) -> str:
+    """Describe a mesh of devices over which tensors are spread: `dp=2, tp=4`."""
     names = mesh.mesh_dim_names or tuple(str(number) for number in range(mesh.ndim))
     return ", ".join(f"{name}={size}" for name, size in zip(names, mesh.shape, strict=True))
 

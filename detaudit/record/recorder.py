@@ -6,7 +6,6 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
 
 from detaudit.digest.algorithm import Digest, now
 from detaudit.digest.sketch import sketch
@@ -15,6 +14,7 @@ from detaudit.record.digests import Digests
 from detaudit.record.generators import Generators
 from detaudit.record.listeners import Listeners
 from detaudit.record.ranks import rank_of_parent
+from detaudit.record.replicas import Replicas
 from detaudit.record.scope import Scope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
@@ -66,9 +66,7 @@ class Recorder:
         self._places: dict[bytes, Place] = {}
         self._backward_owners: list[StreamState] = []
         self._process_name: str | None = None
-        self._rank: Rank | None = None
-        self.meshes: dict[str, None] = {}
-        """The meshes of devices over which tensors are spread, in words."""
+        self.replicas = Replicas()
         self._described = False
         self._sketched: set[bytes] = set()
         """Digests of the values in this trace that have a sketch; few, since few steps are recorded so."""
@@ -98,6 +96,7 @@ class Recorder:
             key = self._keys[identity] = place_key(place)
             self._places[key] = place
             self._open().add_place(key, place)
+            self.replicas.announce(key, place)
         return key
 
     def add(
@@ -193,7 +192,8 @@ class Recorder:
         self._local = threading.local()
         self._streams = {}
         self._backward_owners = []
-        self._process_name = self._rank = None
+        self._process_name = None
+        self.replicas = Replicas()
         self._described = False
         self._sketched = set()
         self.sites.announce_to(None)
@@ -205,7 +205,7 @@ class Recorder:
     def become(self, rank: Rank) -> None:
         """Rename this process, which turns out to be a rank, and all of its streams."""
         with self.lock:
-            self._rank, self._process_name = rank, rank.name
+            self.replicas.rank, self._process_name = rank, rank.name
             if self.role is StreamRole.PROCESS:
                 self.role = StreamRole.RANK
             self._open().rename_process(rank.name, self.role)
@@ -235,10 +235,8 @@ class Recorder:
         self._describe_into(writer)
         writer.set_meta("finished", self.active)
         writer.set_meta("stopped", self.stopped)
-        if self._rank is not None:
-            steps = max((stream.step for stream in self._streams.values()), default=0)
-            rank = replace(self._rank, mesh="; ".join(self.meshes), finished=self.active, steps=steps)
-            writer.set_meta("ranks", [asdict(rank)])
+        steps = max((stream.step for stream in self._streams.values()), default=0)
+        writer.set_meta("ranks", self.replicas.header(steps, finished=self.active))
         writer.close()
 
     def _open(self) -> TraceWriter:
@@ -304,8 +302,8 @@ class Recorder:
 
     def _pack(self, stream: StreamState, *, complete: bool) -> PackedStep:
         taken = stream.take()
-        states = self.generators.states()
-        return PackedStep(stream.number, stream.step, stream.part, complete, *taken, states)
+        states, copies = self.generators.states(), self.replicas.rows(taken[0])
+        return PackedStep(stream.number, stream.step, stream.part, complete, *taken, states, copies)
 
     def _describe(self) -> None:
         # Not at the start: asking torch for its thread count would fix it before the program can.

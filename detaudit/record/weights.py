@@ -12,7 +12,7 @@ from detaudit.model.trace import Kind, Phase
 from detaudit.record.gradients import Gradients
 from detaudit.record.identity import IdentityMap, IdentitySet
 from detaudit.record.names import Names, TensorName, plain_path
-from detaudit.record.ranks import mesh_of
+from detaudit.record.ranks import own_rank
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.torch_private.modules import buffers_of, has_buffers, parameters_of
@@ -50,6 +50,8 @@ class Weights:
             return
         self._roots.setdefault(label, IdentitySet()).add(root)
         self._names.name_parameters(root)
+        if self._recorder.replicas.rank is not None or own_rank() is not None:
+            self._recorder.replicas.see_module(root, self._names)
         for parameter in root.parameters():
             self.awaits_lazy |= is_lazy(parameter)
             self.first_seen(stream, parameter)
@@ -66,9 +68,6 @@ class Weights:
         self._seen.add(parameter)
         self.name_unknown([parameter])
         self.in_modules = self.in_modules or self._is_trained(parameter)
-        mesh = mesh_of(parameter)
-        if mesh:
-            self._recorder.meshes[mesh] = None
         self._weight(stream, Phase.INIT, parameter, None)
         self._gradients.watch(parameter)
 

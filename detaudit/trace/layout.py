@@ -5,7 +5,8 @@ with the step's events: `identity`, 40 bytes per event (place key, digest of the
 outputs), which is what two runs are compared by. Where and when the events occurred may differ between
 equal runs. Most steps have the same lines in the same order: these (8 bytes per event, the site keys) are
 kept once, in `lines`. Sequence numbers follow each other, as a rule, and then only the first is kept;
-where other threads took some in between, `sequences` has the distance of each from the first.
+where other threads took some in between, `sequences` has the distance of each from the first. `copies` has
+one digest for each step over all weights of which several ranks hold copies: what must agree over these.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from detaudit.model.trace import Place, Site
 APPLICATION_ID = 0x64744175
 """Written into the SQLite header, so that another database is not taken for a trace."""
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 PAGE_BYTES = 1024
 """Of SQLite: what a step needs beyond full pages is rounded up to a part of one."""
@@ -68,6 +69,10 @@ TABLES = {
     ),
     "packed": "CREATE TABLE packed (number INTEGER PRIMARY KEY, identity BLOB NOT NULL, sequences BLOB)",
     "lines": "CREATE TABLE lines (key BLOB PRIMARY KEY, sites BLOB NOT NULL) WITHOUT ROWID",
+    "copies": (
+        "CREATE TABLE copies (stream INTEGER NOT NULL, step INTEGER NOT NULL, part INTEGER NOT NULL, "
+        "ranks TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (stream, step, part, ranks)) WITHOUT ROWID"
+    ),
     "batches": (
         "CREATE TABLE batches (stream INTEGER NOT NULL, sequence INTEGER NOT NULL, loader INTEGER NOT NULL, "
         "iteration INTEGER NOT NULL, number INTEGER NOT NULL, worker INTEGER, step INTEGER NOT NULL, "

@@ -67,6 +67,10 @@ def _copy(connection: sqlite3.Connection, streams: tuple[Stream, ...]) -> None:
             (number, taken, stream.id),
         )
         execute(
+            "INSERT INTO copies SELECT ?, step, part, ranks, digest FROM other.copies WHERE stream=?",
+            (number, stream.id),
+        )
+        execute(
             "INSERT INTO batches SELECT ?, sequence, loader, iteration, number, worker, step, content, "
             "samples FROM other.batches WHERE stream=?",
             (number, stream.id),

@@ -11,8 +11,8 @@ import json
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import xxhash
@@ -48,6 +48,8 @@ class PackedStep:
     sequences: Sequence[int]
     """Their sequence numbers, rising."""
     generators: str
+    copies: Mapping[str, bytes] = field(default_factory=dict)
+    """The events of weights of which several ranks hold copies, packed, by those ranks: `0,1,2,3`."""
 
 
 class TraceWriter:
@@ -156,6 +158,9 @@ class TraceWriter:
         first = step.sequences[0] if step.sequences else 0
         row = (*key, int(step.complete), *what, first, lines, number)
         self._pending.append(("INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?)", row))
+        for ranks, events in step.copies.items():
+            digest = xxhash.xxh3_128_digest(events)
+            self._pending.append(("INSERT INTO copies VALUES (?,?,?,?,?)", (*key, ranks, digest)))
         self.flush()
 
     def flush(self) -> None:
