@@ -6,10 +6,9 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from detaudit.config import parse
 from detaudit.errors import UsageError
 from detaudit.model.plan import TargetRef
-from detaudit.options import BY_NAME
+from detaudit.options import BY_NAME, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -17,9 +17,9 @@ from detaudit.compare.result import why_unverified
 from detaudit.diagnose.failure import tail, why_failed
 from detaudit.errors import DetauditError, RunError
 from detaudit.model.plan import RunPlan, TargetRef
-from detaudit.options import Settings
 from detaudit.reference.transplant import at_commit, code_of_ours
 from detaudit.reference.worktree import Checkout, checked_out
+from detaudit.run.options import RunOptions
 from detaudit.run.progress import Progress
 from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
@@ -118,14 +118,14 @@ class Trial:
         Raises TargetError, GitError or RunError for a commit that cannot be run, or not as itself.
         """
         ref = TargetRef(self.target, self.is_module, tuple(self.args))
-        settings = Settings(level=self.level, seed=self.seed, steps=self.steps, timeout=self.timeout)
+        options = RunOptions(level=self.level, seed=self.seed, steps=self.steps, timeout=self.timeout)
         place, links = Path(self.place), [Path(link) for link in self.links]
         with (
             checked_out(Path(self.repository), commit, place, links) as checkout,
             tempfile.TemporaryDirectory(prefix="runs-", dir=place, ignore_cleanup_errors=True) as folder,
             ExitStack() as readers,
         ):
-            plan = at_commit(ref, settings, checkout, Path(self.folder))
+            plan = at_commit(ref, options, checkout, Path(self.folder))
             runs = Runs(Path(folder), progress)
             traces = (_run(plan, runs, str(number)) for number in count(1))
             yield (_checked(readers.enter_context(TraceReader(trace)), checkout) for trace in traces)

@@ -12,10 +12,10 @@ from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Compared, Finding, Notice, Origin, Verdict
 from detaudit.model.trace import Level
 from detaudit.model.variation import LayerNumbers, Variation
-from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.vary.batch import BatchReport, audit_batch
 from detaudit.vary.batch_mixing import Mixing
+from detaudit.vary.options import VaryOptions
 from detaudit.vary.verdict import ROUNDING
 
 MIXED = "samples-mixed"
@@ -28,10 +28,10 @@ BY_DEFINITION = "evaluate with model.eval(), or take GroupNorm or LayerNorm, whi
 
 
 def audit_batch_sizes(
-    target: Target, settings: Settings, sizes: Sequence[Setting], progress: Progress
+    target: Target, options: VaryOptions, sizes: Sequence[Setting], progress: Progress
 ) -> AuditResult:
     """Say whether a sample of a model file has the same numbers in batches of these sizes."""
-    report = audit_batch(target, settings, [AXIS.value_in(size) for size in sizes], progress)
+    report = audit_batch(target, options.audit, [AXIS.value_in(size) for size in sizes], progress)
     first, second = (f"{AXIS.name}={size}" for size in (report.sizes[0], report.sizes[-1]))
     variation = Variation(
         (AXIS.name,),
@@ -43,7 +43,7 @@ def audit_batch_sizes(
         named=tuple(_named(one) for one in report.mixing),
     )
     findings = tuple(_findings(report, (first, second)))
-    verdict, reason = _verdict(report, findings, settings.tolerance)
+    verdict, reason = _verdict(report, findings, options.tolerance)
     return AuditResult(
         verdict=verdict,
         reason=reason,
