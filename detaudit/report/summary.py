@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from detaudit.compare.enough_runs import bound
 from detaudit.model.evidence import EvidenceKind
 from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, FaultScope, Finding, Verdict
 from detaudit.pages.page import labels
@@ -203,7 +204,7 @@ def bound_in_words(compared: Compared) -> str:
     pairs = RUNS_SUGGESTED - 1
     if compared.pairs >= pairs:
         return excluded(compared)
-    share = 1 - (1 - compared.bound["confidence"]) ** (1 / pairs)
+    share = 1 - bound(pairs)["agreement_at_least"]
     return f"{excluded(compared)} (--runs {RUNS_SUGGESTED} would exclude more than {share:.0%})"
 
 
