@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from detaudit.axes import batch
 from detaudit.axes.catalogue import axis_named, weakest
 from detaudit.compare.compare import compare
 from detaudit.compare.result import (
@@ -55,10 +54,10 @@ def audit_along_axes(target: Target, options: VaryOptions, progress: Progress) -
     """
     axes, audit = options.axes, options.audit
     check_target(axes, target)
-    if batch.AXIS.name in axes:
-        from detaudit.vary.batch_answer import audit_batch_sizes
+    if any(axis_named(name).of_samples for name in axes):
+        from detaudit.vary.batch_answer import audit_samples
 
-        return audit_batch_sizes(target, options, axes[batch.AXIS.name], progress)
+        return audit_samples(target, options, progress)
     # Of compiled code, no more than what steps begin and end with can be seen.
     hidden = any(axis_named(name).hides_layers for name in axes)
     level = audit.level_or(Level.STEP if hidden else Level.LAYER)
