@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from detaudit.model.plan import RunPlan, TargetKind
+from detaudit.model.codec import to_plain
+from detaudit.model.plan import Drive, RunPlan, TargetKind
 
 _DRIVER = Path(__file__).parent.parent / "targets" / "drive.py"
 
@@ -20,14 +21,5 @@ def command_for(plan: RunPlan) -> list[str]:
         return [sys.executable, str(target.path), *target.args]
     if target.kind is TargetKind.MODULE and target.import_name is not None:
         return [sys.executable, "-m", target.import_name, *target.args]
-    how = {
-        "kind": target.kind.value,
-        "path": None if target.path is None else str(target.path),
-        "import_name": target.import_name,
-        "attribute": target.attribute,
-        "seed": plan.seed,
-        "steps": plan.steps,
-        "call": plan.call,
-        "axes": {one.axis: one.text for one in plan.axes},
-    }
-    return [sys.executable, str(_DRIVER), json.dumps(how), *target.args]
+    drive = Drive(target, plan.seed, plan.steps, plan.call, {one.axis: one.text for one in plan.axes})
+    return [sys.executable, str(_DRIVER), json.dumps(to_plain(drive)), *target.args]

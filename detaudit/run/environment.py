@@ -8,6 +8,7 @@ from pathlib import Path
 
 from detaudit import nested
 from detaudit.model.plan import RunPlan, TargetKind
+from detaudit.record.session import SESSION_FILE
 from detaudit.run import axes, variables
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
@@ -40,7 +41,7 @@ def variables_of(plan: RunPlan) -> dict[str, str]:
 def environment_of(plan: RunPlan, folder: Path) -> dict[str, str]:
     """Make the environment of a run's process, whose session is in `folder`."""
     environment = nested.within(variables_of(plan), folder)
-    environment[variables.SESSION] = str((folder / "session.json").resolve())
+    environment[variables.SESSION] = str((folder / SESSION_FILE).resolve())
     environment.pop(variables.LEDGER, None)
     if plan.ledger:
         environment[variables.LEDGER] = "1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -73,20 +73,19 @@ class LayerComparison:
     def measure(self, definitions: tuple[Definition, ...], *, compiled: bool) -> MeasuredLayers:
         """Measure every call and the step in this run. Raises OSError if the first run left nothing."""
         contents = self._folder.contents()
+        parents = dict(contents.parents)
         weights = self._folder.weights()
         rows: list[ValueRow] = []
-        identities = [_identity(one["identity"]) for one in contents["calls"]]
-        for number in range(len(identities)):
+        for number, (identity, _) in enumerate(contents.parents):
             kept = self._folder.load_call(number, weights)
-            rows += self._of_call(kept, _called_inside(contents, identities[number]), opens=not number)
-        unkept = [(_identity(one), why) for one, why in contents["unkept"]]
-        alone = list(self._only_here({*identities, *(one for one, _ in unkept)}))
+            rows += self._of_call(kept, _called_inside(parents, identity), opens=not number)
+        alone = list(self._only_here({*parents, *(one for one, _ in contents.unkept)}))
         rows += [*alone, *self._of_step()]
         return MeasuredLayers(
             tuple(rows),
-            (*_parents(contents).items(), *((row.call, self._parents[row.call]) for row in alone)),
-            (*unkept, *self._unkept.items()),
-            contents["compiled"] or compiled,
+            (*contents.parents, *((row.call, self._parents[row.call]) for row in alone)),
+            (*contents.unkept, *self._unkept.items()),
+            contents.compiled or compiled,
             definitions,
             tuple(_named_dtypes(one) for one in self._autocast),
         )
@@ -262,21 +261,9 @@ def _fed(step: OptimizerStep, own: OptimizerStep, arithmetic: Float64 | None) ->
     )
 
 
-def _identity(plain: Any) -> Identity:
-    root, path, phase, occurrence = plain
-    return root, path, phase, occurrence
-
-
-def _parents(contents: dict[str, Any]) -> dict[Identity, Identity | None]:
-    """Map each call of the first run to the call inside which it was made, or None."""
-    return {
-        _identity(one["identity"]): one["parent"] and _identity(one["parent"]) for one in contents["calls"]
-    }
-
-
-def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[str]:
+def _called_inside(parents: Mapping[Identity, Identity | None], identity: Identity) -> frozenset[str]:
     """Return the paths, below the module of a call, of the modules that are called inside the call."""
-    parents, inside = _parents(contents), set()
+    inside = set()
     for one, parent in parents.items():
         above = parent
         while above is not None:

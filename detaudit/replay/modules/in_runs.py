@@ -97,8 +97,8 @@ class WholeRun:
         self._numbers: dict[Identity, int] = {}
         self._weights: list[torch.Tensor] = []
         if self._folder.is_whole():
-            calls = self._folder.contents()["calls"]
-            self._numbers = {tuple(one["identity"]): number for number, one in enumerate(calls)}
+            parents = self._folder.contents().parents
+            self._numbers = {identity: number for number, (identity, _) in enumerate(parents)}
             self._weights = self._folder.weights()
 
     def of_call(self, identity: Identity) -> Tensors:

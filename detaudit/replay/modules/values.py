@@ -14,7 +14,7 @@ from detaudit.replay.calls.keep import LayerCalls
 from detaudit.replay.calls.state import unobserved
 from detaudit.replay.modules.comparison import LayerComparison
 from detaudit.replay.modules.definitions import definitions
-from detaudit.replay.modules.files import LayerFolder, plain_leaf
+from detaudit.replay.modules.files import Contents, LayerFolder, plain_leaf
 from detaudit.replay.modules.in_runs import WholeRun
 from detaudit.replay.modules.replays import NOT_REPLAYED, replay_own, replay_step
 from detaudit.replay.optimizer import OptimizerStep, OptimizerSteps
@@ -66,14 +66,11 @@ class LayerValues:
         every = self._calls.calls
         parents = [None if one.parent is None else every[one.parent].identity for one in calls]
         self._folder.save_contents(
-            {
-                "calls": [
-                    {"identity": one.identity, "kind": one.kind, "parent": parent}
-                    for one, parent in zip(calls, parents, strict=True)
-                ],
-                "unkept": list(self._calls.unkept.items()),
-                "compiled": is_compiled(),
-            }
+            Contents(
+                tuple((one.identity, parent) for one, parent in zip(calls, parents, strict=True)),
+                tuple(self._calls.unkept.items()),
+                is_compiled(),
+            )
         )
 
     def _compare(self) -> None:
