@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from detaudit.compare.enough_runs import bound
 from detaudit.model.evidence import EvidenceKind
 from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, FaultScope, Finding, Verdict
 from detaudit.pages.page import labels
@@ -201,6 +200,9 @@ def _rate(result: AuditResult) -> str:
 
 def bound_in_words(compared: Compared) -> str:
     """Say what a number of equal pairs excludes, and how many runs would exclude more."""
+    # Imported late: all verbs load this module, and few of them need what reads traces.
+    from detaudit.compare.enough_runs import bound
+
     pairs = RUNS_SUGGESTED - 1
     if compared.pairs >= pairs:
         return excluded(compared)
