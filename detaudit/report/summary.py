@@ -15,7 +15,7 @@ MOST_NOTICES = 3
 MOST_OUTPUT = 8
 """Lines of what a failed run has written: the end of a traceback, and its message."""
 RUNS_SUGGESTED = 11
-"""Ten pairs: enough to see, with 95 % confidence, what shows in a quarter of the pairs."""
+"""Enough to see, with 95 % confidence, what shows in four of ten pairs."""
 
 HEADLINES = {
     Verdict.REPRODUCIBLE: ("REPRODUCIBLE", Tone.GOOD),
