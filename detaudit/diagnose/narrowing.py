@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from detaudit.diagnose.trials import Trial
+from detaudit.diagnose.trials import SourceTrial
 
 Held = TypeVar("Held")
 """What is held fixed: a source, or a line of one."""
-Hold = Callable[[Sequence[Held], str], Trial]
+Hold = Callable[[Sequence[Held], str], SourceTrial]
 """Holds some of them, and says why to the user."""
 
 DIVIDING = "which of them is it?"
@@ -41,7 +41,7 @@ def _needed(fixed: list[Held], added: list[Held], candidates: list[Held], hold: 
     return [*of_likelier, *of_rest]
 
 
-def bearable(candidates: Sequence[Held], hold: Hold[Held]) -> tuple[list[Held], list[Held], Trial]:
+def bearable(candidates: Sequence[Held], hold: Hold[Held]) -> tuple[list[Held], list[Held], SourceTrial]:
     """Leave out the sources that make the program fail when they are held.
 
     Gives those that can be held, those that cannot, and the trial with all that can.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detaudit.errors import RunError
 from detaudit.replay.wire.files import records_in
-from detaudit.replay.wire.operators import Replay, SavedCall, Tried
+from detaudit.replay.wire.operators import Replay, SavedCall, SettingTried
 from detaudit.run import guard
 
 TIMES = 200
@@ -66,7 +66,7 @@ def _read(output: bytes, problem: str) -> Answers:
     # The last line of a process that was ended may be cut.
     lines = output.decode().splitlines(keepends=True)
     answers = Answers(next(records_in(lines, SavedCall), None), errors={"": problem} if problem else {})
-    for tried in records_in(lines, Tried):
+    for tried in records_in(lines, SettingTried):
         if tried.replay is None:
             answers.errors[tried.setting] = tried.error
         else:

@@ -21,7 +21,7 @@ from detaudit.trace.reader import TraceReader
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SourceTrial:
     """The result of one trial."""
 
     held: tuple[Intervention, ...]
@@ -47,7 +47,7 @@ class Laboratory:
     case: Case
     folders: str = "trial"
     """What the names of its folders begin with."""
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[SourceTrial] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
     """The operations that the ledgers have."""
     leftovers: frozenset[str] = frozenset()
@@ -61,7 +61,7 @@ class Laboratory:
         steps: int | None = None,
         *,
         likely: bool = False,
-    ) -> Trial:
+    ) -> SourceTrial:
         """Run until a pair differs, or `pairs` pairs were equal; every run is compared with the first.
 
         `why` says it to the user. `steps`: where the runs may end earlier than those of the plan. `likely`:
@@ -72,7 +72,7 @@ class Laboratory:
             return known
         if self.case.budget.is_spent:
             words = f"the search was ended after {self.case.budget.in_words()}"
-            return Trial(held, 0, 0, failed=words)
+            return SourceTrial(held, 0, 0, failed=words)
         self.case.announce(f"holding {in_words(held)} fixed", why)
         at_once = pairs + 1 if likely and self.case.side_by_side > 1 else 2
         trial = self._carried_out(held, pairs, steps, at_once)
@@ -87,14 +87,14 @@ class Laboratory:
         self.trials.append(trial)
         return trial
 
-    def _known_to_differ(self, held: tuple[Intervention, ...]) -> Trial | None:
+    def _known_to_differ(self, held: tuple[Intervention, ...]) -> SourceTrial | None:
         """Find an earlier trial with the same sources held in which the runs differed: they still would."""
         same = (one for one in self.trials if set(one.held) == set(held))
         return next((one for one in same if one.failed is None and one.different is not None), None)
 
     def _carried_out(
         self, held: tuple[Intervention, ...], pairs: int, steps: int | None, at_once: int
-    ) -> Trial:
+    ) -> SourceTrial:
         folder = f"{self.folders}{len(self.trials)}-{self.case.budget.runs}"
         with ExitStack() as stack:
             outcomes = self._run(held, folder, self._affordable(at_once), steps)
@@ -144,10 +144,10 @@ class Laboratory:
 
     def _judge(
         self, stack: ExitStack, held: tuple[Intervention, ...], outcomes: list[RunOutcome], before: int = 0
-    ) -> Trial:
+    ) -> SourceTrial:
         failed = next((one for one in outcomes if not one.ended_well), None)
         if failed is not None:
-            return Trial(
+            return SourceTrial(
                 held,
                 before,
                 before,
@@ -157,9 +157,9 @@ class Laboratory:
         comparisons = [narrowed(compare(readers[0], reader), self.case.asked) for reader in readers[1:]]
         unverified = why_unverified({str(n): one for n, one in enumerate(readers, 1)}, comparisons)
         if unverified is not None and all(one.equal for one in comparisons):
-            return Trial(held, before, before, failed=unverified)
+            return SourceTrial(held, before, before, failed=unverified)
         equal = sum(one.equal for one in comparisons)
-        trial = Trial(held, before + len(comparisons), before + equal)
+        trial = SourceTrial(held, before + len(comparisons), before + equal)
         for reader, comparison in zip(readers[1:], comparisons, strict=True):
             if not comparison.equal:
                 ledgers = tuple(pair_ledgers(readers[0], reader))

@@ -17,7 +17,7 @@ from detaudit.digest.algorithm import Digest
 from detaudit.digest.tensor import UndigestableError
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.digests import inputs_digest, outputs_digest
-from detaudit.record.draws import Draws
+from detaudit.record.draws import DrawWatch
 from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
@@ -46,7 +46,7 @@ class Operators(OnlookingMode):
     def __init__(self, recorder: Recorder, taps: Taps | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._recorder = recorder
-        self._draws = None if taps is None else Draws(taps)
+        self._draws = None if taps is None else DrawWatch(taps)
         self._listener = recorder.listeners.to_operators()
         self._window = recorder.session.window or _EVERY_STEP
         self._plans: dict[int, OperatorPlan] = {}

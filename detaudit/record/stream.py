@@ -24,7 +24,7 @@ PART_EVENTS = 20_000
 
 
 @dataclass(slots=True)
-class Call:
+class OpenCall:
     """A module call under way."""
 
     module: nn.Module
@@ -73,7 +73,7 @@ class StreamState:
         """Place key, inputs digest, outputs digest of each event, in turn."""
         self.sites: list[bytes] = []
         self.sequences: list[int] = []
-        self.calls: list[Call] = []
+        self.calls: list[OpenCall] = []
         """Module calls under way, the innermost last; at level `step` the outermost alone."""
         self.inner: list[nn.Module] = []
         """At level `step`, the modules whose calls are under way within it."""

@@ -18,10 +18,10 @@ _OWN_DRAW = Fact(Act.DRAWS, Whose.OWN)
 
 
 def _tap(taps: Taps) -> None:
-    taps.when_imported("numpy.random", lambda module: _Watch(taps, module).begin())
+    taps.when_imported("numpy.random", lambda module: _NumpyWatch(taps, module).begin())
 
 
-class _Watch:
+class _NumpyWatch:
     """Watches numpy.random, and knows whether its global generator has been seeded."""
 
     def __init__(self, taps: Taps, module: ModuleType) -> None:

@@ -19,10 +19,10 @@ _WORDS = 3
 
 
 def _tap(taps: Taps) -> None:
-    taps.when_imported("random", lambda module: _Watch(taps, module).begin())
+    taps.when_imported("random", lambda module: _PythonWatch(taps, module).begin())
 
 
-class _Watch:
+class _PythonWatch:
     """Watches the module, and knows whether its global generator has been seeded."""
 
     def __init__(self, taps: Taps, module: ModuleType) -> None:

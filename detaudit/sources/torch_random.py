@@ -20,10 +20,10 @@ SEEDING = frozenset({"torch.random", "torch.cuda.random", *SEEDED_THROUGH})
 
 
 def _tap(taps: Taps) -> None:
-    taps.when_imported("torch", lambda module: _Watch(taps, module).begin())
+    taps.when_imported("torch", lambda module: _TorchWatch(taps, module).begin())
 
 
-class _Watch:
+class _TorchWatch:
     """Watches torch's generators."""
 
     def __init__(self, taps: Taps, torch: Any) -> None:

@@ -31,7 +31,7 @@ from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.axis_syntax import Asked, check_target, combinations, differing
 from detaudit.vary.effect import nothing_varied, unused_variables, without_effect
-from detaudit.vary.experiment import Experiment, Failure, Pair, Run, shares_draws
+from detaudit.vary.experiment import ConditionPair, Experiment, Failure, Run, shares_draws
 from detaudit.vary.faults import find_source, is_other_data
 from detaudit.vary.findings import explanations_of
 from detaudit.vary.layers import measure_layers
@@ -174,7 +174,7 @@ class _Answer:
             return
         repeated = Repeated(self.repeated[first.name].reader, self.repeated[second.name].reader)
         runs = self.experiment.runs.below(f"measured{len(self.varied)}")
-        pair = Pair(first.plan, second.plan, (first.name, second.name), runs)
+        pair = ConditionPair(first.plan, second.plan, (first.name, second.name), runs)
         measured = measure(pair, comparison, repeated)
         also = explanations_of(first, second, axes, measured.variation.operators)
         explained = dict.fromkeys((*measured.variation.named, *also))
@@ -223,7 +223,7 @@ class _Answer:
         with TraceReader(failure.outcome.trace) as reader:
             step = steps_completed(reader)
         names = (first.name, failure.name)
-        pair = Pair(first.plan, failure.plan, names, self.experiment.runs.below("until-it-failed"))
+        pair = ConditionPair(first.plan, failure.plan, names, self.experiment.runs.below("until-it-failed"))
         report = measure_layers(pair, step, beside_float64=False, breaks_off=True)
         if report.layers:
             yield Variation(axes, *names, Promise.PRECISION, equal=False, layers=report.layers)

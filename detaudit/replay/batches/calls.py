@@ -67,7 +67,7 @@ class Evaluated:
     weight_gradients: dict[str, torch.Tensor]
 
 
-class Watch:
+class ModuleWatch:
     """Records the calls of a model's modules while a forward pass runs."""
 
     def __init__(self, model: nn.Module) -> None:

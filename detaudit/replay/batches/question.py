@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from detaudit.replay.batches.calls import Key, Watch
+from detaudit.replay.batches.calls import Key, ModuleWatch
 from detaudit.replay.batches.draws import AllFloat64, SameDraws, have_moved, torch_states
 from detaudit.replay.batches.isolate import Isolation
 from detaudit.replay.batches.measure import OUTPUT, Layouts, Record, Seat, Table
@@ -53,7 +53,7 @@ class Question:
     """Whether the model itself asks for a lower dtype than float64; None if that is not known yet."""
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.model)
+        self.watch = ModuleWatch(self.model)
         self.table = Table(self.layouts)
         self.alone = Isolation(self.table, self._settings)
 

@@ -20,7 +20,7 @@ from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import StreamState
 from detaudit.replay.operators.arguments import outputs_of, tensors_in
-from detaudit.replay.wire.files import Lines
+from detaudit.replay.wire.files import RecordFile
 from detaudit.replay.wire.operators import OperatorIdentity
 from detaudit.torch_private.modes import Unseen
 from detaudit.torch_private.tensors import is_fake
@@ -59,7 +59,7 @@ class StepCalls(ABC):
         self._counts: Counter[tuple[str, str, str | None, str]] = Counter()
         self._seen: OperatorCall | None = None
         """The call that is under way, if its results are wanted."""
-        self.lines = Lines(file)
+        self.lines = RecordFile(file)
 
     @abstractmethod
     def looks_at(self, call: OperatorCall) -> bool:
