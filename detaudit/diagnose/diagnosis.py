@@ -10,9 +10,8 @@ from pathlib import Path
 from detaudit.compare.result import numbered
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.kernels import KernelEvidence, brief, evidence_dict, explain_kernel
-from detaudit.diagnose.narrowing import needed
 from detaudit.diagnose.search import Search, SourceFault, enough_steps, moved, name_of
-from detaudit.diagnose.trials import Laboratory, SourceTrial
+from detaudit.diagnose.trials import Laboratory, SourceTrial, needed
 from detaudit.diagnose.zoom import Closer, values_of
 from detaudit.model.cause import Cause
 from detaudit.model.evidence import Evidence, EvidenceKind

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from detaudit.compare.enough_runs import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
-from detaudit.diagnose.narrowing import bearable
-from detaudit.diagnose.narrowing import needed as needed_of
 from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.suspects import Suspect, suspects
-from detaudit.diagnose.trials import Laboratory, SourceTrial
+from detaudit.diagnose.trials import Laboratory, SourceTrial, bearable
+from detaudit.diagnose.trials import needed as needed_of
 from detaudit.diagnose.zoom import FURTHER_STEPS, Closer, look_closer, name_racing_operator
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention

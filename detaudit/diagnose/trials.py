@@ -1,9 +1,16 @@
-"""Trials: run a program with some sources held fixed, and nothing else, and compare the runs."""
+"""Trials: run a program with some sources held fixed, compare the runs, and narrow down which are needed.
+
+Narrowing is group testing: with all candidates held the runs are equal. Dividing finds a smallest set with
+which they still are, in a number of trials that grows with the logarithm of the number of sources
+(QuickXplain: Junker, AAAI 2004).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import why_unverified
@@ -171,3 +178,61 @@ def in_words(held: tuple[Intervention, ...]) -> str:
     """Name what is held: the first source, and how many more there are."""
     names = [BY_NAME[one.source].words for one in held]
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+Held = TypeVar("Held")
+"""What is held fixed: a source, or a line of one."""
+Hold = Callable[[Sequence[Held], str], SourceTrial]
+"""Holds some of them, and says why to the user."""
+
+DIVIDING = "which of them is it?"
+DROPPING = "one of them makes the program fail"
+
+
+def needed(candidates: Sequence[Held], hold: Hold[Held]) -> list[Held]:
+    """Find the sources that must be held for the runs to be equal; the likeliest candidates stand first.
+
+    With all candidates held, the runs were equal.
+    """
+    return _needed([], [], list(candidates), hold)
+
+
+def _needed(fixed: list[Held], added: list[Held], candidates: list[Held], hold: Hold[Held]) -> list[Held]:
+    """Find what is needed of the candidates beside what is fixed, to which `added` has come last."""
+    if added and hold(fixed, DIVIDING).settled:
+        return []
+    if len(candidates) == 1:
+        return candidates
+    middle = (len(candidates) + 1) // 2
+    likelier, rest = candidates[:middle], candidates[middle:]
+    of_rest = _needed([*fixed, *likelier], likelier, rest, hold)
+    of_likelier = _needed([*fixed, *of_rest], of_rest, likelier, hold)
+    return [*of_likelier, *of_rest]
+
+
+def bearable(candidates: Sequence[Held], hold: Hold[Held]) -> tuple[list[Held], list[Held], SourceTrial]:
+    """Leave out the sources that make the program fail when they are held.
+
+    Gives those that can be held, those that cannot, and the trial with all that can.
+    """
+    trial = hold(candidates, "all at once: is it any of them?")
+    if trial.failed is None:
+        return list(candidates), [], trial
+    failing = [one for half in _halves(candidates) for one in _failing(half, hold)]
+    left = [one for one in candidates if one not in failing]
+    if not failing or not left:
+        return left, failing, trial
+    return left, failing, hold(left, "all at once, but for those that make the program fail")
+
+
+def _failing(candidates: Sequence[Held], hold: Hold[Held]) -> list[Held]:
+    if not candidates or hold(candidates, DROPPING).failed is None:
+        return []
+    if len(candidates) == 1:
+        return list(candidates)
+    return [one for half in _halves(candidates) for one in _failing(half, hold)]
+
+
+def _halves(candidates: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Held]]:
+    middle = (len(candidates) + 1) // 2
+    return candidates[:middle], candidates[middle:]

@@ -14,13 +14,13 @@ import torch
 
 from detaudit.model.trace import Level
 from detaudit.record.backward import Backward
-from detaudit.record.current import current, set_current
 from detaudit.record.draws import IsolatedDraws
 from detaudit.record.ending import end_when_stopped, watch_over_end
 from detaudit.record.gradients import Gradients
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
+from detaudit.record.observing import current, set_current
 from detaudit.record.operators import Operators, phase_of
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import RecordingScope

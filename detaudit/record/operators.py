@@ -22,7 +22,7 @@ from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
 from detaudit.record.sites import Sites
-from detaudit.record.stream import NOBODY, Owner, StreamState
+from detaudit.record.stream import NOBODY, ModuleOwner, StreamState
 from detaudit.sources.taps import Taps
 from detaudit.torch_private.autograd import current_node, following_sequence_number, sequence_number
 from detaudit.torch_private.modes import OnlookingMode, count_function_modes, without_function_modes
@@ -162,7 +162,7 @@ class Operators(OnlookingMode):
             recorder.fail(error)
 
 
-def attribute(stream: StreamState, sites: Sites) -> tuple[Owner, Phase]:
+def attribute(stream: StreamState, sites: Sites) -> tuple[ModuleOwner, Phase]:
     """Find the module and line of the operator that is about to run, and its phase.
 
     A node of the autograd graph is numbered before its forward operator is dispatched; in the backward
@@ -198,7 +198,7 @@ def phase_of(stream: StreamState) -> Phase:
     return Phase.FORWARD if torch.is_grad_enabled() else Phase.EVAL
 
 
-def _here(stream: StreamState, sites: Sites) -> Owner:
+def _here(stream: StreamState, sites: Sites) -> ModuleOwner:
     if not stream.calls:
         return ("", None, stream.step_site or sites.above(sys._getframe(_OWN_FRAMES)))
     call = stream.calls[-1]

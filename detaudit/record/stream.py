@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from detaudit.record.names import ModuleName
 
-Owner: TypeAlias = tuple[str, str | None, bytes]
+ModuleOwner: TypeAlias = tuple[str, str | None, bytes]
 """Who runs an operator: root label, module path, site."""
 
-NOBODY: Owner = ("", None, NO_SITE)
+NOBODY: ModuleOwner = ("", None, NO_SITE)
 
 PART_EVENTS = 20_000
 """A step with more events than this is written in parts, so that memory stays bounded."""
@@ -84,7 +84,7 @@ class StreamState:
         self.in_optimizer = 0
         self.step_site: bytes | None = None
         """The line of all operators of the optimizer step under way, where it runs torch's code alone."""
-        self.owners: dict[int, Owner] = {}
+        self.owners: dict[int, ModuleOwner] = {}
         """Who ran the forward operator of a graph node in this step, by the node's sequence number."""
         self.roots_since_step: dict[str, None] = {}
         """Labels of the outermost modules called since the last step."""

@@ -11,9 +11,8 @@ from typing import Any
 
 from detaudit.digest.value import split_digest
 from detaudit.model.trace import Kind, Phase, StreamRole
-from detaudit.record.current import current
 from detaudit.record.held import WorkerGenerators
-from detaudit.record.observing import observing
+from detaudit.record.observing import current, observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import RecordingScope
 from detaudit.torch_private.loaders import WORKER_LOOP, begins_pass, is_batch

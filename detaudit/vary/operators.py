@@ -17,7 +17,7 @@ from detaudit.vary.experiment import ConditionPair
 
 _PHASES = [phase.value for phase in Phase]
 
-_Key = tuple[str, str, str | None, str, str | None, int | None]
+_CallKey = tuple[str, str, str | None, str, str | None, int | None]
 """Phase, root, module, operator, file and line."""
 
 
@@ -175,7 +175,7 @@ def _numbers(
     judged: Iterable[tuple[KeptOperator, CallAnswer]], step: int, sites: Mapping[str, Site]
 ) -> tuple[OperatorNumbers, ...]:
     """Sum up calls with what is known of each; leave out operators of which there is nothing to say."""
-    groups: dict[_Key, _Group] = {}
+    groups: dict[_CallKey, _Group] = {}
     for call, answer in judged:
         site, whose = sites.get(call.site), call.identity
         file, line = (None, None) if site is None else (site.file, site.line)
@@ -186,7 +186,7 @@ def _numbers(
     return tuple(_summed(step, key, group) for key, group in said)
 
 
-def _summed(step: int, key: _Key, group: _Group) -> OperatorNumbers:
+def _summed(step: int, key: _CallKey, group: _Group) -> OperatorNumbers:
     phase, root, module, operator, file, line = key
     return OperatorNumbers(
         step=step,

@@ -18,7 +18,7 @@ from detaudit.replay.calls.replay import (
     INPUT,
     OUTPUT,
     Given,
-    Key,
+    ValueKey,
     numbered,
     replay,
     trained,
@@ -193,7 +193,7 @@ def _computing(kept: KeptCall, own: ModuleCall) -> Any:
         buffers={name: _as(one, own.buffers.get(name)) for name, one in kept.buffers.items()},
     )
 
-    def compute(arithmetic: Float64 | None) -> dict[Key, torch.Tensor]:
+    def compute(arithmetic: Float64 | None) -> dict[ValueKey, torch.Tensor]:
         return replay(own.module, as_here if arithmetic is None else given, arithmetic)
 
     return compute

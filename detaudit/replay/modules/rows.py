@@ -11,7 +11,7 @@ import torch
 from detaudit.model.variation import Apart
 from detaudit.replay.arithmetic.float64 import Rounding
 from detaudit.replay.arithmetic.proportion import another_function, out_of_proportion
-from detaudit.replay.calls.replay import Key
+from detaudit.replay.calls.replay import ValueKey
 from detaudit.replay.distance import apart
 from detaudit.replay.draws.common import BlockDraws
 from detaudit.replay.modules.files import Replayed
@@ -22,7 +22,7 @@ from detaudit.replay.wire.layers import Identity, Numbers, ValueOrigin, ValueRow
 
 
 def named(
-    numbers: Numbers, call: Identity, kind: str, key: Key, origin: ValueOrigin, *, inner: bool = False
+    numbers: Numbers, call: Identity, kind: str, key: ValueKey, origin: ValueOrigin, *, inner: bool = False
 ) -> ValueRow:
     """Put the numbers of a value into a row with the name of its call and value."""
     phase, value = key
