@@ -15,7 +15,7 @@ from detaudit.compare.result import diff_result
 from detaudit.model.plan import RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
-from detaudit.run.runner import execute
+from detaudit.run.runs import execute
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 from tests.forked import STARTS_RUNS, Origin
@@ -81,7 +81,7 @@ def record_here(tmp_path_factory):
     """Call a function, or run a program as a script, under a recorder in this process, and open its trace."""
     import torch
 
-    from detaudit.run.in_process import call_recorded
+    from detaudit.diagnose.same_process import call_recorded
 
     readers = []
 

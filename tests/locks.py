@@ -83,7 +83,7 @@ def recorded(
 
 
 class Runs:
-    """Stands in for `detaudit.run.runner.execute`: no process is started, each run leaves what it is told to.
+    """Stands in for `detaudit.run.runs.execute`: no process is started, each run leaves what it is told to.
 
     `coming` has what the next runs leave (arguments of `recorded`), the last of it that of all further ones.
     """

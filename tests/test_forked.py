@@ -6,7 +6,7 @@ from detaudit.compare.compare import compare
 from detaudit.model.plan import RunPlan, TargetRef
 from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
-from detaudit.run.runner import execute
+from detaudit.run.runs import execute
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 from tests.forked import STARTS_RUNS

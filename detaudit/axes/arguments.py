@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.syntax import Syntax
+from detaudit.axes.axis import Axis, Syntax
 from detaudit.errors import UsageError
-from detaudit.model.axes import Promise
 from detaudit.model.plan import TargetKind
+from detaudit.model.variation import Promise
 
 
 def _read(text: str) -> tuple[str, ...]:

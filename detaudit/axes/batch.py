@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from detaudit.axes.axis import MODEL_FILES, Axis
-from detaudit.axes.syntax import whole
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import MODEL_FILES, Axis, whole
+from detaudit.model.variation import Promise
 
 AXIS = Axis(
     name="batch",

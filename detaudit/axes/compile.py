@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.errors_in_brief import in_brief
-from detaudit.axes.on_model import OnModel
-from detaudit.axes.syntax import on_off
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, OnModel, in_brief, on_off
+from detaudit.model.variation import Promise
 from detaudit.torch_private.by_name import COMPILERS
 
 if TYPE_CHECKING:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.seen import flag
-from detaudit.axes.syntax import on_off
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, flag, on_off
+from detaudit.model.variation import Promise
 
 VARIABLES = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 """One of the two values with which cuBLAS is deterministic (PyTorch, "Reproducibility")."""

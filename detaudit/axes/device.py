@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.on_model import OnModel
-from detaudit.axes.syntax import Syntax
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, OnModel, Syntax
+from detaudit.model.variation import Promise
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from detaudit.axes.axis import MODEL_FILES, Axis
-from detaudit.axes.on_model import OnModel
-from detaudit.axes.syntax import words
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import MODEL_FILES, Axis, OnModel, words
+from detaudit.model.variation import Promise
 
 _NAMES = ("float64", "float32", "bfloat16", "float16")
 _COMPLEX = {"float64": "complex128", "float32": "complex64", "float16": "complex32"}

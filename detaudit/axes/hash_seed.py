@@ -6,9 +6,8 @@ import os
 import re
 import sys
 
-from detaudit.axes.axis import Axis, UnfitError
-from detaudit.axes.syntax import Syntax
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, Syntax, UnfitError
+from detaudit.model.variation import Promise
 
 VARIABLE = "PYTHONHASHSEED"
 RANDOM = "random"

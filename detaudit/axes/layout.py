@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from detaudit.axes.axis import MODEL_FILES, Axis, UnfitError
-from detaudit.axes.on_model import OnModel
-from detaudit.axes.syntax import words
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import MODEL_FILES, Axis, OnModel, UnfitError, words
+from detaudit.model.variation import Promise
 
 _CONTIGUOUS, _LAST = "contiguous", "channels-last"
 

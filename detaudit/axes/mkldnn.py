@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.seen import flag
-from detaudit.axes.syntax import on_off
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, flag, on_off
+from detaudit.model.variation import Promise
 
 
 def _set(on: bool) -> None:  # noqa: FBT001 - the value of the axis

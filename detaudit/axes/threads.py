@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.syntax import whole
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, whole
+from detaudit.model.variation import Promise
 
 if TYPE_CHECKING:
     from detaudit.trace.reader import TraceReader

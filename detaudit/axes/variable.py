@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.family import Family
-from detaudit.axes.syntax import Syntax
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, Family, Syntax
+from detaudit.model.variation import Promise
 
 PREFIX = "env:"
 

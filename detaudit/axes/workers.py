@@ -6,9 +6,8 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from detaudit.axes.axis import Axis
-from detaudit.axes.syntax import whole
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import Axis, whole
+from detaudit.model.variation import Promise
 
 if TYPE_CHECKING:
     from detaudit.trace.reader import TraceReader

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = run_options(resolve(vars(arguments)))
     check_file(output)
     # Imported late: everything that is wrong with the command line is told at once.
-    from detaudit.run.recording import record
+    from detaudit.run.runs import record
 
     # The program's own output passes through, so a moving progress bar would get in its way.
     outcome = record(target, options, output, PlainProgress(sys.stderr))

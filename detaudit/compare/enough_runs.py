@@ -6,8 +6,8 @@ fault passes that shows as often as at the bad commit, so it takes the rate seen
 succession (`all_agree`, `all_like`); averaged over all rates, one unlike run of eight would ask for 77 runs
 of each commit instead of 21, for a chance that its report does not speak of.
 
-Where no pair differs nothing is estimated: `bound` is a one-sided confidence bound, which needs no belief about
-rates. It counts runs, not pairs, since all pairs have the first run in common.
+Where no pair differs nothing is estimated: `bound` is a one-sided confidence bound, which needs no belief
+about rates. It counts runs, not pairs, since all pairs have the first run in common.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def pairs_needed(differing: int, pairs: int, doubt: float = DOUBT) -> int:
 def bound(pairs: int) -> dict[str, float]:
     """Say how often two runs agree at least, where one run and each of `pairs` others were equal.
 
-    At a lower rate of agreement, all runs would be equal with a chance of less than 1 - CONFIDENCE: if outcome i
-    comes with chance q_i, two runs agree with chance a = sum(q_i ** 2), and n runs with chance
+    At a lower rate of agreement, all runs would be equal with a chance of less than 1 - CONFIDENCE: if
+    outcome i comes with chance q_i, two runs agree with chance a = sum(q_i ** 2), and n runs with chance
     sum(q_i ** n) <= a ** (n / 2), since no q_i is above sqrt(a).
     """
     return {

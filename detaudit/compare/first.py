@@ -1,23 +1,64 @@
-"""Choose the divergence at which two runs part, among all that a step or several threads show."""
+"""Hold where each thread differs, and choose the divergence at which the two runs part."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from detaudit.compare.align import Pair
+from detaudit.compare.align import EventPair, ThreadPair
+from detaudit.compare.scope import Reach
 from detaudit.compare.significance import SHIFTING
-from detaudit.compare.stream_difference import StreamDifference
 from detaudit.model.result import Divergence, DivergenceKind
 from detaudit.model.trace import Kind, Phase, Place
 
 
-def divergence(pair: Pair, stream: str, step: int) -> Divergence:
+@dataclass(slots=True)
+class StreamDifference:
+    """The result of comparing one thread of two runs."""
+
+    thread: ThreadPair
+    steps: int = 0
+    """Steps that both runs completed."""
+    last_step: int | None = None
+    """The last step that both runs completed."""
+    events: int = 0
+    """Events that both runs have."""
+    core: bool = False
+    """True if the training itself differs."""
+    updated: set[Place] = field(default_factory=set)
+    """Weights that the thread left behind after a step that differs."""
+    weight: Divergence | None = None
+    """The first of these weights that differs."""
+    trains: bool = False
+    """True if the thread was seen to train, in a step that differs."""
+    earliest: Divergence | None = None
+    """The first divergence that could reach a number, whether it did or not."""
+    fault: Divergence | None = None
+    """The first divergence that is a fault even where the training agrees."""
+    texts: dict[Place, Divergence] = field(default_factory=dict)
+    """Differences in strings."""
+    doubtful: dict[Place, Divergence] = field(default_factory=dict)
+    """Differences that are a fault only if the training differs too."""
+    reach: Reach | None = None
+    """What the differences reach; None for a thread that was not walked through."""
+
+    @property
+    def process(self) -> str:
+        """The process that the thread belongs to."""
+        return self.thread.process
+
+    def candidate(self, *, core: bool) -> Divergence | None:
+        """Return where the runs part in this thread, given whether the training differs anywhere."""
+        return self.earliest if core else self.fault
+
+
+def divergence(pair: EventPair, stream: str, step: int) -> Divergence:
     """Describe a pair that does not agree."""
     kind = DivergenceKind.STRUCTURE if pair.missing else DivergenceKind.VALUE
     return Divergence(kind, stream, step, pair.first, pair.second, origin=pair.missing or pair.inputs_agree)
 
 
-def choose(differing: Sequence[Pair]) -> Pair:
+def choose(differing: Sequence[EventPair]) -> EventPair:
     """Choose the pair at which a step's events part, among those that do not agree, in their order.
 
     That is the earliest one, with one exception: where a module's inputs already differ and nothing before it
@@ -44,7 +85,7 @@ def choose(differing: Sequence[Pair]) -> Pair:
     return next(around, earliest)
 
 
-def _in_its_pass(fetched: Pair, differing: Sequence[Pair]) -> Pair:
+def _in_its_pass(fetched: EventPair, differing: Sequence[EventPair]) -> EventPair:
     """Name an evaluation that only one run makes by its outermost module, not by the batch it fetches."""
     if not fetched.missing or fetched.event.place.phase not in SHIFTING:
         return fetched
@@ -56,7 +97,7 @@ def _in_its_pass(fetched: Pair, differing: Sequence[Pair]) -> Pair:
     return next((pair for pair in following if not pair.event.place.module), following[0])
 
 
-def choose_in_lone_step(differing: Sequence[Pair], *, second_takes_it: bool) -> Pair:
+def choose_in_lone_step(differing: Sequence[EventPair], *, second_takes_it: bool) -> EventPair:
     """Choose the pair for a step that only one run completes: its optimizer step, if nothing parts before.
 
     What parts the runs is that one goes on, not the batch that it goes on with.

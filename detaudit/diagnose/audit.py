@@ -26,8 +26,7 @@ from detaudit.compare.result import (
 from detaudit.compare.scope import gravest, narrowed, seen_closely, within_scope
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices
-from detaudit.diagnose.elaborate import elaborate
+from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices, elaborate
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect
@@ -37,10 +36,10 @@ from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.reseeding import reseed_notices
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
-from detaudit.model.axes import Conditions
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
+from detaudit.model.variation import Conditions
 from detaudit.options import AUTO, BY_NAME, checked
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.runs import Runs

@@ -1,13 +1,38 @@
-"""Count what the search for a cause may cost: a number of further runs, or seconds."""
+"""Count what the search for a cause may cost, and decide how many of its runs go side by side.
+
+As many go side by side as the machine carries. Two runs at a time that write the same file would read what
+the other wrote, so runs go side by side only where the first ones left no file in the folders that programs
+usually write to.
+"""
 
 from __future__ import annotations
 
+import os
+import resource
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
 from detaudit.options import BUDGET
 
 _SECONDS = "s"
+
+T = TypeVar("T")
+
+IDLE_SHARE = 0.25
+"""So much of a core may a run use beyond a whole number of cores before it counts as one more."""
+CROWDING = 1.5
+"""Runs for each free core: they wait for the disk, and for each other, some of the time."""
+MEMORY_SHARE = 0.5
+"""So much of the free memory may runs use that go side by side."""
+MOST = 8
+MOST_FILES = 20_000
+"""Of more files nobody looks at all, and some may have been written."""
+PASSED_OVER = frozenset({"__pycache__", ".git", ".pytest_cache", ".ruff_cache", ".mypy_cache"})
 
 
 @dataclass(slots=True)
@@ -58,3 +83,69 @@ class Budget:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - two digits
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run asks of the machine."""
+
+    cores: float
+    """Cores that it keeps busy, on average over its time."""
+    memory: int
+    """Bytes of memory, at most; of the largest process that this one has started."""
+    seconds: float
+
+    def side_by_side(self) -> int:
+        """Say how many such runs the machine carries at a time."""
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        busy = max(1, int(self.cores + 1 - IDLE_SHARE))
+        by_cores = int(available / busy * CROWDING) if available > busy else 1
+        by_memory = int(_free_memory() * MEMORY_SHARE / max(1, self.memory))
+        return max(1, min(by_cores, by_memory, MOST))
+
+
+def measured(work: Callable[[], T]) -> tuple[T, Load]:
+    """Do something that starts runs, one at a time, and say what they asked of the machine all in all."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    result = work()
+    after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - begun
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return result, Load(used / max(seconds, 1e-3), after.ru_maxrss * 1024, seconds)
+
+
+def wrote_files(script: Path | None, since: float, own: Path) -> bool:
+    """Whether a file was written where programs usually write, or may have been.
+
+    Looks at the folder of the program, that of the script, and the top of the one for temporary files.
+    `since`: seconds since the epoch. `own` is the folder of the audit itself, which does not count.
+    """
+    folders = dict.fromkeys([Path.cwd(), *(() if script is None else (script.absolute().parent,))])
+    places = [(str(folder), None) for folder in folders]
+    times = _times_of_files([*places, (tempfile.gettempdir(), 1)], str(own.absolute()))
+    return any(changed >= since or number > MOST_FILES for number, changed in enumerate(times))
+
+
+def _times_of_files(places: list[tuple[str, int | None]], own: str) -> Iterator[float]:
+    """Give when each file below some folders was written; beside a folder stands how deep to go."""
+    waiting = list(places)
+    while waiting:
+        folder, depth = waiting.pop()
+        # Folders and files that vanish meanwhile belong to somebody who tidies up.
+        with suppress(OSError), os.scandir(folder) as found:
+            for entry in found:
+                if entry.name in PASSED_OVER or entry.path == own:
+                    continue
+                with suppress(OSError):
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield entry.stat(follow_symlinks=False).st_mtime
+                    elif depth is None or depth > 0:
+                        waiting.append((entry.path, None if depth is None else depth - 1))
+
+
+def _free_memory() -> int:
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 0

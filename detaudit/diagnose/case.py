@@ -6,8 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from detaudit.diagnose.budget import Budget
-from detaudit.diagnose.load import Load, measured, wrote_files
+from detaudit.diagnose.budget import Budget, Load, measured, wrote_files
 from detaudit.model.plan import Capture, Intervention, RunOutcome, RunPlan
 from detaudit.model.result import ALL
 from detaudit.model.trace import Level

@@ -1,17 +1,19 @@
-"""Find out why runs differ: from the first difference to findings with cause, evidence and fix."""
+"""Find out why runs differ: from the first difference to findings with cause, line, evidence and fix."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 
 from detaudit.compare.result import numbered
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.lines import prove_line
-from detaudit.diagnose.search import Fault, Search, name_of
-from detaudit.diagnose.trials import Laboratory
+from detaudit.diagnose.kernels import KernelEvidence, brief, evidence_dict, explain_kernel
+from detaudit.diagnose.search import Search, SourceFault, enough_steps, moved, name_of
+from detaudit.diagnose.trials import Laboratory, SourceTrial, needed
 from detaudit.diagnose.zoom import Closer, values_of
+from detaudit.model.cause import Cause
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.ledger import Act, EntryPair
 from detaudit.model.result import Comparison, DivergenceKind, Finding, Notice
@@ -21,6 +23,10 @@ from detaudit.sources.observation import Naming, drawn_more
 from detaudit.sources.source import Pace
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
+
+MOST_LINES = 24
+"""Among more lines nobody looks for the one: the answer would cost more runs than it is worth."""
+IS_IT_THIS_LINE = "is it this line?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,7 @@ def _findings(search: Search) -> Iterator[Finding]:
         yield _finding(fault, replace(naming, message=words), search)
 
 
-def _finding(fault: Fault, naming: Naming, search: Search) -> Finding:
+def _finding(fault: SourceFault, naming: Naming, search: Search) -> Finding:
     settled = search.settled
     evidence = Evidence(
         EvidenceKind.CONTROL,
@@ -129,3 +135,64 @@ def _finding(fault: Fault, naming: Naming, search: Search) -> Finding:
         together_with=tuple(one.source.name for one in search.faults if one is not fault),
     )
     return fault.closer.parting.finding(naming, (evidence,), confirmed=settled is not None)
+
+
+def prove_line(search: Search, fault: SourceFault) -> None:
+    """Keep only the lines of a fault that are needed for it, where several lines come into question.
+
+    The line that would be named is tried first. Where the runs differ with it held, and with all others held,
+    several lines are at fault, and each becomes a fault of its own. Where lines explain nothing, all stay.
+    """
+    keys = list(dict.fromkeys(pair.entry.site_key for pair in fault.pairs if pair.entry.site is not None))
+    if not fault.source.held_by_line or not 1 < len(keys) <= MOST_LINES:
+        return
+    likely = fault.likely_line()
+    ordered = [*(key for key in keys if key == likely), *(key for key in reversed(keys) if key != likely)]
+
+    def hold(lines: Sequence[bytes], why: str) -> SourceTrial:
+        return search.hold_lines(fault, lines, why, enough_steps(fault.comparison))
+
+    if _explains(hold(ordered[:1], IS_IT_THIS_LINE), fault):
+        fault.keep_lines(ordered[:1])
+        return
+    rest = ordered[1:]
+    if _explains(hold(rest, "is it one of the other lines?"), fault):
+        fault.keep_lines(needed(rest, hold))
+    elif hold(ordered, "are several of the lines at fault?").settled:
+        guilty = needed(ordered, hold)
+        fault.keep_lines(guilty)
+        search.divide(fault, guilty)
+
+
+def _explains(trial: SourceTrial, fault: SourceFault) -> bool:
+    """Say whether the runs are equal or part later: then the line had a part in the first difference."""
+    if trial.failed is not None:
+        return False
+    first = fault.comparison.first
+    return trial.different is None or moved(first, trial.different.first)
+
+
+def elaborate(case: Case, diagnosis: Diagnosis, repro: Path | None = None) -> Diagnosis:
+    """Replay the operators that are at fault alone; write scripts that show it to the folder `repro`.
+
+    Costs a run for each of them. Raises OutputError if `repro` cannot be written to.
+    """
+    findings = tuple(_elaborated(case, finding, repro) for finding in diagnosis.findings)
+    return replace(diagnosis, findings=findings)
+
+
+def _elaborated(case: Case, finding: Finding, repro: Path | None) -> Finding:
+    if finding.cause is not Cause.NONDETERMINISTIC_OP:
+        return finding
+    kernel = explain_kernel(case, finding, repro)
+    return finding if kernel is None else with_replay(finding, kernel)
+
+
+def with_replay(finding: Finding, kernel: KernelEvidence) -> Finding:
+    """Put what the replays of an operator gave into the finding that names it."""
+    return replace(
+        finding,
+        evidence=(*finding.evidence, Evidence(EvidenceKind.REPLAY, details=evidence_dict(kernel))),
+        message=f"{finding.message}; {brief(kernel)}",
+        fix=kernel.alternative if kernel.differs else finding.fix,
+    )

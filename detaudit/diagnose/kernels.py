@@ -10,15 +10,14 @@ from pathlib import Path
 from detaudit.compare.compare import compare
 from detaudit.diagnose.alternatives import alternative
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.replay import STRESS_THREADS, TIMES, Answers, ask, strongest
-from detaudit.diagnose.repro import check_repro, write_repro
+from detaudit.diagnose.replay import STRESS_THREADS, TIMES, Answers, ask, check_repro, strongest, write_repro
 from detaudit.errors import RunError
 from detaudit.model.plan import Capture
 from detaudit.model.result import Finding
 from detaudit.model.trace import Kind, Level
 from detaudit.record.session import MAIN_TRACE
 from detaudit.replay.wire.files import CAPTURED
-from detaudit.replay.wire.repeats import Replay, SavedCall
+from detaudit.replay.wire.operators import Replay, SavedCall
 from detaudit.trace.reader import TraceReader
 
 SWITCH = "torch.use_deterministic_algorithms(True)"

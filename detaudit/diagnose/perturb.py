@@ -1,4 +1,4 @@
-"""Perturb: change what should not matter, one thing at a time, and see whether the numbers stay the same."""
+"""Perturb: change what should not matter, one thing at a time, and name what changes the numbers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from detaudit.compare.result import finding_from, numbered, why_unverified
 from detaudit.compare.scope import narrowed
 from detaudit.compare.wording import message
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.perturbed import Change, name_change
+from detaudit.diagnose.suspects import before, pair_ledgers
+from detaudit.model.cause import Cause
+from detaudit.model.evidence import Evidence, EvidenceKind
+from detaudit.model.ledger import LedgerEntry
 from detaudit.model.plan import Intervention
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, PerturbedRun
 from detaudit.model.trace import Level
 from detaudit.sources import set_order, surroundings
 from detaudit.sources.catalogue import BY_NAME
+from detaudit.sources.observation import ChangeSeen
 from detaudit.sources.source import Perturbation, Source
-from detaudit.trace.ledger import read_ledger
+from detaudit.trace.data import read_ledger
 from detaudit.trace.reader import TraceReader
 
 EQUAL, DIFFERS, FAILED, NOT_ASKED = "equal", "differs", "failed", "not asked for"
@@ -66,11 +70,11 @@ def perturb(case: Case, first: TraceReader, names: Sequence[str], plain: int) ->
     if not names:
         return PerturbResult()
     with ExitStack() as stack:
-        return _Experiment(case, first, plain, stack).carry_out([BY_NAME[name] for name in names])
+        return _PerturbedRuns(case, first, plain, stack).carry_out([BY_NAME[name] for name in names])
 
 
 @dataclass(slots=True)
-class _Experiment:
+class _PerturbedRuns:
     """The runs under changes, and what came of them."""
 
     case: Case
@@ -120,14 +124,14 @@ class _Experiment:
             self._note(source, perturbation, EQUAL)
             return True
         self._note(source, perturbation, DIFFERS, message(comparison.first, comparison))
-        self._explain(Change(source, perturbation, comparison, watched, reader, self.plain))
+        self._explain(ChangeFound(source, perturbation, comparison, watched, reader, self.plain))
         return False
 
     def _compared(self, reader: TraceReader, name: str) -> Comparison:
         """Hold a run against the first one, in what the audit is about."""
         return narrowed(compare(self.first, reader, ("1", name)), self.case.asked)
 
-    def _explain(self, change: Change) -> None:
+    def _explain(self, change: ChangeFound) -> None:
         """Say what a change that changes the numbers means."""
         if change.source.is_setting:
             self.notices.append(_setting(change))
@@ -195,7 +199,7 @@ def _by_itself(comparison: Comparison, plain: int) -> Finding:
     return replace(finding, message=words)
 
 
-def _setting(change: Change) -> Notice:
+def _setting(change: ChangeFound) -> Notice:
     first = change.comparison.first
     step = 0 if first is None else first.step
     return Notice(
@@ -203,3 +207,64 @@ def _setting(change: Change) -> Notice:
         f"with {change.perturbation.words}, the numbers differ from step {step} on: the number of threads is "
         "a numeric setting (it decides how sums are taken apart); keep it the same to get the same bits",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFound:
+    """One change under which the numbers were not the same."""
+
+    source: Source
+    perturbation: Perturbation
+    comparison: Comparison
+    """Run 1 and the run under the change."""
+    watched: TraceReader
+    """A run without a change that has a ledger."""
+    reader: TraceReader
+    plain: int
+    """Plain runs that are equal."""
+    closer: TraceReader | None = None
+    """A run under the change with operators, if one was made."""
+
+
+def name_change(change: ChangeFound, *, followed: bool) -> Finding:
+    """Make the finding; `followed` says whether a second run under the same change differed too."""
+    differs = 1 + followed
+    finding = finding_from(change.comparison, differs=differs, pairs=2)
+    cause, entry = _named(change)
+    site = entry.site if entry is not None else finding.site
+    symbol = entry.operation if entry is not None else finding.symbol
+    others = () if finding.site in {None, site} else (finding.site,)
+    changed = {
+        "perturbed": change.source.name,
+        "amount": change.perturbation.words,
+        "different_pairs": differs,
+        "equal_plain_runs": change.plain,
+    }
+    evidence = Evidence(EvidenceKind.PERTURBATION, pairs=2, details=changed)
+    return replace(
+        finding,
+        id=cause,
+        cause=cause,
+        confirmed=followed,
+        evidence=(evidence,),
+        site=site,
+        other_sites=tuple(dict.fromkeys(one for one in (*others, *finding.other_sites) if one is not None)),
+        symbol=symbol,
+        message=f"{_words(change)}: {finding.message}",
+        fix=cause.fix,
+    )
+
+
+def _words(change: ChangeFound) -> str:
+    step = change.comparison.first.step if change.comparison.first is not None else 0
+    changed = f"with {change.perturbation.words}, the run differs from step {step} on"
+    return f"{change.plain} plain runs are equal; {changed}"
+
+
+def _named(change: ChangeFound) -> tuple[Cause, LedgerEntry | None]:
+    """Give the cause, and the entry of the ledger with the line."""
+    first, source = change.comparison.first, change.source
+    pairs = pair_ledgers(change.watched, change.reader)
+    pairs = pairs if first is None else before(pairs, first)
+    closer = () if change.closer is None else tuple(pair_ledgers(change.closer, change.closer))
+    return source.name_change(ChangeSeen(source.name, source.causes[0], first, tuple(pairs), closer))

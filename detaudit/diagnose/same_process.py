@@ -1,10 +1,13 @@
-"""Compare calls in one process: whether later calls find what earlier calls left behind."""
+"""Compare recorded calls in one process: whether later calls find what earlier calls left behind."""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import plain_result
@@ -14,8 +17,10 @@ from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import RunPlan
 from detaudit.model.result import ALL, AuditResult, Finding, Notice, Verdict
 from detaudit.model.trace import Site
-from detaudit.run.in_process import call_recorded
+from detaudit.record.session import MAIN_TRACE
+from detaudit.run.launch import complete, session_of
 from detaudit.run.workspace import workspace
+from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.reader import TraceReader
 
 NOTHING = "no module was called, no backward pass ran and no optimizer took a step"
@@ -87,3 +92,23 @@ def _left_behind(finding: Finding, fresh: AuditResult, defined_at: Site | None) 
         "cache, a generator that goes on); in fresh processes the calls are the same",
         fix="make inside the function what it changes (a model, an optimizer, a generator), or put it back",
     )
+
+
+def call_recorded(function: Callable[[], object], plan: RunPlan, folder: Path) -> Path | None:
+    """Call a function in this process and return the trace of what it did; None if it used no torch.
+
+    Records what a run of the plan would, without a ledger; `folder`, which must exist, gets the trace.
+    What the function raises goes through, except for the end of the steps that were asked for. Raises
+    TorchError if torch is too old.
+    """
+    refuse_older()
+    # Not before: of an older torch, these would ask for what it does not have.
+    from detaudit.record.install import recording
+    from detaudit.record.recorder import StopAfterSteps
+
+    session = session_of(plan, folder)
+    trace, started = folder / MAIN_TRACE, time.monotonic()
+    # It is raised when as many steps as were asked for are there.
+    with recording(session), contextlib.suppress(StopAfterSteps):
+        function()
+    return trace if complete(folder, trace, 0, time.monotonic() - started) else None

@@ -1,19 +1,26 @@
-"""Decide which source to try first, from the ledgers of two runs that differ."""
+"""Decide which source to try first: compare the ledgers of two runs that differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from detaudit.compare.ledgers import before
-from detaudit.model.ledger import EntryPair
-from detaudit.model.result import Comparison
+from detaudit.model.ledger import EntryPair, Fact, LedgerEntry
+from detaudit.model.result import Comparison, Divergence
+from detaudit.model.trace import StreamRole
 from detaudit.sources.catalogue import SOURCES
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import CERTAIN, Situation
+from detaudit.sources.source import CERTAIN, Situation, Source
+from detaudit.trace.data import read_ledger
+from detaudit.trace.reader import TraceReader
 
 LATEST = 4
 """Bonus to the score of the source that was at work last before the runs part."""
+
+READ_LATE = "fresh-memory"
+"""A weight may be seen to differ before the first operator reads the memory that was never written."""
+
+EntryKey = tuple[str, str, int, str, str, Fact, str, bytes]
+"""Stream, thread, step, source, operation, fact, phase, line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +84,42 @@ def _latest(groups: Iterable[tuple[EntryPair, ...]]) -> str:
     entries = [pair.entry for group in groups for pair in group]
     last = max(entries, key=lambda entry: entry.position, default=None)
     return "" if last is None else last.source
+
+
+def pair_ledgers(first: TraceReader, second: TraceReader) -> list[EntryPair]:
+    """Pair the entries of two runs: those of each thread in the order of the first run."""
+    ours, theirs = dict(_keyed(first)), dict(_keyed(second))
+    roles = {stream.label: stream.role for reader in (second, first) for stream in reader.streams}
+
+    def pair(key: EntryKey, one: LedgerEntry | None, other: LedgerEntry | None) -> EntryPair:
+        return EntryPair(key[0], roles.get(key[0], StreamRole.MAIN), one, other)
+
+    pairs = [pair(key, entry, theirs.get(key)) for key, entry in ours.items()]
+    return pairs + [pair(key, None, entry) for key, entry in theirs.items() if key not in ours]
+
+
+def before(pairs: list[EntryPair], divergence: Divergence) -> list[EntryPair]:
+    """Select the entries that can have caused a divergence.
+
+    In the thread of the divergence these are the entries before it, elsewhere all entries.
+    """
+    return [pair for pair in pairs if _can_cause(pair, divergence)]
+
+
+def _keyed(reader: TraceReader) -> Iterator[tuple[EntryKey, LedgerEntry]]:
+    labels = {stream.id: stream.label for stream in reader.streams}
+    for entry in read_ledger(reader):
+        label = labels.get(entry.stream, "main")
+        what = (entry.source, entry.operation, entry.fact, entry.phase, entry.site_key)
+        yield (label, entry.thread, entry.step, *what), entry
+
+
+def _can_cause(pair: EntryPair, divergence: Divergence) -> bool:
+    entry = pair.entry
+    if pair.stream != divergence.stream or not entry.in_main_thread:
+        return True
+    if entry.step != divergence.step or entry.source == READ_LATE:
+        return entry.step < divergence.step + (entry.source == READ_LATE)
+    event = divergence.first if pair.first is not None else divergence.second
+    # What an operator drew is noted right behind the operator itself.
+    return event is None or entry.sequence <= event.sequence + 1

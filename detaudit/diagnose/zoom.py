@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from xxhash import xxh3_128_digest
 
 from detaudit.compare.compare import compare
-from detaudit.compare.ledgers import pair_ledgers
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.observer import observer_effect
 from detaudit.diagnose.parting import Parting
+from detaudit.diagnose.suspects import pair_ledgers
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention, RunOutcome
 from detaudit.model.result import Comparison, Divergence, DivergenceKind, Notice

@@ -1,4 +1,4 @@
-"""The digest algorithm itself, over plain memory. Knows neither torch nor numpy.
+"""The digest algorithm over plain memory, and digests that come later. Knows neither torch nor numpy.
 
 The row-major bytes of a value are cut into leaves of 256 KiB. A value of one leaf is
 XXH3-128(bytes, seed); a longer one is XXH3-128(leaf digests, seed), where each leaf's digest is
@@ -15,7 +15,8 @@ XXH3: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias
 
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
@@ -73,3 +74,37 @@ def digest_bytes(data: bytes, seed: int) -> bytes:
 def combine(tag: str, digests: Iterable[bytes]) -> bytes:
     """Compute the digest of a sequence of digests; `tag` tells apart sequences of different meaning."""
     return xxh3_128_digest(b"".join(digests), header_seed(tag, ()))
+
+
+class Later(Protocol):
+    """A digest that will be on the host when it is asked for."""
+
+    def resolve(self) -> bytes:
+        """Return the 16 bytes; waits for the device if it must."""
+
+
+Digest: TypeAlias = bytes | Later
+
+
+def now(digest: Digest) -> bytes:
+    """Return the 16 bytes of a digest, waiting for the device if it is still there."""
+    return digest if isinstance(digest, bytes) else digest.resolve()
+
+
+def joined(parts: Sequence[Digest], finish: Callable[[bytes], bytes]) -> Digest:
+    """Give `finish` all parts as one: now if they are on the host, else when the result is asked for."""
+    try:
+        return finish(b"".join(parts))  # type: ignore[arg-type]  # the error is what tells
+    except TypeError:
+        return _Joined(parts, finish)
+
+
+class _Joined:
+    __slots__ = ("_finish", "_parts")
+
+    def __init__(self, parts: Sequence[Digest], finish: Callable[[bytes], bytes]) -> None:
+        self._parts = parts
+        self._finish = finish
+
+    def resolve(self) -> bytes:
+        return self._finish(b"".join(map(now, self._parts)))

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from xxhash import xxh3_128_digest
 
-from detaudit.digest.algorithm import LEAF_BYTES, combine, digest_address, header_seed, memory_of
-from detaudit.digest.later import Digest, now
+from detaudit.digest.algorithm import LEAF_BYTES, Digest, combine, digest_address, header_seed, memory_of, now
 from detaudit.digest.parallel import LEAST_BYTES, digest_large
 from detaudit.digest.strided import digest_strided
 from detaudit.torch_private.modes import Unseen
@@ -47,7 +46,7 @@ class UndigestableError(TypeError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _TensorForm:
     """The facts that all tensors of one dtype and shape have in common."""
 
     seed: int
@@ -61,7 +60,7 @@ class _Form:
     """As `leaf` where the bytes are the values; None elsewhere."""
 
 
-_forms: dict[tuple[torch.dtype, torch.Size], _Form] = {}
+_forms: dict[tuple[torch.dtype, torch.Size], _TensorForm] = {}
 
 
 def tensor_digest(tensor: torch.Tensor) -> bytes:
@@ -113,7 +112,7 @@ def form_digest(tensor: torch.Tensor) -> bytes:
     return combine(f"meta|{tensor.dtype}|{tuple(tensor.shape)}", ())
 
 
-def _form(tensor: torch.Tensor) -> _Form:
+def _form(tensor: torch.Tensor) -> _TensorForm:
     key = (tensor.dtype, tensor.shape)
     form = _forms.get(key)
     if form is None:
@@ -123,7 +122,7 @@ def _form(tensor: torch.Tensor) -> _Form:
         leaf = memory_of(size) if 0 < size <= LEAF_BYTES else None
         seed = header_seed(str(tensor.dtype), tensor.shape)
         is_plain = not (tensor.is_complex() or tensor.is_quantized)
-        form = _forms[key] = _Form(seed, size, is_plain, leaf, leaf if is_plain else None)
+        form = _forms[key] = _TensorForm(seed, size, is_plain, leaf, leaf if is_plain else None)
     return form
 
 
@@ -131,7 +130,7 @@ def _is_resolved(tensor: torch.Tensor) -> bool:
     return not tensor.is_conj() and not tensor.is_quantized
 
 
-def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _Form) -> bytes:
+def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _TensorForm) -> bytes:
     """Digest a plain tensor on the CPU, of any size and strides, neither lazily conjugated nor negated."""
     if tensor.is_contiguous():
         return _digest_memory(address, form)
@@ -142,7 +141,7 @@ def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _Form) 
         return _digest_memory(row_major.data_ptr(), form)
 
 
-def _digest_memory(address: int, form: _Form) -> bytes:
+def _digest_memory(address: int, form: _TensorForm) -> bytes:
     if form.size >= LEAST_BYTES:
         # A value of this size was not made without torch's threads: asking for their number settles nothing.
         threads = torch.get_num_threads()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from detaudit.model.axes import Conditions
 from detaudit.model.result import TargetSummary
 from detaudit.model.trace import Level
+from detaudit.model.variation import Conditions
 
 
 class TargetKind(StrEnum):

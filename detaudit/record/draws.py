@@ -1,4 +1,4 @@
-"""Note in the ledger torch's draws of random numbers, and its reads of memory that nothing has written."""
+"""Note torch's draws and reads of fresh memory in the ledger; isolate draws of side threads or lines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from detaudit.model.ledger import Act, Fact, Whose
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.shared_data import SharedData
 from detaudit.sources import memory, torch_random
+from detaudit.sources.side_draws import isolates
 from detaudit.sources.taps import Taps
 from detaudit.torch_private.by_name import generator_identity
+from detaudit.torch_private.modes import OnlookingMode, Unseen
+from detaudit.torch_private.operators import OpOverload
 from detaudit.torch_private.tensors import is_fake
 
 _NOTHING = b""
@@ -22,7 +25,7 @@ _OWN, _SEEDED = Fact(Act.DRAWS, Whose.OWN), Fact(Act.DRAWS, Whose.GLOBAL)
 _UNSEEDED = Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED)
 
 
-class Draws:
+class DrawWatch:
     """Sees every operator of the process, in the window or not."""
 
     def __init__(self, taps: Taps) -> None:
@@ -126,3 +129,29 @@ def _digest(tensor: torch.Tensor) -> bytes:
         return tensor_digest(tensor)
     except UndigestableError:
         return _NOTHING
+
+
+class IsolatedDraws(OnlookingMode):
+    """Gives the default generator back, after each draw, the state that it had before."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, taps: Taps) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._taps = taps
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call the operator."""
+        kwargs = kwargs or {}
+        if not isinstance(func, OpOverload):
+            return func(*args, **kwargs)
+        if torch.Tag.nondeterministic_seeded not in func.tags or kwargs.get("generator") is not None:
+            return func(*args, **kwargs)
+        if not isolates(self._taps):
+            return func(*args, **kwargs)
+        with Unseen():
+            state = torch.default_generator.get_state()
+        result = func(*args, **kwargs)
+        with Unseen():
+            torch.default_generator.set_state(state)
+        return result

@@ -1,4 +1,4 @@
-"""Record every ATen operator: digests of its inputs and results, its module and its line.
+"""Record every ATen operator: digests of its inputs and results, its module, its phase and its line.
 
 A dispatch mode sees each operator of its thread, forward, backward and in the optimizer. While any
 Python dispatch mode is on, a few backward formulas take another path (`prod`, `masked_fill`,
@@ -13,21 +13,29 @@ from typing import Any
 import torch
 from torch.compiler import is_compiling
 
-from detaudit.digest.later import Digest
+from detaudit.digest.algorithm import Digest
 from detaudit.digest.tensor import UndigestableError
-from detaudit.model.trace import Kind
-from detaudit.record.arguments import inputs_digest, outputs_digest
-from detaudit.record.attribution import attribute
-from detaudit.record.draws import Draws
+from detaudit.model.trace import Kind, Phase
+from detaudit.record.digests import inputs_digest, outputs_digest
+from detaudit.record.draws import DrawWatch
 from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
+from detaudit.record.sites import Sites
+from detaudit.record.stream import NOBODY, ModuleOwner, StreamState
 from detaudit.sources.taps import Taps
+from detaudit.torch_private.autograd import current_node, following_sequence_number, sequence_number
 from detaudit.torch_private.modes import OnlookingMode, count_function_modes, without_function_modes
 from detaudit.torch_private.operators import OpOverload
 from detaudit.torch_private.tensors import tree_leaves
 
 _EVERY_STEP = (0, sys.maxsize)
+
+_ACCUMULATE = 2**64 - 1
+"""Sequence number of the nodes that add a gradient to its leaf."""
+
+_OWN_FRAMES = 3
+"""The least number of detaudit's frames on top of the stack: of `_here`, `attribute` and its caller."""
 
 
 class Operators(OnlookingMode):
@@ -38,7 +46,7 @@ class Operators(OnlookingMode):
     def __init__(self, recorder: Recorder, taps: Taps | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._recorder = recorder
-        self._draws = None if taps is None else Draws(taps)
+        self._draws = None if taps is None else DrawWatch(taps)
         self._listener = recorder.listeners.to_operators()
         self._window = recorder.session.window or _EVERY_STEP
         self._plans: dict[int, OperatorPlan] = {}
@@ -152,3 +160,46 @@ class Operators(OnlookingMode):
             recorder.problem(f"not compared: {error}")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not reach the user's program
             recorder.fail(error)
+
+
+def attribute(stream: StreamState, sites: Sites) -> tuple[ModuleOwner, Phase]:
+    """Find the module and line of the operator that is about to run, and its phase.
+
+    A node of the autograd graph is numbered before its forward operator is dispatched; in the backward
+    pass the node under way has that number again. Notes the number in `stream.owners`.
+    """
+    node = current_node()
+    if node is None:
+        owner = _here(stream, sites)
+        stream.owners.setdefault(following_sequence_number() - 1, owner)
+        return owner, phase_of(stream)
+    sequence = sequence_number(node)
+    owner = NOBODY if sequence == _ACCUMULATE else stream.owners.get(sequence, NOBODY)
+    # A module call in a backward pass recomputes what was not kept.
+    if stream.calls or owner is NOBODY:
+        owner = _here(stream, sites)
+    if torch.is_grad_enabled():
+        stream.owners.setdefault(following_sequence_number() - 1, owner)
+    return owner, Phase.BACKWARD
+
+
+def phase_of(stream: StreamState) -> Phase:
+    """Where in the training a thread is."""
+    if stream.calls:
+        return stream.calls[-1].phase
+    if stream.in_optimizer:
+        return Phase.OPTIMIZER
+    if stream.backward_depth:
+        return Phase.BACKWARD
+    if not stream.roots_since_step:
+        return Phase.DATA
+    if stream.backwards_since_step:
+        return Phase.OPTIMIZER
+    return Phase.FORWARD if torch.is_grad_enabled() else Phase.EVAL
+
+
+def _here(stream: StreamState, sites: Sites) -> ModuleOwner:
+    if not stream.calls:
+        return ("", None, stream.step_site or sites.above(sys._getframe(_OWN_FRAMES)))
+    call = stream.calls[-1]
+    return (call.name.root, call.name.path, sites.above(sys._getframe(_OWN_FRAMES), call.frame, call.site))

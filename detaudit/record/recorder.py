@@ -7,17 +7,17 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 
-from detaudit.digest.later import Digest, now
+from detaudit.digest.algorithm import Digest, now
 from detaudit.digest.sketch import sketch
 from detaudit.model.trace import Kind, Phase, Place, StreamRole
 from detaudit.record.digests import Digests
 from detaudit.record.generators import Generators
 from detaudit.record.listeners import Listeners
-from detaudit.record.scope import Scope
+from detaudit.record.scope import RecordingScope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.stream import PART_EVENTS, StreamState
-from detaudit.sources.ledger import Entry, Ledger, Thread
+from detaudit.sources.ledger import Ledger, LedgerLine, NotingThread
 from detaudit.trace.layout import NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
 
@@ -30,10 +30,14 @@ class Recorder:
     """One per process. Forked children get a trace of their own (`after_fork`)."""
 
     def __init__(
-        self, session: Session, sites: Sites, ledger: Ledger | None = None, scope: Scope | None = None
+        self,
+        session: Session,
+        sites: Sites,
+        ledger: Ledger | None = None,
+        scope: RecordingScope | None = None,
     ) -> None:
         self.session = session
-        self.scope = scope or Scope()
+        self.scope = scope or RecordingScope()
         """Where hooks note what they put in place."""
         self.ledger = ledger
         self.level = session.level
@@ -261,7 +265,7 @@ class Recorder:
             self._write_ledger(stream, self.ledger.take(threading.get_ident()))
         self._open().write_step(self._pack(stream, complete=complete))
 
-    def _write_ledger(self, stream: StreamState, entries: Iterable[tuple[Thread, Entry]]) -> None:
+    def _write_ledger(self, stream: StreamState, entries: Iterable[tuple[NotingThread, LedgerLine]]) -> None:
         writer = self._open()
         for thread, one in entries:
             what = (one.sequence, one.source, one.operation, *one.fact, one.phase, one.site)

@@ -19,9 +19,9 @@ from detaudit.model.lock import BEFORE, EXACT, VARIES, Entry
 from detaudit.model.result import TRAINING
 from detaudit.model.sketch import Sketch, combined
 from detaudit.model.trace import Batch, Event, Kind, Phase, Place, Site, StreamRole
+from detaudit.trace.data import read_sketch
 from detaudit.trace.layout import NO_DIGEST
 from detaudit.trace.reader import TraceReader
-from detaudit.trace.sketches import read_sketch
 
 _WORDS = {
     Kind.WEIGHT: "weights",

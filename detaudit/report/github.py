@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from detaudit.errors import OutputError
 from detaudit.model.result import Verdict
-from detaudit.report.lines import Tone
+from detaudit.report.lines import Tone, below_root
 from detaudit.report.markdown import render_markdown
-from detaudit.report.paths import below_root
 from detaudit.report.references import is_from_reference, reference_lines
 from detaudit.report.summary import finding_lines, headline, summarize
 from detaudit.report.terminal import printable

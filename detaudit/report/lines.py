@@ -1,4 +1,4 @@
-"""The lines of an answer, and words that several of them use, before any format decides how they look."""
+"""The lines of an answer, and words and names of files that several formats use."""
 
 from __future__ import annotations
 
@@ -60,3 +60,20 @@ def shortened(file: str) -> str:
 def count(number: int, noun: str) -> str:
     """Count things: `1 step`, `2 steps`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def root() -> Path:
+    """Find the repository that contains the current folder; if there is none, give the current folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+def below_root(file: str) -> str | None:
+    """Give the path from the root to a file; None if the file is elsewhere, or is no file (`<string>`)."""
+    if file.startswith("<"):
+        return None
+    top, path = root(), Path(file).absolute()
+    for folder, inside in ((top, path), (top.resolve(), path.resolve())):
+        if inside.is_relative_to(folder):
+            return inside.relative_to(folder).as_posix()
+    return None

@@ -15,7 +15,7 @@ from xxhash import xxh3_128_hexdigest
 from detaudit import __version__
 from detaudit.model.result import FaultScope, Verdict
 from detaudit.pages.page import labels, page
-from detaudit.report.paths import below_root
+from detaudit.report.lines import below_root
 from detaudit.report.references import DIFFERENCE, is_from_reference, reference_lines, rule_of
 from detaudit.report.summary import headline
 from detaudit.report.terminal import printable

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from detaudit.model.axes import Promise
 from detaudit.model.cause import Cause
 from detaudit.model.result import AuditResult, Verdict
-from detaudit.model.variation import Apart, Growth, LayerNumbers, OperatorNumbers, Variation
+from detaudit.model.variation import Apart, Growth, LayerNumbers, OperatorNumbers, Promise, Variation
 from detaudit.report.lines import Line, Tone, count
 
 MOST_OPERATORS = 5

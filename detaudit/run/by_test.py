@@ -9,7 +9,7 @@ from detaudit.model.plan import RunPlan
 from detaudit.record.session import MAIN_TRACE
 from detaudit.run.launch import complete, launched
 from detaudit.run.progress import Progress
-from detaudit.run.runner import watch
+from detaudit.run.runs import watch
 
 FAILURE = "failure.txt"
 """In the folder of a test: why it did not pass."""

@@ -8,7 +8,7 @@ from typing import Any
 from detaudit.axes.axis import Axis, UnfitError
 from detaudit.axes.catalogue import axis_named
 from detaudit.record.session import Session
-from detaudit.targets.devices import missing
+from detaudit.targets.driven import missing
 
 EXIT_CONDITIONS = 3
 """The exit code of a run whose conditions are impossible; a line on standard error says why."""

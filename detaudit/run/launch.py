@@ -23,9 +23,7 @@ from detaudit.record.session import (
     problems_in,
     save_session,
 )
-from detaudit.run import axes
-from detaudit.run.command import command_for
-from detaudit.run.environment import environment_of, runs_elsewhere, variables_of
+from detaudit.run.command import command_for, environment_of, runs_elsewhere, variables_of, with_arguments
 from detaudit.run.guard import Guarded, start
 from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.data import steps_completed
@@ -63,7 +61,7 @@ def launched(plan: RunPlan, run: str, folder: Path, *, capture: bool = True) -> 
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     with contextlib.ExitStack() as stack:
         process = start(
-            command_for(axes.with_arguments(_from_anywhere(plan))),
+            command_for(with_arguments(_from_anywhere(plan))),
             folder=_working_directory(plan, folder),
             environment=environment_of(plan, folder),
             stdout=stack.enter_context(stdout.open("wb")) if capture else None,

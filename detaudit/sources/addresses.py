@@ -8,11 +8,9 @@ from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
-from detaudit.sources.order_wording import naming_order
-from detaudit.sources.ordering import unsortable_kind
+from detaudit.sources.ordering import naming_order, unsortable_kind
 from detaudit.sources.set_order import BY_ADDRESS, REVERSED
-from detaudit.sources.source import Perturbation, Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Perturbation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = BY_ADDRESS

@@ -10,12 +10,10 @@ from typing import Any
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
 from detaudit.model.result import DivergenceKind
-from detaudit.sources.changes import ChangeSeen
 from detaudit.sources.decisions import deciding_line
-from detaudit.sources.observation import Naming, Observation, by_library, drawn_more
+from detaudit.sources.observation import ChangeSeen, Naming, Observation, by_library, drawn_more
 from detaudit.sources.seeds import for_other_seed, name_new_seed
-from detaudit.sources.source import Pace, Perturbation, Source
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Pace, Perturbation, Situation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "clock"
@@ -38,7 +36,7 @@ OF_DAY = frozenset({"time"})
 _time, _clocks = time.time, {name: getattr(time, name) for name in STARTS}
 
 
-class Change:
+class ClockChange:
     """The times that a perturbed clock shows in the place of the true time."""
 
     def __init__(self, amount: str) -> None:
@@ -57,9 +55,9 @@ class Change:
         return self.seconds("time", _time())
 
 
-def _change(taps: Taps) -> Change | None:
+def _change(taps: Taps) -> ClockChange | None:
     amount = taps.perturbation_of(NAME)
-    return None if amount is None else Change(amount)
+    return None if amount is None else ClockChange(amount)
 
 
 class _Clock:

@@ -16,8 +16,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry, Whose
 from detaudit.model.trace import Site
 from detaudit.sources.observation import Naming, Observation
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Situation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "compiled-libraries"

@@ -13,8 +13,7 @@ from xxhash import xxh3_64_intdigest
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.observation import naming
-from detaudit.sources.source import Perturbation, Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Perturbation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "file-order"

@@ -11,8 +11,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.seeds import for_other_seed, name_new_seed
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "host-facts"

@@ -9,8 +9,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.result import Divergence, DivergenceKind
 from detaudit.model.trace import Kind, Phase
 from detaudit.sources.observation import Naming, Observation
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import CERTAIN, Suspicion
+from detaudit.sources.source import CERTAIN, Source, Suspicion
 from detaudit.sources.taps import Taps
 
 NAME = "kernels"

@@ -9,8 +9,7 @@ from typing import Any
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact
 from detaudit.sources.observation import Naming, Observation
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Situation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "leftovers"

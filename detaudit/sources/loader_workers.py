@@ -8,8 +8,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact
 from detaudit.model.trace import Phase
 from detaudit.sources.observation import Naming, Observation
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Situation, Source, Suspicion
 from detaudit.sources.taps import Taps
 from detaudit.sources.threads import NAME as SCHEDULE
 from detaudit.sources.threads import jitter

@@ -14,10 +14,8 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Kind, Phase
-from detaudit.sources.changes import ChangeSeen
-from detaudit.sources.observation import Naming, Observation
-from detaudit.sources.source import Perturbation, Source
-from detaudit.sources.suspicion import Situation, Suspicion, always
+from detaudit.sources.observation import ChangeSeen, Naming, Observation
+from detaudit.sources.source import Perturbation, Situation, Source, Suspicion, always
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "fresh-memory"

@@ -21,17 +21,16 @@ from xxhash import xxh3_64_intdigest
 from detaudit.axes import hash_seed
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
-from detaudit.sources.order_wording import naming_order
 from detaudit.sources.ordering import (
     hashed_by_address,
     lasting_text,
+    naming_order,
     put_in_order,
     stable_text,
     unsortable_kind,
 )
 from detaudit.sources.patching import replace_iteration
-from detaudit.sources.source import Perturbation, Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Perturbation, Source, Suspicion
 from detaudit.sources.taps import Taps
 
 _address = id  # the builtin, which is watched for the program
@@ -50,7 +49,7 @@ MOST = 2_000
 
 
 def _tap(taps: Taps) -> None:
-    watch = _Watch(taps)
+    watch = _SetWatch(taps)
     for kind in (set, frozenset):
         replace_iteration(kind, watch.iterating)
     taps.function(builtins, "hash", watch.hashed)
@@ -60,7 +59,7 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("torch.nn.modules.module", taps.numbering.watch_modules)
 
 
-class _Watch:
+class _SetWatch:
     """Sees sets being iterated over."""
 
     def __init__(self, taps: Taps) -> None:

@@ -11,8 +11,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import EntryPair
 from detaudit.sources.line_draws import leaves_no_trace
 from detaudit.sources.observation import naming
-from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Situation, Suspicion
+from detaudit.sources.source import Situation, Source, Suspicion
 from detaudit.sources.taps import Taps
 
 NAME = "side-draws"

@@ -13,7 +13,7 @@ from detaudit.axes import threads
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact, LedgerEntry
 from detaudit.sources import host
-from detaudit.sources.changes import ChangeSeen
+from detaudit.sources.observation import ChangeSeen
 from detaudit.sources.source import Perturbation, Source
 from detaudit.sources.taps import Asked, Taps
 

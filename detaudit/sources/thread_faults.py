@@ -6,13 +6,11 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Phase, Site
-from detaudit.sources.changes import ChangeSeen
 from detaudit.sources.completion import AS_FINISHED, name_queue, queue_line
-from detaudit.sources.observation import Naming, Observation, drawn_more
+from detaudit.sources.observation import ChangeSeen, Naming, Observation, drawn_more
 from detaudit.sources.polls import FLAG, QUEUE, decides
-from detaudit.sources.side_changes import changing_line, collecting_line
-from detaudit.sources.suspicion import CERTAIN, Situation
-from detaudit.sources.task_draws import drawing_line
+from detaudit.sources.side_effects import changing_line, collecting_line, drawing_line
+from detaudit.sources.source import CERTAIN, Situation
 
 
 def by_place(divergence: Divergence) -> float:

@@ -18,8 +18,7 @@ from typing import Any
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.polls import SCHEDULE, hand_over_at_polls, tap_polls
-from detaudit.sources.source import Pace, Perturbation, Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Pace, Perturbation, Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 from detaudit.sources.thread_faults import IN_PROCESS, adjust, by_place, concerns, name, name_change
 from detaudit.sources.turns import Turns

@@ -1,4 +1,4 @@
-"""Read parts of a trace that are rarely needed: loader passes, workers' fetches, generators, identities."""
+"""Read parts of a trace that are rarely needed: ledger, sketches, passes, fetches, generators, identities."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import xxhash
 
 from detaudit.model.data import Fetch, LoaderIteration
+from detaudit.model.ledger import Act, Fact, LedgerEntry, Whose
+from detaudit.model.sketch import Sketch
 from detaudit.model.trace import GeneratorState, Kind, StreamRole
-from detaudit.trace.layout import IDENTITY
+from detaudit.trace.layout import IDENTITY, PROJECTION
 from detaudit.trace.reader import TraceReader
 
 _ITERATIONS = (
@@ -29,6 +31,15 @@ _FETCHES = (
     "JOIN steps ON steps.stream=fetches.stream AND steps.step=fetches.step AND part=0 "
     "WHERE fetches.stream=? AND round=? ORDER BY fetches.step LIMIT ?"
 )
+
+_LEDGER = (
+    "SELECT stream, step, thread, in_main_thread, sequence, source, operation, act, whose, about, phase, "
+    "site, count, amount, digest, shown FROM ledger ORDER BY stream, sequence"
+)
+_LEDGER_TYPES = (int, int, str, int, int, str, str, str, str, str, str, bytes, int, int, bytes, str)
+
+_SKETCH = "SELECT norm, total, count, not_finite, projection FROM sketches WHERE digest=?"
+_SKETCH_TYPES = (float, float, int, int, bytes)
 
 
 def read_iterations(reader: TraceReader, stream: int) -> Iterator[LoaderIteration]:
@@ -116,3 +127,34 @@ def read_states(reader: TraceReader, text: str) -> tuple[GeneratorState, ...]:
         return tuple(GeneratorState(name, bytes.fromhex(digest)) for name, _, digest in pairs)
     except ValueError as error:
         raise reader.damaged("the states of generators") from error
+
+
+def read_ledger(reader: TraceReader) -> Iterator[LedgerEntry]:
+    """Read all entries, those of each stream in the order of their first calls.
+
+    Raises TraceError if an entry says what this version does not know.
+    """
+    for row in reader.rows(_LEDGER, types=_LEDGER_TYPES):
+        stream, step, thread, is_main, sequence, source, operation, act, whose, about, phase, key, *values = (
+            row
+        )
+        try:
+            fact = Fact(Act(act), Whose(whose), about)
+        except ValueError as error:
+            raise reader.damaged(str(error)) from error
+        what = (source, operation, fact, phase, reader.sites.get(key), key)
+        yield LedgerEntry(stream, step, thread, bool(is_main), sequence, *what, *values)
+
+
+def read_sketch(reader: TraceReader, digest: bytes | None) -> Sketch | None:
+    """Read the sketch of the value that has this digest; None if the run made none.
+
+    Raises TraceError for a damaged file.
+    """
+    if digest is None:
+        return None
+    for norm, total, count, not_finite, projection in reader.rows(_SKETCH, digest, types=_SKETCH_TYPES):
+        if len(projection) != PROJECTION.size:
+            raise reader.damaged("a sketch is cut")
+        return Sketch(norm, total, PROJECTION.unpack(projection), count, not_finite)
+    return None

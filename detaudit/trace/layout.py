@@ -1,4 +1,4 @@
-"""The layout of a trace file: tables, record sizes, version. Writer and reader share it.
+"""The layout of a trace file: tables, record sizes, version, heads of steps. Writer and reader share it.
 
 One row per step and stream in `steps`, small, so that two runs are compared quickly, and one in `packed`
 with the step's events: `identity`, 40 bytes per event (place key, digest of the inputs, digest of the
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import xxhash
 
@@ -96,6 +98,11 @@ TABLES = {
     ),
 }
 
+HEADS = "SELECT step, complete, digest, events, generators FROM steps WHERE "
+
+HEAD_TYPES = (int, int, bytes, int, str)
+"""Types of step, complete, digest, events, generators."""
+
 
 def place_key(place: Place) -> bytes:
     """Compute the 8 bytes that stand for a place: equal in every run, whatever the order of arrival."""
@@ -146,3 +153,22 @@ def database_size(header: bytes) -> int:
     page_size = int.from_bytes(header[16:18], "big")
     # 65536 does not fit into the field, so 1 stands for it.
     return (65536 if page_size == 1 else page_size) * int.from_bytes(header[28:32], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class StepHead:
+    """A step without its events: enough to tell whether two runs agree on it."""
+
+    index: int
+    complete: bool
+    digest: bytes
+    events: int
+    states: str
+    """The states of the generators at its end, as `data.read_states` takes them apart."""
+
+
+def head_of(parts: list[tuple[Any, ...]]) -> StepHead:
+    """Make the head of a step from the rows of its parts."""
+    last = parts[-1]
+    digest = step_digest([part[2] for part in parts])
+    return StepHead(parts[0][0], bool(last[1]), digest, sum(part[3] for part in parts), last[4])

@@ -28,15 +28,18 @@ from detaudit.model.trace import (
     StreamRole,
     TraceInfo,
 )
-from detaudit.trace.heads import HEAD_TYPES, HEADS, StepHead, head_of
 from detaudit.trace.layout import (
     FORMAT_VERSION,
+    HEAD_TYPES,
     HEADER_SIZE,
+    HEADS,
     IDENTITY,
     KEY_BYTES,
     NO_DIGEST,
     TABLES,
+    StepHead,
     database_size,
+    head_of,
     is_trace,
     unpack_sequences,
 )

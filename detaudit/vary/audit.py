@@ -18,26 +18,23 @@ from detaudit.compare.result import (
 from detaudit.compare.scope import narrowed, within_scope
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
-from detaudit.model.axes import Promise
 from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Verdict
 from detaudit.model.trace import Level
-from detaudit.model.variation import Variation
+from detaudit.model.variation import Promise, Variation
 from detaudit.run.progress import Progress
 from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.axis_syntax import check_target, combinations, differing
-from detaudit.vary.effect import nothing_varied, without_effect
-from detaudit.vary.experiment import Experiment, Failure, Run, shares_draws
-from detaudit.vary.explanations import explanations_of
+from detaudit.vary.effect import nothing_varied, unused_variables, without_effect
+from detaudit.vary.experiment import ConditionPair, Experiment, Failure, Run, shares_draws
 from detaudit.vary.faults import find_source, is_other_data
+from detaudit.vary.findings import explanations_of
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.measured import Repeated, measure
 from detaudit.vary.options import VaryOptions
-from detaudit.vary.pair import Pair
-from detaudit.vary.unused_variables import unused_variables
 from detaudit.vary.verdict import with_verdict
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
@@ -167,7 +164,7 @@ class _Answer:
             return
         repeated = Repeated(self.repeated[first.name].reader, self.repeated[second.name].reader)
         runs = self.experiment.runs.below(f"measured{len(self.varied)}")
-        pair = Pair(first.plan, second.plan, (first.name, second.name), runs)
+        pair = ConditionPair(first.plan, second.plan, (first.name, second.name), runs)
         measured = measure(pair, comparison, repeated)
         also = explanations_of(first, second, axes, measured.variation.operators)
         explained = dict.fromkeys((*measured.variation.named, *also))
@@ -216,7 +213,7 @@ class _Answer:
         with TraceReader(failure.outcome.trace) as reader:
             step = steps_completed(reader)
         names = (first.name, failure.name)
-        pair = Pair(first.plan, failure.plan, names, self.experiment.runs.below("until-it-failed"))
+        pair = ConditionPair(first.plan, failure.plan, names, self.experiment.runs.below("until-it-failed"))
         report = measure_layers(pair, step, beside_float64=False, breaks_off=True)
         if report.layers:
             yield Variation(axes, *names, Promise.PRECISION, equal=False, layers=report.layers)

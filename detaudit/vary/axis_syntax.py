@@ -10,8 +10,8 @@ from itertools import product
 from detaudit.axes.axis import MODEL_FILES
 from detaudit.axes.catalogue import AXES, FAMILIES, axis_named, find_axis
 from detaudit.errors import UsageError
-from detaudit.model.axes import Conditions, Setting
 from detaudit.model.plan import Target, TargetKind
+from detaudit.model.variation import Conditions, Setting
 from detaudit.vary.options import Asked
 
 _IN_A_TEST = "give assert_same a model file instead: detaudit.assert_same('model.py', vary=...)"

@@ -1,4 +1,4 @@
-"""The runs of one `--vary`: one under each set of conditions, and again where the bits differ."""
+"""The runs of one `--vary`: one under each set of conditions, again where the bits differ, and in pairs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detaudit.axes.catalogue import axis_named
-from detaudit.model.axes import Conditions
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
+from detaudit.model.trace import Level
+from detaudit.model.variation import Conditions
 from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.axis_syntax import in_words
@@ -82,3 +83,28 @@ class Experiment:
 def shares_draws(axes: Iterable[str]) -> bool:
     """Say whether the runs must be given the same random numbers."""
     return any(axis_named(axis).shares_draws for axis in axes)
+
+
+@dataclass(slots=True)
+class ConditionPair:
+    """The two sides of a comparison: one target, run under two sets of conditions."""
+
+    first: RunPlan
+    """One run, under the conditions that the others are held against."""
+    second: RunPlan
+    names: tuple[str, str]
+    """The conditions in words: `threads=1`."""
+    runs: Runs
+
+
+def up_to(plan: RunPlan, step: int) -> RunPlan:
+    """Give the plan of the same run, up to the end of the step."""
+    return replace(plan, runs=1, level=Level.LAYER, steps=step + 1, sketches=False)
+
+
+def problems_of(outcome: RunOutcome) -> tuple[str, ...]:
+    """List what the recorder of a run could not do."""
+    if outcome.trace is None:
+        return ()
+    with TraceReader(outcome.trace) as reader:
+        return reader.info.problems

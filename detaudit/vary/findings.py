@@ -1,22 +1,25 @@
-"""Make findings of what was measured along an axis: a wrong layer, or a setting that rounds otherwise."""
+"""Make findings of what was measured along an axis: a wrong layer, other rounding, and what explains it."""
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from detaudit.axes.catalogue import axis_named
 from detaudit.compare.result import finding_from
-from detaudit.model.axes import Promise
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import Comparison, Finding, Origin
 from detaudit.model.trace import Site
-from detaudit.model.variation import LayerNumbers, OperatorNumbers, Variation
-from detaudit.vary.layer_lines import LayerLines
+from detaudit.model.variation import LayerNumbers, OperatorNumbers, Promise, Variation
+from detaudit.replay.wire.files import NAMED
+from detaudit.vary.experiment import Run, shares_draws
+from detaudit.vary.layers import LayerLines
 from detaudit.vary.verdict import ROUNDING
 
 WRONG_LAYER = "wrong-layer"
+
+_MOST = 4
 
 
 def findings_of(
@@ -153,3 +156,38 @@ def _text_of(file: str, line: int) -> str:
 
 def _pin(axis: str) -> str:
     return axis_named(axis).pin or f"keep {axis} the same in all runs"
+
+
+def explanations_of(
+    first: Run, second: Run, axes: Sequence[str], operators: Sequence[OperatorNumbers]
+) -> Iterator[str]:
+    """Each in words."""
+    for run in (first, second):
+        yield from (f"{words}, with {run.name}" for words in _reduced_precision(run))
+        yield from _chosen(run)
+    if shares_draws(axes):
+        yield f"the random numbers of the run with {first.name} were used in both"
+    yield from filter(None, (axis_named(axis).explains for axis in axes))
+    one_sided = dict.fromkeys(one.operator for one in operators if one.why.startswith("not called with"))
+    if one_sided:
+        names = list(one_sided)
+        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+        yield f"other kernels: only one of the runs calls {', '.join(names[:_MOST])}{more}"
+
+
+def _reduced_precision(run: Run) -> Iterator[str]:
+    """Name formats with a shorter mantissa than float32 in which a GPU may compute."""
+    environment = run.reader.info.environment
+    if "cuda" not in environment:
+        return
+    precision = environment.get("float32_matmul_precision")
+    if precision != "highest":
+        yield f"matrix products may use TF32 or bfloat16 (float32_matmul_precision is {precision!r})"
+    if environment.get("cudnn_tf32"):
+        yield "cuDNN's convolutions may use TF32 (torch.backends.cudnn.allow_tf32)"
+
+
+def _chosen(run: Run) -> Iterator[str]:
+    file = run.folder / NAMED
+    if file.exists():
+        yield from dict.fromkeys(file.read_text(encoding="utf-8").splitlines())

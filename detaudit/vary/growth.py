@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from detaudit.model.sketch import Sketch, combined, relative_difference
 from detaudit.model.trace import Event, Kind, Phase, StreamRole
 from detaudit.model.variation import Growth
-from detaudit.trace.data import steps_completed
+from detaudit.trace.data import read_sketch, steps_completed
 from detaudit.trace.reader import TraceReader
-from detaudit.trace.sketches import read_sketch
 
 MOST_STEPS = 60
 """The number of steps kept of a long run, besides the step in which the runs are furthest apart."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from detaudit.diagnose.options import AuditOptions
-from detaudit.model.axes import Setting
+from detaudit.model.variation import Setting
 
 Asked = Mapping[str, Sequence[Setting]]
 """Axes by their names and the values of each, at least two."""

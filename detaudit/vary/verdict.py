@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from detaudit.model.axes import Promise
 from detaudit.model.cause import Cause
 from detaudit.model.result import AuditResult, Verdict
-from detaudit.model.variation import Growth, Variation
+from detaudit.model.variation import Growth, Promise, Variation
 from detaudit.vary.growth import largest
 
 ROUNDING = Cause.NUMERIC_SETTING

@@ -27,9 +27,9 @@ def recording(monkeypatch):
         return record.outcome
 
     record.outcome = outcome()
-    module = ModuleType("detaudit.run.recording")
+    module = ModuleType("detaudit.run.runs")
     module.record = record
-    monkeypatch.setitem(sys.modules, "detaudit.run.recording", module)
+    monkeypatch.setitem(sys.modules, "detaudit.run.runs", module)
     calls.append(record)
     return calls
 

@@ -8,8 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
-from detaudit.compare.data_audit import audit_data, notices
-from detaudit.compare.draws import draws_of
+from detaudit.compare.data_audit import audit_data, draws_of, notices
 from detaudit.model.data import DataFault, Fetch, LoaderIteration
 from detaudit.model.trace import GeneratorState, StreamRole
 from detaudit.trace.reader import TraceReader

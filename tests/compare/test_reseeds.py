@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from detaudit.compare.reseeds import read_reseeds
+from detaudit.diagnose.reseeding import read_reseeds
 
 TRAINING = """
     import random

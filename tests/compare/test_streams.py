@@ -112,7 +112,7 @@ def test_steps_of_threads_count_where_the_main_thread_trains_nothing(runs, compa
 
 
 def test_threads_of_the_same_label_are_told_apart(tmp_path):
-    from detaudit.compare.streams import SIDES, match_threads
+    from detaudit.compare.compare import SIDES, match_threads
     from detaudit.trace.reader import TraceReader
     from tests.traces import TraceBuilder
 

@@ -13,8 +13,7 @@ import torch
 import detaudit.diagnose.replay as replaying
 from detaudit.diagnose.alternatives import alternative
 from detaudit.diagnose.kernels import evidence_dict, examine, occurrence_of, sentence
-from detaudit.diagnose.replay import ask, replay
-from detaudit.diagnose.repro import check_repro, write_repro
+from detaudit.diagnose.replay import STRESS_THREADS, TIMES, ask, check_repro, strongest, write_repro
 from detaudit.digest.tensor import tensor_digest
 from detaudit.errors import RunError
 from detaudit.model.plan import Capture, RunPlan, TargetRef
@@ -23,7 +22,7 @@ from detaudit.record.schema import make_plan
 from detaudit.replay.operators.many_times import load, measure
 from detaudit.replay.operators.save_call import CAPTURED, save_call
 from detaudit.run.progress import Silence
-from detaudit.run.runner import execute
+from detaudit.run.runs import execute
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 from tests.forked import STARTS_RUNS
@@ -136,6 +135,10 @@ def test_a_clean_operator_always_gives_the_same(saved, tmp_path):
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     # A script that is there already is left alone.
     assert [script.name for script in scripts] == ["repro_mm.py", "repro_mm_2.py"]
+
+
+def replay(path, times=TIMES):
+    return strongest(ask(path, times, "captured", f"stress={STRESS_THREADS}"))
 
 
 def test_a_race_that_one_thread_cannot_show_is_shown_with_more(saved):

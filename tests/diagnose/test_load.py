@@ -9,15 +9,15 @@ import time
 
 import pytest
 
-from detaudit.diagnose import load as load_module
-from detaudit.diagnose.load import Load, measured, wrote_files
+from detaudit.diagnose import budget
+from detaudit.diagnose.budget import Load, measured, wrote_files
 
 
 @pytest.fixture
 def machine(monkeypatch):
     def make(cores, memory=32 << 30):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(cores)), raising=False)
-        monkeypatch.setattr(load_module, "_free_memory", lambda: memory)
+        monkeypatch.setattr(budget, "_free_memory", lambda: memory)
 
     return make
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.diagnose.patch import diff, propose
+from detaudit.diagnose.fixing import diff, propose
 
 LISTING = "import os\nfiles = os.listdir('.')\n"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detaudit.diagnose.patch import propose
+from detaudit.diagnose.fixing import propose
 from detaudit.diagnose.patching import library
 from tests.diagnose.patch_examples import IMPORTS, MADE, NOTHING
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from detaudit.digest import device as device_module
 from detaudit.digest import tensor as tensor_module
-from detaudit.digest.later import now
+from detaudit.digest.algorithm import now
 from detaudit.digest.tensor import deferred_digest, deferred_digests, tensor_digest
 from detaudit.model.trace import Level
 from detaudit.record.install import recording

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from detaudit.model.trace import Kind, Level, Phase
-from detaudit.record.arguments import inputs_digest
+from detaudit.record.digests import inputs_digest
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.schema import make_plan

@@ -22,7 +22,7 @@ def target(**values):
 
 
 class Pretended:
-    """Stands in for `detaudit.run.runner.execute`; `ran` has the folders in which runs were started."""
+    """Stands in for `detaudit.run.runs.execute`; `ran` has the folders in which runs were started."""
 
     def __init__(self):
         self.ran = []

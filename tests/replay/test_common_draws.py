@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from detaudit.replay.draws.common import kept_draws, taken_draws
+from detaudit.replay.draws.exchange import unfused_attention, unfused_recurrence
 from detaudit.replay.draws.files import DrawFile, read_draws
-from detaudit.replay.draws.unfused_dropout import unfused_attention, unfused_recurrence
 
 ONES = torch.ones(4, 6)
 RAMP = torch.linspace(-1, 1, 24)

@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 
-from detaudit.replay.distance import apart
-from detaudit.replay.operators.difference import difference
+from detaudit.replay.distance import apart, difference
 
 NAN, INF = math.nan, math.inf
 

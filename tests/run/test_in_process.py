@@ -13,10 +13,10 @@ import torch
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, IterableDataset, _utils, dataloader
 
+from detaudit.diagnose.same_process import call_recorded
 from detaudit.model.plan import RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
-from detaudit.record.current import current
-from detaudit.run.in_process import call_recorded
+from detaudit.record.observing import current
 from detaudit.trace.reader import TraceReader
 
 optimizer = sys.modules["torch.optim.optimizer"]

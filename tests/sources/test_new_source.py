@@ -22,7 +22,7 @@ from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.observation import naming
 from detaudit.sources.source import Source
-from detaudit.sources.suspicion import Suspicion
+from detaudit.sources.source import Suspicion
 from detaudit.sources.taps import Asked
 
 NAME = "processor-times"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detaudit.model.cause import Cause
-from detaudit.sources.order_wording import naming_order
+from detaudit.sources.ordering import naming_order
 from tests.sources.test_taps import run
 
 MANY = "from detaudit.run.heap import scatter\nscatter()\n"

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from detaudit.model.trace import Site
-from detaudit.sources.side_changes import changing_line, collecting_line
+from detaudit.sources.side_effects import changing_line, collecting_line
 
 CHANGES = {
     "an item": "def work():\n    state['seen'] += 1",

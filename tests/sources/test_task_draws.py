@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detaudit.model.trace import Site
-from detaudit.sources.task_draws import drawing_line
+from detaudit.sources.side_effects import drawing_line
 
 
 def line(tmp_path, source):

@@ -17,7 +17,7 @@ from detaudit import options
 from detaudit.model.plan import Intervention, RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
 from detaudit.run import launch
-from detaudit.run.environment import environment_of
+from detaudit.run.command import environment_of
 from detaudit.sources import clock, files, memory, threads
 from detaudit.sources.catalogue import BY_NAME
 from detaudit.sources.ledger import Ledger

@@ -16,9 +16,8 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.session import MAIN_TRACE, Session
 from detaudit.replay.draws.common import kept_draws, taken_draws
-from detaudit.targets.devices import missing
 from detaudit.targets.drive import EXIT_TARGET, train
-from detaudit.targets.driven import Driven
+from detaudit.targets.driven import Driven, missing
 from detaudit.trace.reader import TraceReader
 
 

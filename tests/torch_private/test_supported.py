@@ -12,10 +12,10 @@ import torch
 
 from detaudit.cli.main import main
 from detaudit.compare.result import shortcomings
+from detaudit.diagnose.same_process import call_recorded
 from detaudit.errors import EXIT_UNVERIFIED, TorchError
 from detaudit.model.plan import RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
-from detaudit.run.in_process import call_recorded
 from detaudit.torch_private.supported import OLDEST, refuse_older, torch_version, why_too_old
 from detaudit.trace.reader import TraceReader
 

@@ -8,8 +8,8 @@ import pytest
 
 from detaudit.axes.catalogue import weakest
 from detaudit.errors import UsageError
-from detaudit.model.axes import Promise
 from detaudit.model.plan import Target, TargetKind
+from detaudit.model.variation import Promise
 from detaudit.vary.axis_syntax import (
     check_target,
     combinations,

@@ -11,9 +11,8 @@ from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
-from detaudit.vary.float64_run import run_in_float64
-from detaudit.vary.layers import measure_layers
-from detaudit.vary.pair import Pair, up_to
+from detaudit.vary.experiment import ConditionPair, up_to
+from detaudit.vary.layers import measure_layers, run_in_float64
 
 MODEL = """
 import os
@@ -44,7 +43,7 @@ def pair_of(path, folder, **variables):
     """A program with SCALED in its environment on one side, and more variables on both."""
     first = RunPlan(find_target(TargetRef(str(path))), 1, Level.LAYER, 0, variables=tuple(variables.items()))
     second = replace(first, variables=(*first.variables, ("SCALED", "1")))
-    return Pair(first, second, ("plain", "scaled"), Runs(folder, Silence()))
+    return ConditionPair(first, second, ("plain", "scaled"), Runs(folder, Silence()))
 
 
 pytestmark = pytest.mark.usefixtures("forked")

@@ -18,9 +18,9 @@ AXIS = '''
 """The precision of matrix products in float32."""
 
 from detaudit.axes.axis import Axis
-from detaudit.axes.on_model import OnModel
-from detaudit.axes.syntax import words
-from detaudit.model.axes import Promise
+from detaudit.axes.axis import OnModel
+from detaudit.axes.axis import words
+from detaudit.model.variation import Promise
 
 
 class _Doubled(OnModel):

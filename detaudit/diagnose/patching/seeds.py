@@ -1,13 +1,24 @@
-"""Generators that are made without a seed, or with one from the clock or the system."""
+"""Fixes of `unseeded-python`, `-numpy`, `-torch` and `seed-order`, and of generators without a good seed."""
 
 from __future__ import annotations
 
 import ast
 from typing import TypeGuard
 
-from detaudit.diagnose.patching.arguments import add_argument, is_none, keyword
-from detaudit.diagnose.patching.names import Names, values_of
-from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.diagnose.patching.imports import Head, ImportedNames, values_of
+from detaudit.diagnose.patching.source import Edit, SourceFile, add_argument, is_none, keyword
+from detaudit.model.cause import Cause
+
+MODULES: dict[str, str] = {
+    Cause.UNSEEDED_PYTHON: "random",
+    Cause.UNSEEDED_NUMPY: "numpy.random",
+    Cause.UNSEEDED_TORCH: "torch",
+}
+"""Whose generator is meant, by cause."""
+SEEDING = {"random": "seed", "numpy.random": "seed", "torch": "manual_seed"}
+"""What seeds the global generator of a library."""
+_OWN = (".Generator.", ".RandomState.", ".Random.")
+"""Parts of a symbol that say that the generator is an object of its own."""
 
 CONSTRUCTORS = {
     "random": ("Random",),
@@ -32,10 +43,39 @@ _ENTROPY = frozenset(
 )
 
 
+def fix_unseeded(source: SourceFile, cause: str, line: int, symbol: str | None) -> list[Edit] | None:
+    """Seed the generator that the line makes or uses, or else the global one at the head of the file."""
+    names, module = ImportedNames(source), MODULES[cause]
+    edits = Seeds(source, names, module).at(line, symbol)
+    if edits:
+        return edits
+    if symbol is not None and any(part in symbol for part in _OWN):
+        # A seed for the global generator would not reach it.
+        return None
+    return _seed_head(source, names, [module])
+
+
+def fix_order(source: SourceFile, _cause: str, _line: int, symbol: str | None) -> list[Edit] | None:
+    """Seed at the head of the file, before anything can draw; each library, if it is not said which."""
+    names = ImportedNames(source)
+    roots = {module: module.split(".")[0] for module in SEEDING}
+    meant = [module for module, root in roots.items() if (symbol or "").startswith(f"{root}.")]
+    return _seed_head(source, names, meant or [one for one, root in roots.items() if names.imports(root)])
+
+
+def _seed_head(source: SourceFile, names: ImportedNames, modules: list[str]) -> list[Edit] | None:
+    head = Head(source, names)
+    referred = [head.module(module) for module in modules]
+    statements = [f"{one.name}.{SEEDING[module]}(0)" for one, module in zip(referred, modules, strict=True)]
+    if not statements or head.has(statements[0]):
+        return None
+    return head.add(statements, [one.statement for one in referred])
+
+
 class Seeds:
     """Where one file makes and seeds the generators of one library, and what to write there instead."""
 
-    def __init__(self, source: Source, names: Names, module: str, seed: str = "0") -> None:
+    def __init__(self, source: SourceFile, names: ImportedNames, module: str, seed: str = "0") -> None:
         self._source, self._names, self._module, self._seed = source, names, module, seed
         self._constructors = {f"{module}.{name}" for name in CONSTRUCTORS[module]}
 

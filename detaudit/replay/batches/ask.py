@@ -20,8 +20,7 @@ from torch.nn.parameter import is_lazy
 from detaudit.model.codec import from_plain, to_plain
 from detaudit.replay.batches.measure import Layouts, Record, layouts_of
 from detaudit.replay.batches.question import Question, same_outputs, short
-from detaudit.replay.batches.samples import CannotTellError, Samples, gather
-from detaudit.replay.batches.variants import alone
+from detaudit.replay.batches.samples import CannotTellError, Samples, alone, gather
 from detaudit.replay.wire.batches import (
     EVALUATION,
     TRAINING,

@@ -18,8 +18,7 @@ from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 from detaudit.replay.calls.compiled_parts import has_compiled_parts
-from detaudit.replay.calls.module_call import ModuleCall
-from detaudit.replay.calls.state import State
+from detaudit.replay.calls.module_call import ModuleCall, State
 from detaudit.replay.wire.layers import Identity
 from detaudit.torch_private.compiling import tracing_state
 from detaudit.torch_private.tensors import is_fake, is_wrapped_by_functorch, tree_flatten

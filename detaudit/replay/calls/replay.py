@@ -14,8 +14,7 @@ from torch import nn
 from detaudit.record.names import plain_path
 from detaudit.replay.arithmetic.float64 import Float64
 from detaudit.replay.calls.compiled_parts import compile_like, copy_without_compiling
-from detaudit.replay.calls.module_call import ModuleCall
-from detaudit.replay.calls.state import State
+from detaudit.replay.calls.module_call import ModuleCall, State
 from detaudit.torch_private.modules import hooks_after, hooks_before, reparametrized
 from detaudit.torch_private.tensors import TreeSpec, tree_leaves, tree_unflatten
 
@@ -23,9 +22,9 @@ OUTPUT, OF_INPUT, GRADIENT_OF, BUFFER = "output", "gradient of input", "gradient
 INPUT, OF_OUTPUT = "input", "gradient of output"
 FORWARD, BACKWARD = "forward", "backward"
 
-Key = tuple[str, str]
+ValueKey = tuple[str, str]
 """Phase and value: `("backward", "gradient of weight")`."""
-Values = dict[Key, torch.Tensor]
+Values = dict[ValueKey, torch.Tensor]
 
 _TORCHS_HOOKS = "torch.nn.utils"
 """Package whose hooks compute a module's weights, and so are part of the module."""

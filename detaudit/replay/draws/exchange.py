@@ -1,23 +1,34 @@
-"""Exchange random numbers through a folder, with a file for each thread of each process."""
+"""Exchange random numbers through a folder, a file for each thread; make dropout show its mask for that."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.modules import rnn
 from xxhash import xxh3_64_hexdigest
 
 from detaudit.model.plan import Exchange, Part
 from detaudit.model.trace import StreamRole
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
-from detaudit.replay.draws.common import CommonDraws, Keeping, Side, Taking, is_apart
+from detaudit.replay.draws.common import CommonDraws, DrawSide, Keeping, Taking, is_apart
 from detaudit.replay.draws.files import DrawFile, Drawn, read_draws
 from detaudit.replay.draws.forms import MismatchError
-from detaudit.replay.draws.unfused_dropout import use_unfused_dropout
+from detaudit.replay.wire.files import NAMED
+from detaudit.torch_private.backends import without_cudnn
 from detaudit.torch_private.modes import without_function_modes
+
+_ATTENTION_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p")
+_ATTENTION = "attention with dropout runs unfused (SDPBackend.MATH), so that its mask can be the same"
+_RNN = "recurrent layers with dropout run without cuDNN, so that their masks can be the same"
 
 
 def exchange_draws(recorder: Recorder, exchange: Exchange) -> None:
@@ -35,9 +46,9 @@ class _Sides:
     def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
         self._recorder = recorder
         self._exchange = exchange
-        self._sides: dict[StreamState, Side] = {}
+        self._sides: dict[StreamState, DrawSide] = {}
 
-    def here(self) -> Side | None:
+    def here(self) -> DrawSide | None:
         """Return the side of the calling thread; None if it must not exchange numbers now."""
         if not self._recorder.active or is_apart():
             return None
@@ -48,7 +59,7 @@ class _Sides:
             self._recorder.problem(f"random numbers could not be exchanged: {type(error).__name__}: {error}")
             return None
 
-    def _side(self) -> Side:
+    def _side(self) -> DrawSide:
         recorder = self._recorder
         stream = recorder.known_stream() or recorder.stream()
         side = self._sides.get(stream)
@@ -64,7 +75,7 @@ class _Sides:
                 # The other run may have been given more steps.
                 side.finish(self._recorder.session.steps)
 
-    def _open(self, stream: StreamState) -> Side:
+    def _open(self, stream: StreamState) -> DrawSide:
         def where() -> tuple[int, str]:
             return stream.step, self._line()
 
@@ -117,3 +128,60 @@ def _kept(folder: str, name: str, own: str) -> Iterator[Drawn]:
 
 def _path(folder: str, name: str, number: int) -> str:
     return os.path.join(folder, f"{name}-{number}.draws")
+
+
+def use_unfused_dropout(recorder: Recorder) -> None:
+    """Have dropout on a GPU drawn by separate operators; a build for the CPU always does so."""
+    if torch.backends.cuda.is_built():
+        say = _Named(os.path.join(recorder.session.folder, NAMED))
+        attend = functional.scaled_dot_product_attention
+        recorder.scope.replace(functional, "scaled_dot_product_attention", unfused_attention(attend, say))
+        for kind in (rnn.RNN, rnn.LSTM, rnn.GRU):
+            recorder.scope.replace(kind, "forward", unfused_recurrence(kind.forward, say))
+
+
+class _Named:
+    """Writes each setting to a file, once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(text + "\n")
+
+
+def unfused_attention(attend: Callable[..., Any], say: Callable[[str], None]) -> Callable[..., Any]:
+    """Wrap scaled dot-product attention, so that attention with dropout on a GPU takes the unfused path."""
+
+    @functools.wraps(attend)
+    def attention(*args: Any, **kwargs: Any) -> Any:
+        given = dict(zip(_ATTENTION_ARGUMENTS, args, strict=False)) | kwargs
+        on_cpu = isinstance(given.get("query"), torch.Tensor) and given["query"].device.type == "cpu"
+        if torch.compiler.is_compiling() or on_cpu or not given.get("dropout_p"):
+            return attend(*args, **kwargs)
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        say(_ATTENTION)
+        with sdpa_kernel(SDPBackend.MATH):
+            return attend(*args, **kwargs)
+
+    return attention
+
+
+def unfused_recurrence(forward: Callable[..., Any], say: Callable[[str], None]) -> Callable[..., Any]:
+    """Wrap a recurrent module's forward method, so that dropout on a GPU runs without cuDNN."""
+
+    @functools.wraps(forward)
+    def recurrence(module: nn.RNNBase, *args: Any, **kwargs: Any) -> Any:
+        drops = module.training and module.dropout and module.num_layers > 1
+        if torch.compiler.is_compiling() or not drops or next(module.parameters()).device.type == "cpu":
+            return forward(module, *args, **kwargs)
+        say(_RNN)
+        with without_cudnn():
+            return forward(module, *args, **kwargs)
+
+    return recurrence

@@ -18,7 +18,7 @@ from detaudit.replay.calls.replay import (
     INPUT,
     OUTPUT,
     Given,
-    Key,
+    ValueKey,
     numbered,
     replay,
     trained,
@@ -44,7 +44,7 @@ from detaudit.replay.wire.layers import (
     Identity,
     MeasuredLayers,
     Numbers,
-    Origin,
+    ValueOrigin,
     ValueRow,
 )
 
@@ -105,7 +105,7 @@ class LayerComparison:
             kept.replayed.why = why
         for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), in_runs):
             inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
-            yield named(row, identity, kept.kind, key, Origin.MADE, inner=inner)
+            yield named(row, identity, kept.kind, key, ValueOrigin.MADE, inner=inner)
         if self._parents[identity] is None:
             yield from self._of_root(kept, own, in_runs.float64, opens=opens)
 
@@ -115,17 +115,17 @@ class LayerComparison:
         """Compare the values from outside: weights, batches, the gradient of the loss."""
         for name in (one for one in kept.parameters if one in own.parameters):
             row = _as_in_runs(kept.parameters[name], own.parameters[name])
-            yield named(row, kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), Origin.START)
+            yield named(row, kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), ValueOrigin.START)
         around = InRuns(around_call(kept), around_call(own), float64)
         computed = {(FORWARD, numbered(INPUT, at)) for at in kept.of_inputs}
         for key in around.keys:
             one, other = around.first.get(key), around.second.get(key)
             row = beside_float64(_as_in_runs(one, other), around, key)
             if key[0] == BACKWARD:
-                yield named(row, kept.identity, kept.kind, key, Origin.OUTSIDE)
+                yield named(row, kept.identity, kept.kind, key, ValueOrigin.OUTSIDE)
             elif one is not None and other is not None:
                 # What the step begins with is a batch; later inputs may be computed from what it gave.
-                origin = Origin.BATCH if opens and key not in computed else Origin.OUTSIDE
+                origin = ValueOrigin.BATCH if opens and key not in computed else ValueOrigin.OUTSIDE
                 yield named(row, kept.identity, kept.kind, key, origin)
 
     def _only_here(self, known: set[Identity]) -> Iterator[ValueRow]:
@@ -156,13 +156,13 @@ class LayerComparison:
             root, module, name = place
             value = f"{name}.{entry}" if entry else name
             yield named(
-                row, (root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), Origin.MADE
+                row, (root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), ValueOrigin.MADE
             )
 
 
 def _lone(identity: Identity, kind: str, only: str) -> ValueRow:
     """Make a row for a call that only one of the runs makes."""
-    return replace(named(Numbers(), identity, kind, (FORWARD, OUTPUT), Origin.MADE), only=only)
+    return replace(named(Numbers(), identity, kind, (FORWARD, OUTPUT), ValueOrigin.MADE), only=only)
 
 
 def _named_dtypes(seen: Iterable[Autocast]) -> tuple[tuple[str, str], ...]:
@@ -192,7 +192,7 @@ def _computing(kept: KeptCall, own: ModuleCall) -> Any:
         buffers={name: _as(one, own.buffers.get(name)) for name, one in kept.buffers.items()},
     )
 
-    def compute(arithmetic: Float64 | None) -> dict[Key, torch.Tensor]:
+    def compute(arithmetic: Float64 | None) -> dict[ValueKey, torch.Tensor]:
         return replay(own.module, as_here if arithmetic is None else given, arithmetic)
 
     return compute

@@ -12,10 +12,9 @@ import torch
 
 from detaudit.model.codec import from_plain, to_plain
 from detaudit.replay.arithmetic.float64 import Rounding
-from detaudit.replay.calls.module_call import PLAIN, ModuleCall
+from detaudit.replay.calls.module_call import PLAIN, ModuleCall, State
 from detaudit.replay.calls.replay import Values
-from detaudit.replay.calls.state import State
-from detaudit.replay.draws.common import Draws
+from detaudit.replay.draws.common import BlockDraws
 from detaudit.replay.draws.files import Drawn
 from detaudit.replay.modules.references import Reference
 from detaudit.replay.wire.layers import Identity
@@ -32,7 +31,7 @@ class Replayed:
 
     values: dict[Any, torch.Tensor]
     references: dict[Any, Reference]
-    draws: Draws
+    draws: BlockDraws
     rounding: Rounding
     why: str = ""
     """Why it could not be run again, or why its values do not show what the program did."""
@@ -196,7 +195,7 @@ def _replayed(plain: dict[str, Any]) -> Replayed:
     return Replayed(
         values,
         references,
-        Draws(drawn, plain["draw_problems"]),
+        BlockDraws(drawn, plain["draw_problems"]),
         Rounding(**plain["rounding"]),
         plain["why"],
         plain["without_reference"],

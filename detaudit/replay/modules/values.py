@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Iterable
 from typing import Any
+
+from torch import nn
 
 from detaudit.model.codec import to_plain
 from detaudit.model.plan import Exchange, Part
+from detaudit.model.trace import Site
 from detaudit.record.names import Names
 from detaudit.record.recorder import Recorder
+from detaudit.record.sites import Sites
 from detaudit.record.stream import StreamState
 from detaudit.replay.calls.keep import LayerCalls
-from detaudit.replay.calls.state import unobserved
+from detaudit.replay.calls.module_call import ModuleCall, unobserved
 from detaudit.replay.modules.comparison import LayerComparison
-from detaudit.replay.modules.definitions import definitions
 from detaudit.replay.modules.files import Contents, LayerFolder, plain_leaf
 from detaudit.replay.modules.in_runs import WholeRun
 from detaudit.replay.modules.replays import NOT_REPLAYED, replay_own, replay_step
 from detaudit.replay.optimizer import OptimizerStep, OptimizerSteps
 from detaudit.replay.wire.files import FLOAT64, LAYERS
+from detaudit.replay.wire.layers import Definition
 from detaudit.torch_private.by_name import compile_counters
 
 
@@ -97,3 +103,20 @@ def _plain_step(step: OptimizerStep) -> dict[str, Any]:
         "states": [{name: plain_leaf(value) for name, value in state.items()} for state in step.states],
         "left": list(step.left.items()),
     }
+
+
+def definitions(calls: Iterable[ModuleCall], sites: Sites) -> tuple[Definition, ...]:
+    """Find the line of each layer that has a `forward` of the program's own."""
+    found = {}
+    for call in calls:
+        site = _definition(call.module, sites)
+        if site is not None:
+            root, path, _, _ = call.identity
+            found[root, path] = site
+    return tuple(Definition(*place, site) for place, site in found.items())
+
+
+def _definition(module: nn.Module, sites: Sites) -> Site | None:
+    forward = inspect.unwrap(module.forward)
+    code = getattr(forward, "__code__", None)
+    return None if code is None else sites.definition(code)

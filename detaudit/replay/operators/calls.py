@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from detaudit.digest.later import now
+from detaudit.digest.algorithm import now
 from detaudit.digest.tensor import tensor_digest
 from detaudit.model.plan import Exchange
 from detaudit.model.trace import StreamRole
@@ -19,8 +19,8 @@ from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import StreamState
-from detaudit.replay.operators.plain import outputs_of, tensors_in
-from detaudit.replay.wire.lines import Lines
+from detaudit.replay.operators.arguments import outputs_of, tensors_in
+from detaudit.replay.wire.files import RecordFile
 from detaudit.replay.wire.operators import OperatorIdentity
 from detaudit.torch_private.modes import Unseen
 from detaudit.torch_private.tensors import is_fake
@@ -59,7 +59,7 @@ class StepCalls(ABC):
         self._counts: Counter[tuple[str, str, str | None, str]] = Counter()
         self._seen: OperatorCall | None = None
         """The call that is under way, if its results are wanted."""
-        self.lines = Lines(file)
+        self.lines = RecordFile(file)
 
     @abstractmethod
     def looks_at(self, call: OperatorCall) -> bool:

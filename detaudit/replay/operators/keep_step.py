@@ -12,9 +12,8 @@ import torch
 from detaudit.digest.tensor import tensor_digest
 from detaudit.model.plan import Exchange, Part
 from detaudit.record.recorder import Recorder
-from detaudit.replay.operators.arguments import as_text
+from detaudit.replay.operators.arguments import Spans, as_text, encode, is_strided, storage_key, tensors_in
 from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, generator_states
-from detaudit.replay.operators.plain import Spans, encode, is_strided, storage_key, tensors_in
 from detaudit.replay.operators.repeat import RepeatedCalls
 from detaudit.replay.wire.files import KEPT
 from detaudit.replay.wire.operators import KeptOperator
@@ -33,7 +32,7 @@ def exchange_values(recorder: Recorder, exchange: Exchange) -> None:
 
 
 @dataclass(slots=True)
-class _Values:
+class _KeptValues:
     """Values and states that are kept before a call is made."""
 
     values: dict[str, Any] | None
@@ -50,13 +49,13 @@ class KeptCalls(StepCalls):
         super().__init__(recorder, exchange, exchange.folder / KEPT)
         self._store = Store(exchange.folder)
         self._number = 0
-        self._values = _Values(None, "", [])
+        self._values = _KeptValues(None, "", [])
 
     def looks_at(self, call: OperatorCall) -> bool:
         """Keep the arguments of a call that is about to be made."""
         values, why = self._store.keep({"args": call.args, "kwargs": call.kwargs})
         states = digests_of(generator_states(call.args, call.kwargs)) if call.plan.draws else []
-        self._values = _Values(values, why, states)
+        self._values = _KeptValues(values, why, states)
         return True
 
     def failed(self, call: OperatorCall) -> None:
@@ -95,7 +94,7 @@ class Store:
     def keep(self, values: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
         """Keep all tensors in arguments or results; return these as plain data, or None and the reason."""
         try:
-            memory = _Memory(self, values)
+            memory = _CallMemory(self, values)
             return {name: memory.encode(value) for name, value in values.items()}, ""
         except (TypeError, ValueError, OSError, RuntimeError) as error:
             return None, str(error).partition("\n")[0]
@@ -112,7 +111,7 @@ class Store:
         self._bytes += path.stat().st_size
 
 
-class _Memory:
+class _CallMemory:
     """The tensors of one call as plain data, with their strides and with the memory that they share."""
 
     def __init__(self, store: Store, values: dict[str, Any]) -> None:

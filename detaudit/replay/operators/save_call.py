@@ -15,7 +15,7 @@ from detaudit.model.trace import StreamRole
 from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
-from detaudit.replay.operators.plain import Spans, encode, is_strided, resolved, storage_key, tensors_in
+from detaudit.replay.operators.arguments import Spans, encode, is_strided, resolved, storage_key, tensors_in
 from detaudit.replay.wire.files import CAPTURED
 from detaudit.torch_private.autograd import current_node
 from detaudit.torch_private.modes import Unseen
@@ -74,7 +74,7 @@ def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: A
 
 def _call(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> dict[str, object]:
     tensors = list(tensors_in([args, kwargs]))
-    copies = _Copies(tensors)
+    copies = _StridedCopies(tensors)
     devices = sorted({str(tensor.device) for tensor in tensors if tensor.is_cuda})
     return {
         "torch": str(torch.__version__),
@@ -105,7 +105,7 @@ def _generators(devices: list[str]) -> dict[str, torch.Tensor]:
     return states | {device: torch.cuda.get_rng_state(device) for device in devices}
 
 
-class _Copies:
+class _StridedCopies:
     """Copies of tensors with their strides; copies share memory where the tensors share memory."""
 
     def __init__(self, tensors: list[torch.Tensor]) -> None:

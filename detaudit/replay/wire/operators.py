@@ -1,4 +1,4 @@
-"""Define the records of two runs about the operator calls of one step."""
+"""Define the records about operator calls: of two runs, and of one saved call made many times."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class KeptOperator:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallAnswer:
     """Answer of the second run to a call that the first run kept."""
 
     number: int
@@ -66,7 +66,68 @@ class OnlyHere:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class CallToRepeat:
     """A kept call that must be made several times."""
 
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Results of an operator that was run many times with equal inputs."""
+
+    times: int
+    distinct: int
+    """How many different results there were."""
+    differs: int
+    """How many of the results differ from the first one."""
+    largest_absolute: float
+    largest_relative: float
+    largest_ulp: float | None
+    """Distance in units in the last place; None if no result differs, or results are not floating-point."""
+    elements: int
+    """The largest number of elements in which a result differs from the first one."""
+    not_a_number: int
+    """The largest number of elements that are NaN on one side only."""
+    output_index: int
+    """Position of the first output or written argument that differs."""
+    shape: tuple[int, ...]
+    dtype: str
+    device: str
+    threads: int
+    threads_tried: tuple[int, ...]
+    """Numbers of threads that were tried, this one last: more if the run's own number gives no difference."""
+    first: str
+    """Digest of the first result, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCall:
+    """Description of a saved call, in words and in Python."""
+
+    operator: str
+    """With its overload: `aten.index_put_.default`."""
+    device: str
+    threads: int
+    """Number of threads in the run."""
+    backward: bool
+    accumulate: bool
+    """Whether the call adds to the existing values, for operators that can either add or replace."""
+    arguments: dict[str, str]
+    """Each argument by name: type and shape, or the value."""
+    outputs: tuple[str, ...]
+    """Python expressions for its outputs and written arguments, using `result`, `args` and `kwargs`."""
+    settings: tuple[str, ...]
+    """Python statements that make the settings of the run."""
+    prepare: tuple[str, ...]
+    """Python statements that must run before each call; they use `saved`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingTried:
+    """The result of one setting."""
+
+    setting: str
+    replay: Replay | None
+    error: str = ""
+    """Why the setting could not be tried, if there is no replay."""
