@@ -54,10 +54,8 @@ class _TensorForm:
     """Size in bytes."""
     is_plain: bool
     """True if the bytes are the values: neither complex, and maybe lazily conjugated, nor quantized."""
-    leaf: Callable[[int], Any] | None
-    """Gives the memory at an address to xxhash; None for empty values and those of more than one leaf."""
     plain_leaf: Callable[[int], Any] | None
-    """As `leaf` where the bytes are the values; None elsewhere."""
+    """Gives the memory at an address to xxhash; None if the bytes are not plain, or not one leaf."""
 
 
 _forms: dict[tuple[torch.dtype, torch.Size], _TensorForm] = {}
@@ -119,10 +117,10 @@ def _form(tensor: torch.Tensor) -> _TensorForm:
         if len(_forms) >= _FORM_CACHE_ENTRIES:
             _forms.clear()
         size = tensor.nbytes
-        leaf = memory_of(size) if 0 < size <= LEAF_BYTES else None
         seed = header_seed(str(tensor.dtype), tensor.shape)
         is_plain = not (tensor.is_complex() or tensor.is_quantized)
-        form = _forms[key] = _TensorForm(seed, size, is_plain, leaf, leaf if is_plain else None)
+        plain_leaf = memory_of(size) if is_plain and 0 < size <= LEAF_BYTES else None
+        form = _forms[key] = _TensorForm(seed, size, is_plain, plain_leaf)
     return form
 
 
