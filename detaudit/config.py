@@ -1,27 +1,59 @@
 """Read the settings: defaults, then `[tool.detaudit]`, then `DETAUDIT_*`, then the command line.
 
 One table of options drives the command line, the file reader and the checks. An unknown name is an error with
-the nearest one that exists, wherever it was written.
+the nearest one that exists, wherever it was written. No room below sees the settings: each engine has options
+of its own, which are taken out of the settings here.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
+from detaudit.diagnose.options import AuditOptions
 from detaudit.errors import UsageError
-from detaudit.options import BY_NAME, OPTIONS, PREFIX, Option, Settings, Value
+from detaudit.options import BY_NAME, OPTIONS, PREFIX, Value, checked, parse, unknown_name
+from detaudit.reference.options import CommitOptions, LockOptions
+from detaudit.run.options import RunOptions
+from detaudit.vary.options import Asked, VaryOptions
 
 RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_WITHIN", "DETAUDIT_DEBUG"})
 RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
 PATHS = ("keep", "repro", "fix", "lock")
-TRUTHS = {"1": True, "true": True, "0": False, "false": False}
-"""The words for yes and no in the environment."""
+
+P = TypeVar("P", bound=RunOptions)
+"""A part of the settings: a class that `Settings` inherits from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(AuditOptions):
+    """All options, resolved: those of every audit, those of one kind of audit, and those of the answer."""
+
+    vary: tuple[str, ...] = ()
+    """Axes with their values, `threads=1,2`, along which the target is run."""
+    lock: Path | None = None
+    """The lock that runs are held against."""
+    against: str | None = None
+    """The git reference that the work tree is held against."""
+    link: str | None = None
+    """Folders that git ignores and the other commit needs as well, with commas between them."""
+    tolerance: float | None = None
+    """The relative difference up to which a run counts as the same as its reference."""
+    json: str | None = None
+    """The file for the JSON result; `-` is standard output, as for the other reports."""
+    markdown: str | None = None
+    junit: str | None = None
+    sarif: str | None = None
+    github: bool = False
+    """Whether annotations for GitHub's log go to standard output."""
+    update: bool = False
+    """In pytest, and where CI is set: whether locks are written anew."""
+    report: str | None = None
+    """In pytest: FORMAT:PATH, with commas between several."""
 
 
 def resolve(
@@ -49,6 +81,36 @@ def resolve(
     return Settings(**{**merged, **folders})  # type: ignore[arg-type]
 
 
+def run_options(settings: Settings) -> RunOptions:
+    """Take what runs need out of the settings."""
+    return _part(settings, RunOptions)
+
+
+def audit_options(settings: Settings) -> AuditOptions:
+    """Take what an audit needs out of the settings."""
+    return _part(settings, AuditOptions)
+
+
+def vary_options(settings: Settings, axes: Asked) -> VaryOptions:
+    """Take what an audit along axes needs out of the settings; `axes` is what their texts say."""
+    return VaryOptions(axes, audit_options(settings), settings.tolerance)
+
+
+def lock_options(settings: Settings, path: Path) -> LockOptions:
+    """Take what an audit against the lock at `path` needs out of the settings."""
+    return LockOptions(path, audit_options(settings), settings.tolerance)
+
+
+def commit_options(settings: Settings, reference: str) -> CommitOptions:
+    """Take what an audit against a commit needs out of the settings."""
+    return CommitOptions(reference, audit_options(settings), settings.tolerance, settings.link)
+
+
+def _part(settings: Settings, part: type[P]) -> P:
+    """Take the fields of a class that `Settings` inherits from."""
+    return part(**{field.name: getattr(settings, field.name) for field in fields(part)})
+
+
 def from_file(folder: Path) -> dict[str, Value]:
     """Read the table `[tool.detaudit]` of the nearest `pyproject.toml` that has it, here or upwards."""
     for place in (folder.resolve(), *folder.resolve().parents):
@@ -67,70 +129,11 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Value]:
         if not variable.startswith(PREFIX) or variable in RESERVED or variable.startswith(RESERVED_PREFIX):
             continue
         if variable not in variables:
-            raise _unknown(f"environment variable {variable}", variable, variables)
+            raise unknown_name(f"environment variable {variable}", variable, variables)
         if text:
             option = variables[variable]
             found[option.name] = checked(option, parse(option, text, variable), variable)
     return found
-
-
-def parse(option: Option, text: str, source: str) -> Value:
-    """Read an option's value from text. Raises UsageError if it is not of the option's type."""
-    try:
-        return TRUTHS[text.lower()] if option.type is bool else option.type(text)
-    except (KeyError, ValueError):
-        raise _wrong(option, text, source) from None
-
-
-def checked(option: Option, value: object, source: str) -> Value:
-    """Return the value if it is one the option can have. Raises UsageError otherwise."""
-    if option.several:
-        return _names(option, value, source)
-    if option.repeated:
-        return _texts(option, value, source)
-    if option.pattern and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if option.type is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    # To Python a bool is a whole number as well.
-    if not isinstance(value, option.type) or isinstance(value, bool) is not (option.type is bool):
-        raise _wrong(option, value, source)
-    if option.choices and value not in option.choices:
-        raise _wrong(option, value, source)
-    if isinstance(value, str):
-        if not value or (option.pattern and not re.fullmatch(option.pattern, value)):
-            raise _wrong(option, value, source)
-        return value
-    in_range = (option.least is None or value >= option.least) and (
-        option.most is None or value <= option.most
-    )
-    if not in_range or value == float("inf"):
-        raise _wrong(option, value, source)
-    return value
-
-
-def _texts(option: Option, value: object, source: str) -> tuple[str, ...]:
-    """Check what may be given several times, a list or lines. Raises UsageError for what is neither."""
-    texts = value.splitlines() if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple) or not texts:
-        raise _wrong(option, value, source)
-    if not all(isinstance(text, str) and text.strip() for text in texts):
-        raise _wrong(option, value, source)
-    return tuple(text.strip() for text in texts)
-
-
-def _names(option: Option, value: object, source: str) -> str:
-    """Check a list of names; the same with commas between them. Raises UsageError for an unknown one."""
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise _wrong(option, value, source)
-    names = [name.strip() for name in names]
-    if names == ["all"]:
-        return "all"
-    unknown = next((name for name in names if name not in option.several), None)
-    if unknown is not None:
-        raise _unknown(f"name {unknown!r} in {source}", unknown, ("all", *option.several))
-    return ",".join(names)
 
 
 def _table(path: Path) -> dict[str, object] | None:
@@ -149,41 +152,12 @@ def _table(path: Path) -> dict[str, object] | None:
 
 def _from_file(path: Path, name: str, value: object) -> Value:
     if name not in BY_NAME:
-        raise _unknown(f"option {name!r} in [tool.detaudit] of {path}", name, BY_NAME)
+        raise unknown_name(f"option {name!r} in [tool.detaudit] of {path}", name, BY_NAME)
     option = BY_NAME[name]
     accepted = checked(option, value, f"{name} in [tool.detaudit] of {path}")
     if option.is_path and accepted != "-":
         return str(path.parent / str(accepted))
     return accepted
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    nearest = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known are: {', '.join(sorted(known))}"
-    return UsageError("configuration-unknown", f"unknown {what}", hint)
-
-
-def _wrong(option: Option, value: object, source: str) -> UsageError:
-    return UsageError(
-        "configuration-invalid", f"{source}: {value!r} is not possible", f"give {_expected(option)}"
-    )
-
-
-def _expected(option: Option) -> str:
-    if option.several:
-        return "all, or any of " + ", ".join(option.several)
-    if option.repeated:
-        return option.metavar
-    if option.choices:
-        return "one of " + ", ".join(option.choices)
-    if option.type is str:
-        return option.metavar if option.pattern else "a path"
-    if option.type is bool:
-        return "true or false"
-    noun = "a whole number" if option.type is int else "a number"
-    least = "" if option.least is None else f" of at least {option.least:g}"
-    most = "" if option.most is None else f" and at most {option.most:.0f}"
-    return noun + least + most
 
 
 def defaults() -> dict[str, object]:

@@ -75,7 +75,7 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
+class _SwitchSetting:
     """The functions that read and write a switch, and the value that it is set to."""
 
     name: str
@@ -117,16 +117,16 @@ def deterministic(*, warn_only: bool = False, fill_memory: bool = True) -> Itera
         yield Switches(tuple(switches))
 
 
-def _turn(setting: _Setting, undo: ExitStack) -> Switch:
+def _turn(setting: _SwitchSetting, undo: ExitStack) -> Switch:
     before = setting.read()
     undo.callback(setting.write, before)
     setting.write(setting.wanted)
     return Switch(setting.name, before, setting.read())
 
 
-def _settings(*, warn_only: bool, fill_memory: bool) -> Iterator[_Setting]:
+def _settings(*, warn_only: bool, fill_memory: bool) -> Iterator[_SwitchSetting]:
     """Yield the switches that have nothing to do with each other."""
-    yield _Setting(
+    yield _SwitchSetting(
         "torch.use_deterministic_algorithms",
         _Algorithms.read,
         _Algorithms.write,
@@ -141,7 +141,7 @@ def _settings(*, warn_only: bool, fill_memory: bool) -> Iterator[_Setting]:
     for kind in ("fp16", "bf16"):
         yield _reduction(f"allow_{kind}_reduced_precision_reduction")
     yield _attribute("torch.backends.cuda.matmul", products, "allow_fp16_accumulation", wanted=False)
-    yield _Setting(
+    yield _SwitchSetting(
         "torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp",
         attention.fp16_bf16_reduction_math_sdp_allowed,
         attention.allow_fp16_bf16_reduction_math_sdp,
@@ -174,11 +174,13 @@ class _Algorithms:
         return "off" if not self.enabled else "warn only" if self.warn_only else "on"
 
 
-def _attribute(prefix: str, owner: object, name: str, *, wanted: bool) -> _Setting:
-    return _Setting(f"{prefix}.{name}", partial(getattr, owner, name), partial(setattr, owner, name), wanted)
+def _attribute(prefix: str, owner: object, name: str, *, wanted: bool) -> _SwitchSetting:
+    return _SwitchSetting(
+        f"{prefix}.{name}", partial(getattr, owner, name), partial(setattr, owner, name), wanted
+    )
 
 
-def _reduction(name: str) -> _Setting:
+def _reduction(name: str) -> _SwitchSetting:
     """Make the switch of a pair: reductions in reduced precision, and whether sums may be split for them."""
     products = torch.backends.cuda.matmul
 
@@ -187,7 +189,9 @@ def _reduction(name: str) -> _Setting:
 
     # Whether sums may be split is the program's choice; where it must not, it must not inside either.
     wanted = (False, read()[1])
-    return _Setting(f"torch.backends.cuda.matmul.{name}", read, partial(setattr, products, name), wanted)
+    return _SwitchSetting(
+        f"torch.backends.cuda.matmul.{name}", read, partial(setattr, products, name), wanted
+    )
 
 
 def _full_float32(undo: ExitStack) -> list[Switch]:

@@ -1,9 +1,16 @@
-"""The table of options: what can be asked for, in files, in the environment and on the command line."""
+"""The table of options: what can be asked for, in files, in the environment and on the command line.
+
+A value that an option cannot have is refused here, wherever it was written.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from difflib import get_close_matches
+
+from detaudit.errors import UsageError
 
 PREFIX = "DETAUDIT_"
 LARGEST_SEED = 2**32 - 1
@@ -27,58 +34,6 @@ Value = Scalar | tuple[str, ...]
 """The value of an option: one thing, or the texts of an option that may be given several times."""
 AUTO = "auto"
 BUDGET = "32"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All options, resolved."""
-
-    runs: int = 2
-    steps: int | None = None
-    scope: str = "all"
-    """The part of a run that is asked about: all, or the training alone."""
-    level: str = "auto"
-    seed: int = 0
-    timeout: float | None = None
-    jobs: str = AUTO
-    """Runs at a time: a number, or `auto`: the first ones one by one, further ones as the machine carries."""
-    diagnose: bool = True
-    """Whether to look for the cause where runs differ."""
-    budget: str = BUDGET
-    """The limit for finding the cause: a number of further runs, or seconds (`300s`)."""
-    repro: Path | None = None
-    """The folder for scripts that show a nondeterministic operator differing by itself."""
-    fix: Path | None = None
-    """The folder for a patched copy of the target."""
-    perturb: str | None = None
-    """The things to change, one at a time, where the runs agree: names, or `all`."""
-    vary: tuple[str, ...] = ()
-    """Axes with their values, `threads=1,2`, along which the target is run."""
-    keep: Path | None = None
-    json: str | None = None
-    """The file for the JSON result; `-` is standard output, as for the other reports."""
-    markdown: str | None = None
-    junit: str | None = None
-    sarif: str | None = None
-    github: bool = False
-    """Whether annotations for GitHub's log go to standard output."""
-    lock: Path | None = None
-    """The lock that runs are held against."""
-    tolerance: float | None = None
-    """The relative difference up to which a run counts as the same as its reference."""
-    against: str | None = None
-    """The git reference that the work tree is held against."""
-    link: str | None = None
-    """Folders that git ignores and the other commit needs as well, with commas between them."""
-    update: bool = False
-    """In pytest, and where CI is set: whether locks are written anew."""
-    report: str | None = None
-    """In pytest: FORMAT:PATH, with commas between several."""
-
-    @property
-    def first_jobs(self) -> int:
-        """How many of the first runs go side by side: one by one, if that is not asked for."""
-        return 1 if self.jobs == AUTO else int(self.jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,4 +171,96 @@ OPTIONS = (
     Option("report", str, "FORMAT:PATH,...", "in pytest: write the results of all audits there"),
 )
 
+TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+"""The words for yes and no in the environment."""
+
 BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def parse(option: Option, text: str, source: str) -> Value:
+    """Read an option's value from text. Raises UsageError if it is not of the option's type."""
+    try:
+        return TRUTHS[text.lower()] if option.type is bool else option.type(text)
+    except (KeyError, ValueError):
+        raise _wrong(option, text, source) from None
+
+
+def checked(option: Option, value: object, source: str) -> Value:
+    """Return the value if it is one the option can have. Raises UsageError otherwise."""
+    if option.several:
+        return _names(option, value, source)
+    if option.repeated:
+        return _texts(option, value, source)
+    if option.pattern and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if option.type is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    # To Python a bool is a whole number as well.
+    if not isinstance(value, option.type) or isinstance(value, bool) is not (option.type is bool):
+        raise _wrong(option, value, source)
+    if option.choices and value not in option.choices:
+        raise _wrong(option, value, source)
+    if isinstance(value, str):
+        if not value or (option.pattern and not re.fullmatch(option.pattern, value)):
+            raise _wrong(option, value, source)
+        return value
+    in_range = (option.least is None or value >= option.least) and (
+        option.most is None or value <= option.most
+    )
+    if not in_range or value == float("inf"):
+        raise _wrong(option, value, source)
+    return value
+
+
+def _texts(option: Option, value: object, source: str) -> tuple[str, ...]:
+    """Check what may be given several times, a list or lines. Raises UsageError for what is neither."""
+    texts = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not texts:
+        raise _wrong(option, value, source)
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        raise _wrong(option, value, source)
+    return tuple(text.strip() for text in texts)
+
+
+def _names(option: Option, value: object, source: str) -> str:
+    """Check a list of names; the same with commas between them. Raises UsageError for an unknown one."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise _wrong(option, value, source)
+    names = [name.strip() for name in names]
+    if names == ["all"]:
+        return "all"
+    unknown = next((name for name in names if name not in option.several), None)
+    if unknown is not None:
+        raise unknown_name(f"name {unknown!r} in {source}", unknown, ("all", *option.several))
+    return ",".join(names)
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """Make the error for a name that nobody knows, with the nearest one that exists."""
+    nearest = get_close_matches(name, list(known), n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known are: {', '.join(sorted(known))}"
+    return UsageError("configuration-unknown", f"unknown {what}", hint)
+
+
+def _wrong(option: Option, value: object, source: str) -> UsageError:
+    return UsageError(
+        "configuration-invalid", f"{source}: {value!r} is not possible", f"give {_expected(option)}"
+    )
+
+
+def _expected(option: Option) -> str:
+    if option.several:
+        return "all, or any of " + ", ".join(option.several)
+    if option.repeated:
+        return option.metavar
+    if option.choices:
+        return "one of " + ", ".join(option.choices)
+    if option.type is str:
+        return option.metavar if option.pattern else "a path"
+    if option.type is bool:
+        return "true or false"
+    noun = "a whole number" if option.type is int else "a number"
+    least = "" if option.least is None else f" of at least {option.least:g}"
+    most = "" if option.most is None else f" and at most {option.most:.0f}"
+    return noun + least + most

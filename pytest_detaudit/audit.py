@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from detaudit.diagnose.options import AuditOptions
     from detaudit.model.result import AuditResult
-    from detaudit.options import Settings
-    from detaudit.vary.axis_syntax import Asked
+    from detaudit.vary.options import VaryOptions
 
 
 @contextmanager
@@ -39,20 +39,23 @@ def name_of(item: pytest.Item, order: Order) -> str:
     return test if not order.call else f"{test}, call {order.call + 1} of detaudit"
 
 
-def audit_test(item: pytest.Item, order: Order, settings: Settings, asked: Asked | None) -> AuditResult:
+def audit_test(item: pytest.Item, order: Order, options: AuditOptions) -> AuditResult:
     """Run a test, or a call in it, in fresh processes, and hold the runs against each other."""
     from detaudit.diagnose.audit import audit_target
+
+    with as_target(item, order) as target, in_folder_of(item.config):
+        return audit_target(target, options, Silence())
+
+
+def audit_test_along_axes(item: pytest.Item, order: Order, options: VaryOptions) -> AuditResult:
+    """Run a test, or a call in it, under other conditions, and hold the runs against each other."""
     from detaudit.vary.audit import audit_along_axes
 
     with as_target(item, order) as target, in_folder_of(item.config):
-        if asked is not None:
-            return audit_along_axes(target, settings, asked, Silence())
-        return audit_target(target, settings, Silence())
+        return audit_along_axes(target, options, Silence())
 
 
-def audit_model_file(
-    item: pytest.Item, path: str | PathLike[str], settings: Settings, asked: Asked
-) -> AuditResult:
+def audit_model_file(item: pytest.Item, path: str | PathLike[str], options: VaryOptions) -> AuditResult:
     """Run a model file under other conditions; `path` is relative to the folder of the test's file."""
     from detaudit.targets.find import find_target
     from detaudit.vary.audit import audit_along_axes
@@ -62,7 +65,7 @@ def audit_model_file(
         hint = "give the path of a file with make_model and make_batches, or a function that trains"
         raise TargetError("model-file-incomplete", f"{path} is no model file", hint)
     with in_folder_of(item.config):
-        return audit_along_axes(found, settings, asked, Silence())
+        return audit_along_axes(found, options, Silence())
 
 
 def in_folder_of(config: pytest.Config) -> AbstractContextManager[None]:

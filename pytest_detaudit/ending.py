@@ -16,7 +16,7 @@ from pytest_detaudit.locked import LockChange, update_lock
 from pytest_detaudit.settings import settings_for, usage_error
 
 if TYPE_CHECKING:
-    from detaudit.options import Settings
+    from detaudit.config import Settings
 
 _CHANGE = pytest.StashKey[LockChange]()
 _PROBLEM = pytest.StashKey[str]()

@@ -9,13 +9,15 @@ from typing import Literal, get_args
 import pytest
 
 from detaudit import __version__, nested
+from detaudit.config import Settings, audit_options, vary_options
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.codec import result_from_json, result_to_json
 from detaudit.model.result import AuditResult
-from detaudit.options import Settings, Value
-from detaudit.vary.axis_syntax import Asked, read_table
+from detaudit.options import Value
+from detaudit.vary.axis_syntax import read_table
+from detaudit.vary.options import VaryOptions
 from pytest_detaudit.answer import Answer, in_brief, in_lines, not_audited, verified
-from pytest_detaudit.audit import audit_model_file, audit_test, name_of
+from pytest_detaudit.audit import audit_model_file, audit_test, audit_test_along_axes, name_of
 from pytest_detaudit.collected import collected
 from pytest_detaudit.order import Order, id_of
 from pytest_detaudit.ordered import OrderedTests
@@ -125,17 +127,18 @@ class Detaudit:
         Along `device` and `dtype`, where bits cannot agree, it fails for a layer that is out of proportion.
         """
         __tracebackhide__ = True
-        asked = self._asked(vary)
-        settings = self._settings({"seed": seed, "level": level, "tolerance": tolerance})
+        options = self._vary(vary, {"seed": seed, "level": level, "tolerance": tolerance})
         if callable(function):
             result = self._next_call(
                 lambda: function(*args, **kwargs),
-                lambda order: audit_test(self._item, order, settings, asked),
-                settings,
+                lambda order: audit_test_along_axes(self._item, order, options),
+                options.audit.seed,
             )
         else:
             result = self._next_call(
-                lambda: None, lambda _order: audit_model_file(self._item, function, settings, asked), settings
+                lambda: None,
+                lambda _order: audit_model_file(self._item, function, options),
+                options.audit.seed,
             )
         _pass_if_reproducible(result)
 
@@ -167,7 +170,7 @@ class Detaudit:
         result = self._next_call(
             lambda: function(*args, **kwargs),
             lambda order: hold_call(self._item, order, name, settings),
-            settings,
+            settings.seed,
         )
         _pass_if_reproducible(result)
 
@@ -176,28 +179,29 @@ class Detaudit:
     ) -> AuditResult:
         __tracebackhide__ = True
         function, args, kwargs = parts
-        settings = self._settings(said)
+        options = audit_options(self._settings(said))
 
         def audit(order: Order) -> AuditResult:
             __tracebackhide__ = True
             if isolation == "process":
-                return audit_test(self._item, order, settings, None)
+                return audit_test(self._item, order, options)
             from pytest_detaudit.same import audit_in_same_process
 
-            return audit_in_same_process(self._item, order, settings, parts)
+            return audit_in_same_process(self._item, order, options, parts)
 
         if isolation not in get_args(Isolation):
             hint = "give 'process' or 'same'"
             message = f"isolation={isolation!r} is not possible"
             raise usage_error(UsageError("isolation-unknown", message, hint))
-        return self._next_call(lambda: function(*args, **kwargs), audit, settings)
+        return self._next_call(lambda: function(*args, **kwargs), audit, options.seed)
 
-    def _asked(self, vary: Vary) -> Asked:
+    def _vary(self, vary: Vary, said: Said) -> VaryOptions:
         __tracebackhide__ = True
         try:
-            return read_table(vary)
+            axes = read_table(vary)
         except DetauditError as error:
             raise usage_error(error) from None
+        return vary_options(self._settings(said), axes)
 
     def _settings(self, said: Said) -> Settings:
         __tracebackhide__ = True
@@ -210,7 +214,7 @@ class Detaudit:
         self,
         call: Callable[[], object],
         audit: Callable[[Order], AuditResult],
-        settings: Settings,
+        seed: int,
     ) -> AuditResult:
         """Audit the next call; in a process that an audit has started, make it if it is the one."""
         __tracebackhide__ = True
@@ -223,7 +227,7 @@ class Detaudit:
             call()
             nested.note(f"the fixture detaudit in {id_of(self._item)}")
             return _nothing(id_of(self._item))
-        order = Order((id_of(self._item),), settings.seed, number, tuple(self._earlier))
+        order = Order((id_of(self._item),), seed, number, tuple(self._earlier))
         try:
             result = audit(order)
         except DetauditError as error:

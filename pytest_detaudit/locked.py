@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from detaudit.config import in_ci
+from detaudit.config import Settings, audit_options, in_ci, lock_options
 from detaudit.errors import LockError
 from detaudit.model.lock import TEST, Lock, LockedTarget
 from detaudit.model.result import AuditResult, TargetSummary, Verdict
@@ -22,9 +21,6 @@ from detaudit.run.progress import Silence
 from pytest_detaudit.audit import as_target, in_folder_of
 from pytest_detaudit.collected import Collected, collected
 from pytest_detaudit.order import Order, id_of
-
-if TYPE_CHECKING:
-    from detaudit.options import Settings
 
 UPDATE = "pytest {test} --detaudit-update"
 
@@ -69,10 +65,9 @@ def hold_call(item: pytest.Item, order: Order, name: str | None, settings: Setti
     command = UPDATE.format(test=test)
     with as_target(item, order) as runs, in_folder_of(item.config):
         if known and not settings.update:
-            return audit_target_against_lock(
-                runs, target, lock, path, settings, command=command, progress=Silence()
-            )
-        locked = lock_target(runs, target, lock, settings, Silence())[1]
+            options = lock_options(settings, path)
+            return audit_target_against_lock(runs, target, lock, options, command=command, progress=Silence())
+        locked = lock_target(runs, target, lock, audit_options(settings), Silence())[1]
     return _as_locked(item, locked)
 
 

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from detaudit.config import audit_options, vary_options
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.result import AuditResult, Verdict
 from detaudit.vary.axis_syntax import read_table
 from pytest_detaudit.answer import Answer, Unverified, in_brief, in_lines, verified
-from pytest_detaudit.audit import audit_test
+from pytest_detaudit.audit import audit_test, audit_test_along_axes
 from pytest_detaudit.collected import collected
 from pytest_detaudit.order import Order, id_of
 from pytest_detaudit.settings import adjusted, settings_for
 
 if TYPE_CHECKING:
-    from detaudit.options import Settings
-    from detaudit.vary.axis_syntax import Asked
+    from detaudit.diagnose.options import AuditOptions
+    from detaudit.vary.options import VaryOptions
 
 MARK = "reproducible"
 KEYS = ("runs", "seed", "scope", "level", "vary", "tolerance", "expect")
@@ -29,9 +30,9 @@ KEYS = ("runs", "seed", "scope", "level", "vary", "tolerance", "expect")
 class Mark:
     """The arguments of the marks of a test."""
 
-    settings: Settings
-    asked: Asked | None
-    """The axes, where it has any."""
+    audit: AuditOptions
+    vary: VaryOptions | None
+    """The axes, where it has any, and what is asked about runs along them."""
     expect: str
     """A verdict, or the label of a cause."""
 
@@ -48,7 +49,7 @@ def mark_of(item: pytest.Item) -> Mark:
         given = _arguments(item)
         expect = _expected(given.pop("expect", Verdict.REPRODUCIBLE.value))
         vary = given.pop("vary", None)
-        asked = None if vary is None else read_table(vary)
+        axes = None if vary is None else read_table(vary)
         settings = adjusted(settings_for(item.config), given)
     except UsageError as error:
         raise _failure(item, error) from None
@@ -56,7 +57,8 @@ def mark_of(item: pytest.Item) -> Mark:
         # That runs differ is all that is asked; why they do would take many more.
         level = "layer" if settings.level == "auto" else settings.level
         settings = replace(settings, diagnose=False, level=level)
-    return Mark(settings, asked, expect)
+    along = None if axes is None else vary_options(settings, axes)
+    return Mark(audit_options(settings), along, expect)
 
 
 def audit_marked(item: pytest.Item) -> None:
@@ -64,7 +66,11 @@ def audit_marked(item: pytest.Item) -> None:
     __tracebackhide__ = True
     mark = mark_of(item)
     try:
-        result = audit_test(item, Order((id_of(item),), seed=mark.settings.seed), mark.settings, mark.asked)
+        order = Order((id_of(item),), seed=mark.audit.seed)
+        if mark.vary is None:
+            result = audit_test(item, order, mark.audit)
+        else:
+            result = audit_test_along_axes(item, order, mark.vary)
         collected(item.config).results.append(result)
         verified(result)
     except (DetauditError, Unverified) as error:

@@ -7,10 +7,12 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from detaudit.model.codec import from_plain, to_plain
 
 OPTION = "--detaudit-order"
 
@@ -55,13 +57,12 @@ class Order:
 
     def save(self, path: Path) -> None:
         """Write the order to a file."""
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        path.write_text(json.dumps(to_plain(self)), encoding="utf-8")
 
 
 def load_order(path: str) -> Order:
     """Read an order back."""
-    values = json.loads(Path(path).read_text(encoding="utf-8"))
-    return Order(tuple(values["tests"]), values["seed"], values["call"], tuple(values["earlier"]))
+    return from_plain(Order, json.loads(Path(path).read_text(encoding="utf-8")), "order")
 
 
 def command_for(config: pytest.Config, files: Sequence[Path], order: Path) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from detaudit.diagnose.same_process import audit_same_process
 from detaudit.errors import TargetError
-from detaudit.model.plan import RunPlan, Target, TargetKind
-from detaudit.model.trace import Level, Site
+from detaudit.model.plan import Target, TargetKind
+from detaudit.model.trace import Site
 from detaudit.seeding import seed_everything
 from pytest_detaudit.audit import audit_test, name_of
 from pytest_detaudit.order import Order
@@ -21,32 +21,32 @@ from pytest_detaudit.state import put_back
 if TYPE_CHECKING:
     import pytest
 
+    from detaudit.diagnose.options import AuditOptions
     from detaudit.model.result import AuditResult
-    from detaudit.options import Settings
 
 Parts = tuple[Callable[..., object], tuple[object, ...], dict[str, object]]
 """A function and what it is called with."""
 
 
-def audit_in_same_process(item: pytest.Item, order: Order, settings: Settings, parts: Parts) -> AuditResult:
+def audit_in_same_process(
+    item: pytest.Item, order: Order, options: AuditOptions, parts: Parts
+) -> AuditResult:
     """Call a function several times here, each time with copies of its arguments and the same seed.
 
     The state of the process (`state.ProcessState`) is the same before each call, and put back at the end.
     Raises TargetError if an argument cannot be copied, and whatever the function raises.
     """
-    level = Level.LAYER if settings.level == "auto" else Level(settings.level)
-    target = Target(TargetKind.TEST, name_of(item, order))
-    plan = RunPlan(target, settings.runs, level, settings.seed, settings.steps)
+    plan = options.plan(Target(TargetKind.TEST, name_of(item, order)), options.runs)
     with put_back() as state:
 
         def call() -> None:
             state.restore()
             function, args, kwargs = _copied(parts)
-            seed_everything(settings.seed)
+            seed_everything(options.seed)
             function(*args, **kwargs)
 
-        fresh = partial(audit_test, item, order, settings, None)
-        return audit_same_process(plan, call, fresh, _definition(parts[0]), settings.scope)
+        fresh = partial(audit_test, item, order, options)
+        return audit_same_process(plan, call, fresh, _definition(parts[0]), options.scope)
 
 
 def _definition(function: Callable[..., object]) -> Site | None:

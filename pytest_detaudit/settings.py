@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from detaudit.config import checked, parse, resolve
+from detaudit.config import Settings, resolve
 from detaudit.errors import DetauditError
-from detaudit.options import BY_NAME, Settings, Value
+from detaudit.options import BY_NAME, Value, checked, parse
 
 OPTIONS = ("runs", "scope", "level", "update", "report")
 

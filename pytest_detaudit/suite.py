@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from detaudit.config import audit_options
 from detaudit.errors import DetauditError
-from detaudit.model.plan import RunPlan, Target, TargetKind
+from detaudit.model.plan import Target, TargetKind
 from detaudit.model.result import AuditResult, Verdict
-from detaudit.model.trace import Level
-from detaudit.options import Settings
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
 from pytest_detaudit.answer import Finished, not_audited, not_watched
@@ -43,7 +42,7 @@ class Suite:
         self._missed = False
         """Whether a worker of xdist could not see which tests train."""
         try:
-            self._settings: Settings = adjusted(settings_for(config), {})
+            self._options = audit_options(adjusted(settings_for(config), {}))
         except DetauditError as error:
             raise usage_error(error) from None
 
@@ -98,23 +97,15 @@ class Suite:
         from detaudit.diagnose.several_tests import audit_tests
 
         with workspace(None) as folder:
-            settings, level = self._settings, self._settings.level
-            plan = RunPlan(
-                self._target(tests, folder / "order.json"),
-                settings.runs,
-                Level.LAYER if level == "auto" else Level(level),
-                settings.seed,
-                settings.steps,
-                settings.timeout,
-            )
-            yield from audit_tests(plan, tests, self._alone, progress, settings.scope)
+            plan = self._options.plan(self._target(tests, folder / "order.json"), self._options.runs)
+            yield from audit_tests(plan, tests, self._alone, progress, self._options.scope)
 
     def _alone(self, test: str) -> AuditResult:
         from detaudit.diagnose.audit import audit_target
 
         with workspace(None) as folder:
             try:
-                return audit_target(self._target([test], folder / "order.json"), self._settings, Silence())
+                return audit_target(self._target([test], folder / "order.json"), self._options, Silence())
             except DetauditError as error:
                 return not_audited(test, error)
 

@@ -42,7 +42,7 @@ def runs(count=2):
 
 
 def compared(pairs=1):
-    bound = {"confidence": 0.95, "agreement_at_least": 0.05 ** (1 / pairs)}
+    bound = {"confidence": 0.95, "agreement_at_least": 0.05 ** (2 / (pairs + 1))}
     return Compared(pairs, 12, 3456 * pairs, "layer", ("device", "number of threads"), bound)
 
 

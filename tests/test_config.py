@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from detaudit.config import defaults, resolve
+from detaudit.config import Settings, audit_options, defaults, resolve, run_options
+from detaudit.diagnose.options import AuditOptions
 from detaudit.errors import UsageError
-from detaudit.options import OPTIONS, Settings
+from detaudit.options import OPTIONS
+from detaudit.run.options import RunOptions
 
 
 def settings(folder, text=None, environment=None, **given):
@@ -49,6 +51,12 @@ def test_the_nearest_file_with_a_table_counts(tmp_path):
     assert resolve({}, folder=inner, environment={}).runs == 7
     (tmp_path / "a" / "pyproject.toml").write_text(table("runs = 8"))
     assert resolve({}, folder=inner, environment={}).runs == 8
+
+
+def test_an_audit_gets_every_setting_that_it_has_an_option_for():
+    given = {"runs": 3, "seed": 4, "level": "op", "keep": Path("k"), "fix": Path("f"), "budget": "9s"}
+    assert audit_options(Settings(**given, lock=Path("l"), json="-")) == AuditOptions(**given)
+    assert run_options(Settings(**given)) == RunOptions(seed=4, level="op", keep=Path("k"))
 
 
 def test_what_is_no_setting_is_left_out(tmp_path):

@@ -67,6 +67,8 @@ class Axis(Generic[T]):
     unused: str = ""
     """The message where none of the runs did."""
 
+    of_samples: bool = False
+    """Whether samples in different batches are compared, in one process, in the place of whole runs."""
     shares_draws: bool = False
     """Whether equal seeds give different random numbers, so that all runs use those of the first run."""
     hides_layers: bool = False

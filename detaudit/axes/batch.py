@@ -1,4 +1,4 @@
-"""The size of the batch that a sample is in: an experiment of its own, in `vary.batch`."""
+"""The size of the batch that a sample is in."""
 
 from __future__ import annotations
 
@@ -12,4 +12,5 @@ AXIS = Axis(
     targets=MODEL_FILES,
     instead="a script makes its batches itself: audit a model file (make_model and make_batches)",
     alone="1,8",
+    of_samples=True,
 )

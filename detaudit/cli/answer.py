@@ -17,8 +17,8 @@ from detaudit.report.terminal import print_result
 if TYPE_CHECKING:
     import argparse
 
+    from detaudit.config import Settings
     from detaudit.model.result import AuditResult
-    from detaudit.options import Settings
 
 REPORTS = (*FORMATS, "github")
 """The options of the table that ask for reports; all verbs that give an answer have them."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from detaudit.cli.options import Once, add_settings, add_target, target_of
 from detaudit.cli.progress import PlainProgress
-from detaudit.config import checked, parse, resolve
+from detaudit.config import resolve, run_options
 from detaudit.errors import EXIT_REPRODUCIBLE, EXIT_UNVERIFIED, UsageError
-from detaudit.options import BY_NAME
+from detaudit.options import BY_NAME, checked, parse
 from detaudit.report.lines import Line, Tone, count
 from detaudit.report.terminal import LOG_WIDTH, print_lines
 
@@ -84,7 +84,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     wanted = Property(arguments.property or Property.REPRODUCIBLE)
     ref, runs = target_of(arguments), arguments.runs
     settings = resolve({**vars(arguments), "runs": None})
-    return Request(ref, arguments.good, arguments.bad, wanted, runs, settings)
+    return Request(ref, arguments.good, arguments.bad, wanted, runs, run_options(settings), settings.link)
 
 
 def lines(found: Found, request: Request) -> Iterator[Line]:

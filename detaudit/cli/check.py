@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 from detaudit.cli.answer import REPORTS, answer, answer_session, check_reports
 from detaudit.cli.options import add_settings, add_target, target_of
 from detaudit.cli.progress import progress_on_stderr
-from detaudit.config import resolve
+from detaudit.config import (
+    Settings,
+    audit_options,
+    commit_options,
+    lock_options,
+    resolve,
+    vary_options,
+)
 from detaudit.errors import UsageError
-from detaudit.options import Settings
 from detaudit.report.output import check_folder
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
-    from detaudit.model.plan import TargetRef
-    from detaudit.model.result import AuditResult
-    from detaudit.run.progress import Progress
-    from detaudit.vary.axis_syntax import Asked
+    from detaudit.vary.options import Asked
 
 SETTINGS = (
     "runs",
@@ -51,20 +55,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Audit the target and give the answer."""
+    """Read what is asked for, have one of the four engines answer, and report.
+
+    Each engine gets the target, its own options, and whom to tell what goes on.
+    """
     settings = _one_reference(arguments, resolve(vars(arguments)))
     check_reports(settings)
     _check_folders(settings)
-    asked = _axes(settings)
+    axes = _axes(settings)
     if settings.lock is not None and arguments.target is arguments.module is None:
-        return _whole_lock(arguments, settings)
+        return _whole_lock(arguments, settings, settings.lock)
     target = target_of(arguments)
     with progress_on_stderr() as progress:
-        result = _audit(target, settings, asked, progress)
+        # Imported late: everything that is wrong with the command line is told at once.
+        if settings.lock is not None:
+            from detaudit.reference.lock import audit_against_lock
+
+            result = audit_against_lock(target, lock_options(settings, settings.lock), progress)
+        elif settings.against is not None:
+            from detaudit.reference.commit import audit_against_commit
+
+            result = audit_against_commit(target, commit_options(settings, settings.against), progress)
+        elif axes:
+            from detaudit.targets.find import find_target
+            from detaudit.vary.audit import audit_along_axes
+
+            result = audit_along_axes(find_target(target), vary_options(settings, axes), progress)
+        else:
+            from detaudit.diagnose.audit import audit
+
+            result = audit(target, audit_options(settings), progress)
     return answer(result, settings)
 
 
-def _whole_lock(arguments: argparse.Namespace, settings: Settings) -> int:
+def _whole_lock(arguments: argparse.Namespace, settings: Settings, path: Path) -> int:
     """Hold all that the lock has against it."""
     if arguments.passed_on:
         raise UsageError("usage", "no target is given that arguments behind -- could go to", "name it")
@@ -73,7 +97,7 @@ def _whole_lock(arguments: argparse.Namespace, settings: Settings) -> int:
     from detaudit.reference.whole_lock import audit_whole_lock
 
     with progress_on_stderr() as progress:
-        results = audit_whole_lock(settings, progress)
+        results = audit_whole_lock(lock_options(settings, path), progress)
     return answer(results[0], settings) if len(results) == 1 else answer_session(results, settings)
 
 
@@ -85,27 +109,6 @@ def _one_reference(arguments: argparse.Namespace, settings: Settings) -> Setting
         hint = "hold against one of them at a time"
         raise UsageError("usage", "both a lock and another commit are given", hint)
     return replace(settings, lock=None) if arguments.lock is None else replace(settings, against=None)
-
-
-def _audit(target: TargetRef, settings: Settings, asked: Asked, progress: Progress) -> AuditResult:
-    """Repeat the target, or hold it against what was recorded before."""
-    # Imported late: everything that is wrong with the command line is told at once.
-    if settings.lock is not None:
-        from detaudit.reference.lock import audit_against_lock
-
-        return audit_against_lock(target, settings, progress)
-    if settings.against is not None:
-        from detaudit.reference.commit import audit_against_commit
-
-        return audit_against_commit(target, settings, progress)
-    if asked:
-        from detaudit.targets.find import find_target
-        from detaudit.vary.audit import audit_along_axes
-
-        return audit_along_axes(find_target(target), settings, asked, progress)
-    from detaudit.diagnose.audit import audit
-
-    return audit(target, settings, progress)
 
 
 def _axes(settings: Settings) -> Asked:

@@ -30,7 +30,7 @@ def print_table(text: str, console: Console, indent: int, styled: Callable[[str,
             [[cell.plain for cell in column] for column in columns], room - gap * (len(columns) - 1)
         )
         if widths is not None:
-            lines = _Lines(console, widths, found.to_the_right, indent, gap)
+            lines = _RowPrinter(console, widths, found.to_the_right, indent, gap)
             for row in (heads, *rows):
                 lines.print(row)
             return
@@ -55,7 +55,7 @@ def _longest_word(cell: str) -> int:
     return max(map(len, words), default=0)
 
 
-class _Lines:
+class _RowPrinter:
     """Prints rows in columns."""
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from detaudit.cli.columns import print_table
 from detaudit.errors import EXIT_REPRODUCIBLE
-from detaudit.pages.markdown import BULLET, Block, Kind, blocks
+from detaudit.pages.markdown import BULLET, BlockKind, PageBlock, blocks
 from detaudit.pages.page import Page, causes, other_findings, page, topics
 from detaudit.report.terminal import LOG_WIDTH, NARROW
 
@@ -73,22 +73,22 @@ def print_page(shown: Page, file: TextIO, *, width: int | None = None) -> None:
     title, *rest = blocks(shown.text)
     _print_block(title, console)
     for before, block in pairwise([title, *rest]):
-        if before.kind is not Kind.HEADING and not before.kind is block.kind is Kind.ITEM:
+        if before.kind is not BlockKind.HEADING and not before.kind is block.kind is BlockKind.ITEM:
             console.print()
         _print_block(block, console)
 
 
-def _print_block(block: Block, console: Console) -> None:
+def _print_block(block: PageBlock, console: Console) -> None:
     match block.kind:
-        case Kind.TITLE | Kind.HEADING:
+        case BlockKind.TITLE | BlockKind.HEADING:
             _print(_text(block.text, "bold"), console)
-        case Kind.TEXT:
+        case BlockKind.TEXT:
             _print(_text(block.text), console, INDENT)
-        case Kind.ITEM:
+        case BlockKind.ITEM:
             _print(_text(block.text), console, INDENT + len(BULLET), " " * INDENT + BULLET)
-        case Kind.TABLE:
+        case BlockKind.TABLE:
             print_table(block.text, console, INDENT, _text)
-        case Kind.CODE:
+        case BlockKind.CODE:
             indent = _code_indent(block.text, console.width)
             for line in _code(block, console).split(allow_blank=True):
                 _print(line, console, indent)
@@ -119,7 +119,7 @@ def _text(text: str, style: str = "") -> Text:
     return Text.assemble(*styled, style=style)
 
 
-def _code(block: Block, console: Console) -> Text:
+def _code(block: PageBlock, console: Console) -> Text:
     """Make a text of code: Python in colours, on a terminal."""
     from rich.text import Text
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from detaudit.cli.options import Once, add_settings
 from detaudit.cli.progress import progress_on_stderr
-from detaudit.config import in_ci, resolve
+from detaudit.config import audit_options, in_ci, resolve
 from detaudit.errors import (
     EXIT_NOT_REPRODUCIBLE,
     EXIT_REPRODUCIBLE,
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from detaudit.config import Settings
+    from detaudit.diagnose.options import AuditOptions
     from detaudit.model.lock import Lock
-    from detaudit.options import Settings
     from detaudit.reference.hold import Held
     from detaudit.reference.locking import Locked
 
@@ -79,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_file(path)
     before = read_lock(path) if path.exists() else EMPTY
     pruned = gone(before, path) if arguments.prune else []
-    lock, results = _lock(refs, settings, without(before, pruned), path, alone=arguments.replace)
+    options = audit_options(settings)
+    lock, results = _lock(refs, options, without(before, pruned), path, alone=arguments.replace)
     if lock != before:
         write(text_of(lock), str(path))
     lines = [line for ref, one in zip(refs, results, strict=True) for line in _lines(ref, one)]
@@ -99,7 +101,7 @@ def _refuse_in_ci(settings: Settings) -> None:
 
 
 def _lock(
-    refs: list[TargetRef], settings: Settings, lock: Lock, path: Path, *, alone: bool
+    refs: list[TargetRef], options: AuditOptions, lock: Lock, path: Path, *, alone: bool
 ) -> tuple[Lock, list[Locked]]:
     """Lock all targets; the last ones find what the first ones left."""
     from detaudit.reference.blocks import with_block
@@ -113,7 +115,7 @@ def _lock(
     with progress_on_stderr() as progress:
         for ref in refs:
             progress.note(f"locking {ref.text}")
-            lock, locked = make_lock(ref, settings, lock, path, progress)
+            lock, locked = make_lock(ref, options, lock, path, progress)
             if alone and locked.block is not None:
                 lock = with_block(lock, locked.block, alone=True)
             results.append(locked)

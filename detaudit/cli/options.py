@@ -6,10 +6,9 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from detaudit.config import parse
 from detaudit.errors import UsageError
 from detaudit.model.plan import TargetRef
-from detaudit.options import BY_NAME
+from detaudit.options import BY_NAME, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +33,7 @@ class Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-class Again(argparse.Action):
+class RepeatedOption(argparse.Action):
     """Gather the values of an option that may be given several times."""
 
     def __call__(
@@ -50,7 +49,7 @@ class Again(argparse.Action):
         setattr(namespace, self.dest, (*(before or ()), str(values)))
 
 
-class Switch(Once):
+class SwitchOption(Once):
     """Store true for `--name` and false for `--no-name`, and refuse a second one."""
 
     def __call__(
@@ -81,7 +80,7 @@ def add_settings(
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     flag = f"--{option.name}"
     if option.type is bool:
-        parser.add_argument(flag, f"--no-{option.name}", nargs=0, action=Switch, help=option.help)
+        parser.add_argument(flag, f"--no-{option.name}", nargs=0, action=SwitchOption, help=option.help)
         return
 
     by_itself: dict[str, Any] = {"nargs": "?", "const": "all"} if option.several else {}
@@ -93,7 +92,7 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
         return parse(option, text, flag)
 
     metavar = "{" + ",".join(option.choices) + "}" if option.choices else option.metavar
-    action = Again if option.repeated else Once
+    action = RepeatedOption if option.repeated else Once
     parser.add_argument(flag, type=read, action=action, metavar=metavar, help=option.help, **by_itself)
 
 

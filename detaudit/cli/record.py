@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from detaudit import nested
 from detaudit.cli.options import Once, add_settings, add_target, target_of
 from detaudit.cli.progress import PlainProgress
-from detaudit.config import resolve
+from detaudit.config import resolve, run_options
 from detaudit.errors import EXIT_REPRODUCIBLE, EXIT_UNVERIFIED, UsageError
 from detaudit.report.output import check_file
 
@@ -36,13 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         raise UsageError("usage", "no file for the trace is given", "add `-o RUN.trace`")
     output = Path(arguments.output)
-    settings = resolve(vars(arguments))
+    options = run_options(resolve(vars(arguments)))
     check_file(output)
     # Imported late: everything that is wrong with the command line is told at once.
     from detaudit.run.runs import record
 
     # The program's own output passes through, so a moving progress bar would get in its way.
-    outcome = record(target, settings, output, PlainProgress(sys.stderr))
+    outcome = record(target, options, output, PlainProgress(sys.stderr))
     return conclude(outcome, output)
 
 

@@ -28,7 +28,7 @@ Heads = tuple[StepHead | None, StepHead | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class EventPair:
     """An event in both runs, or in the only run that has it."""
 
     first: Event | None
@@ -67,7 +67,7 @@ class Pair:
         return self.first.inputs == self.second.inputs and self.first.outputs == self.second.outputs
 
 
-def align(first: Sequence[Event], second: Sequence[Event], *, second_leads: bool = False) -> list[Pair]:
+def align(first: Sequence[Event], second: Sequence[Event], *, second_leads: bool = False) -> list[EventPair]:
     """Match the events of one step, in the order of the first run.
 
     An event of only one run stands where its neighbours that both runs have put it. Where both runs have
@@ -84,7 +84,7 @@ def align(first: Sequence[Event], second: Sequence[Event], *, second_leads: bool
         return (*gaps[there or 0], there or 0)
 
     ordered = sorted(matches, key=position)
-    return [Pair(_at(first, here), _at(second, there)) for here, there in ordered]
+    return [EventPair(_at(first, here), _at(second, there)) for here, there in ordered]
 
 
 def _at(events: Sequence[Event], index: int | None) -> Event | None:
@@ -152,7 +152,7 @@ def _gaps(count: int, partners: dict[int, int], *, second_leads: bool) -> list[t
 
 
 @dataclass(frozen=True, slots=True)
-class Thread:
+class ThreadPair:
     """The stream of one label in both traces; None where a trace has no such stream."""
 
     label: str
@@ -173,13 +173,13 @@ class Traces:
     first: TraceReader
     second: TraceReader
 
-    def heads(self, thread: Thread) -> Iterator[Heads]:
+    def heads(self, thread: ThreadPair) -> Iterator[Heads]:
         """Yield the steps of a thread in both runs, side by side, in order."""
         ours = iter(()) if thread.first is None else self.first.heads(thread.first)
         theirs = iter(()) if thread.second is None else self.second.heads(thread.second)
         return _side_by_side(ours, theirs)
 
-    def heads_at(self, thread: Thread, steps: Collection[int]) -> Iterator[Heads]:
+    def heads_at(self, thread: ThreadPair, steps: Collection[int]) -> Iterator[Heads]:
         """Yield the steps of a thread that have the given numbers."""
         for step in sorted(steps):
             ours = None if thread.first is None else self.first.head(thread.first, step)
@@ -187,14 +187,14 @@ class Traces:
             if ours is not None or theirs is not None:
                 yield ours, theirs
 
-    def pairs(self, thread: Thread, heads: Heads) -> list[Pair]:
+    def pairs(self, thread: ThreadPair, heads: Heads) -> list[EventPair]:
         """Match the events of one step."""
         ours, theirs = heads
         first = self._events(self.first, thread.first, ours)
         second = self._events(self.second, thread.second, theirs)
         return align(first, second, second_leads=is_complete(theirs) and not is_complete(ours))
 
-    def differing(self, thread: Thread, index: int) -> set[Place] | None:
+    def differing(self, thread: ThreadPair, index: int) -> set[Place] | None:
         """Return the places whose events differ in a step of both runs; None if the runs lack common places.
 
         Quick, because no event is made.

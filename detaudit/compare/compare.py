@@ -16,13 +16,13 @@ from itertools import chain, islice
 
 import xxhash
 
-from detaudit.compare.align import Thread, Traces, index_of
+from detaudit.compare.align import ThreadPair, Traces, index_of
 from detaudit.compare.first import StreamDifference, choose_stream, raced_weight
 from detaudit.compare.ranks import as_ranges, rank_of
 from detaudit.compare.reach import affected, further_origins
 from detaudit.compare.scope import scope_of
 from detaudit.compare.significance import is_numeric
-from detaudit.compare.walk import MOST, Walk
+from detaudit.compare.walk import MOST, ThreadWalk
 from detaudit.errors import TraceError
 from detaudit.model.result import Affected, Comparison, Divergence, GeneratorDifference
 from detaudit.model.trace import Event, Phase, Place, Stream, StreamRole
@@ -46,7 +46,7 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
     _check_comparable(first, second)
     traces = Traces(first, second)
     shifted: set[Phase] = set()
-    mains = [Walk(traces, thread, shifted).run() for thread in match_threads(first, second, MAIN)]
+    mains = [ThreadWalk(traces, thread, shifted).run() for thread in match_threads(first, second, MAIN)]
     main = _leading(mains)
     sides = [*(found for found in mains if found is not main), *compare_sides(traces, shifted)]
     everything = [main, *sides]
@@ -77,11 +77,11 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
 
 
 def _leading(mains: list[StreamDifference]) -> StreamDifference:
-    """Choose the thread whose steps are the program's: the main one, or, behind a launcher, the first rank's."""
+    """Choose the thread whose steps are the program's: the main one or, if that only starts ranks, theirs."""
     training = next((found for found in mains if found.steps), None)
     if training is not None:
         return training
-    return mains[0] if mains else StreamDifference(Thread("main", "main", None, None))
+    return mains[0] if mains else StreamDifference(ThreadPair("main", "main", None, None))
 
 
 def _differing_ranks(mains: Iterable[StreamDifference], *, core: bool) -> str:
@@ -129,7 +129,7 @@ def _affected(
     traces: Traces, main: StreamDifference, chosen: StreamDifference, origin: Divergence
 ) -> Affected:
     """Count what the difference reached by the last step that both runs completed."""
-    steps: defaultdict[Thread, set[int]] = defaultdict(set)
+    steps: defaultdict[ThreadPair, set[int]] = defaultdict(set)
     steps[chosen.thread].add(origin.step)
     for found in (main, chosen):
         if found.last_step is not None:
@@ -137,11 +137,11 @@ def _affected(
     return affected(traces, steps, origin.step)
 
 
-def match_threads(first: TraceReader, second: TraceReader, roles: Collection[StreamRole]) -> list[Thread]:
+def match_threads(first: TraceReader, second: TraceReader, roles: Collection[StreamRole]) -> list[ThreadPair]:
     """Match threads of both runs by their labels, in order of first appearance; equal labels are counted."""
     ours, theirs = _labelled(first, roles), _labelled(second, roles)
     threads = [
-        Thread(
+        ThreadPair(
             label, (ours.get(label) or theirs[label]).process, _number(ours, label), _number(theirs, label)
         )
         for label in dict.fromkeys([*ours, *theirs])
@@ -159,11 +159,11 @@ def compare_sides(traces: Traces, shifted: set[Phase]) -> list[StreamDifference]
     return [found for pool in pools for found in _compare_pool(traces, pool, shifted)]
 
 
-def _compare_pool(traces: Traces, threads: list[Thread], shifted: set[Phase]) -> list[StreamDifference]:
+def _compare_pool(traces: Traces, threads: list[ThreadPair], shifted: set[Phase]) -> list[StreamDifference]:
     if all(_steps_agree(traces, thread) for thread in threads):
-        return [Walk(traces, thread, shifted).run() for thread in threads]
+        return [ThreadWalk(traces, thread, shifted).run() for thread in threads]
     places = _disagreeing_places(traces, threads)
-    return [Walk(traces, thread, shifted, places).run() for thread in threads]
+    return [ThreadWalk(traces, thread, shifted, places).run() for thread in threads]
 
 
 def _labelled(reader: TraceReader, roles: Collection[StreamRole]) -> dict[str, Stream]:
@@ -181,7 +181,7 @@ def _number(streams: dict[str, Stream], label: str) -> int | None:
     return streams[label].id if label in streams else None
 
 
-def _steps_agree(traces: Traces, thread: Thread) -> bool:
+def _steps_agree(traces: Traces, thread: ThreadPair) -> bool:
     return all(
         ours is not None
         and theirs is not None
@@ -190,7 +190,7 @@ def _steps_agree(traces: Traces, thread: Thread) -> bool:
     )
 
 
-def _disagreeing_places(traces: Traces, threads: list[Thread]) -> frozenset[Place]:
+def _disagreeing_places(traces: Traces, threads: list[ThreadPair]) -> frozenset[Place]:
     ours = _collect(_events(traces.first, (thread.first for thread in threads)))
     theirs = _collect(_events(traces.second, (thread.second for thread in threads)))
     return frozenset(place for place in {*ours, *theirs} if ours.get(place) != theirs.get(place))
@@ -214,7 +214,7 @@ def _collect(events: Iterable[Event]) -> dict[Place, int]:
 
 
 @dataclass(slots=True)
-class _Watch:
+class _GeneratorStates:
     """The states of one thread's generators that were seen so far in both runs."""
 
     last: dict[tuple[int, str], bytes] = field(default_factory=dict)
@@ -233,16 +233,16 @@ class _Watch:
         return states
 
 
-def compare_generators(traces: Traces, threads: list[Thread]) -> tuple[GeneratorDifference, ...]:
+def compare_generators(traces: Traces, threads: list[ThreadPair]) -> tuple[GeneratorDifference, ...]:
     """Find, for each generator of each thread, the first step at whose end its states in the runs differ."""
     return tuple(difference for thread in threads for difference in _differences(traces, thread))
 
 
-def _differences(traces: Traces, thread: Thread) -> list[GeneratorDifference]:
+def _differences(traces: Traces, thread: ThreadPair) -> list[GeneratorDifference]:
     # Of two long runs that agree, nothing needs to be taken apart.
     if all(one is None or other is None or one.states == other.states for one, other in traces.heads(thread)):
         return []
-    watch = _Watch()
+    watch = _GeneratorStates()
     for heads in traces.heads(thread):
         ours, theirs = watch.see(0, traces.first, heads[0]), watch.see(1, traces.second, heads[1])
         for name in ours.keys() & theirs.keys():

@@ -49,7 +49,7 @@ SENTENCES = {
 Draw = tuple[int, bytes, bytes]
 """Position of a fetch among those of its worker, state before it, state after it."""
 
-Draws = Mapping[str, frozenset[Draw]]
+PassDraws = Mapping[str, frozenset[Draw]]
 """The draws of one worker in one pass, by the name of the generator."""
 
 
@@ -162,7 +162,7 @@ class WorkerDraws:
         for stream, process in read_worker_processes(reader):
             self._waiting[process].append(stream)
 
-    def of(self, one: Pass) -> dict[int, Draws]:
+    def of(self, one: Pass) -> dict[int, PassDraws]:
         """Return the draws of each worker in a pass, by the number of the worker."""
         return {
             worker: draws_of(
@@ -182,7 +182,7 @@ class WorkerDraws:
                 yield worker, stream
 
 
-def draws_of(fetches: Sequence[Fetch], *, iterable: bool) -> Draws:
+def draws_of(fetches: Sequence[Fetch], *, iterable: bool) -> PassDraws:
     """Return the draws of one worker in one pass that no other worker and no other pass may repeat.
 
     A draw in the first fetch only can be a preparation that all workers share on purpose (an order from which
@@ -206,7 +206,7 @@ def _goes_on(moves: set[Draw]) -> bool:
     return any(position > 0 for position, _, _ in moves)
 
 
-def repeated_by_workers(one: Pass, drawn: Mapping[int, Draws]) -> Iterator[Occurrence]:
+def repeated_by_workers(one: Pass, drawn: Mapping[int, PassDraws]) -> Iterator[Occurrence]:
     """Yield the generators from which several workers of one pass drew the same numbers."""
     owners: defaultdict[tuple[str, Draw], list[int]] = defaultdict(list)
     for worker, draws in drawn.items():
@@ -223,7 +223,7 @@ def repeated_by_workers(one: Pass, drawn: Mapping[int, Draws]) -> Iterator[Occur
 
 
 def repeated_by_epochs(
-    later: Pass, earlier: Mapping[int, Draws], drawn: Mapping[int, Draws]
+    later: Pass, earlier: Mapping[int, PassDraws], drawn: Mapping[int, PassDraws]
 ) -> Iterator[Occurrence]:
     """Yield the generators from which a worker drew the same numbers as in the pass before.
 

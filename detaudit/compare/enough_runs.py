@@ -1,10 +1,13 @@
-"""Compute how many equal runs are enough: what runs that agree say about runs that were not made.
+"""Compute how many equal runs are enough: one estimate for a search, another one for a bisection.
 
-One model throughout: each pair of runs differs at one rate, which is unknown, and before anything was seen
-all rates are as likely (Laplace's rule). A search for a cause asks for the mean chance over all rates that
-fit what was seen (`chance`); a bisection, which cannot run each commit a hundred times, for the chance at
-the likeliest one (`all_agree`, `all_like`); an answer states the rate that is excluded where no pair differed
-(`bound`).
+A search asks whether luck explains equal pairs whatever the rate of differing is, and averages over all rates
+that fit what was seen (`luck`: the beta-binomial model with Bayes' uniform prior). A bisection asks whether a
+fault passes that shows as often as at the bad commit, so it takes the rate seen there by Laplace's rule of
+succession (`all_agree`, `all_like`); averaged over all rates, one unlike run of eight would ask for 77 runs
+of each commit instead of 21, for a chance that its report does not speak of.
+
+Where no pair differs nothing is estimated: `bound` is a one-sided confidence bound, which needs no belief
+about rates. It counts runs, not pairs, since all pairs have the first run in common.
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ MOST_PAIRS = 12
 """A difference that shows more rarely than this can settle is called unconfirmed."""
 
 
-def chance(differing: int, pairs: int, equal: int) -> float:
-    """Compute the chance that `equal` further pairs all agree, after `differing` of `pairs` pairs differed.
+def luck(differing: int, pairs: int, equal: int) -> float:
+    """Compute the chance that `equal` further pairs agree by luck, after `differing` of `pairs` differed.
 
     The rate of differing is unknown; before anything was seen all values are as likely. This is the mean of
     (1 - rate) ** equal over its posterior, Beta(1 + differing, 1 + pairs - differing).
@@ -44,15 +47,20 @@ def chance(differing: int, pairs: int, equal: int) -> float:
 
 def pairs_needed(differing: int, pairs: int, doubt: float = DOUBT) -> int:
     """Compute the number of equal pairs needed to rule out chance at level `doubt`; at most MOST_PAIRS."""
-    enough = (n for n in range(1, MOST_PAIRS) if chance(differing, pairs, n) <= doubt + 1e-9)
+    enough = (n for n in range(1, MOST_PAIRS) if luck(differing, pairs, n) <= doubt + 1e-9)
     return next(enough, MOST_PAIRS)
 
 
 def bound(pairs: int) -> dict[str, float]:
-    """Say how often two runs agree at least, where all of `pairs` independent pairs were equal."""
+    """Say how often two runs agree at least, where one run and each of `pairs` others were equal.
+
+    At a lower rate of agreement, all runs would be equal with a chance of less than 1 - CONFIDENCE: if
+    outcome i comes with chance q_i, two runs agree with chance a = sum(q_i ** 2), and n runs with chance
+    sum(q_i ** n) <= a ** (n / 2), since no q_i is above sqrt(a).
+    """
     return {
         "confidence": CONFIDENCE,
-        "agreement_at_least": round(1 - CONFIDENCE, 6) ** (1 / pairs) if pairs else 0.0,
+        "agreement_at_least": round(1 - CONFIDENCE, 6) ** (2 / (pairs + 1)) if pairs else 0.0,
     }
 
 

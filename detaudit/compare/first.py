@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from detaudit.compare.align import Pair, Thread
+from detaudit.compare.align import EventPair, ThreadPair
 from detaudit.compare.ranks import is_earlier, rank_of
 from detaudit.compare.scope import Reach
 from detaudit.compare.significance import SHIFTING
@@ -17,7 +17,7 @@ from detaudit.model.trace import Kind, Phase, Place
 class StreamDifference:
     """The result of comparing one thread of two runs."""
 
-    thread: Thread
+    thread: ThreadPair
     steps: int = 0
     """Steps that both runs completed."""
     last_step: int | None = None
@@ -55,13 +55,13 @@ class StreamDifference:
         return self.earliest if core else self.fault
 
 
-def divergence(pair: Pair, stream: str, step: int) -> Divergence:
+def divergence(pair: EventPair, stream: str, step: int) -> Divergence:
     """Describe a pair that does not agree."""
     kind = DivergenceKind.STRUCTURE if pair.missing else DivergenceKind.VALUE
     return Divergence(kind, stream, step, pair.first, pair.second, origin=pair.missing or pair.inputs_agree)
 
 
-def choose(differing: Sequence[Pair]) -> Pair:
+def choose(differing: Sequence[EventPair]) -> EventPair:
     """Choose the pair at which a step's events part, among those that do not agree, in their order.
 
     That is the earliest one, with one exception: where a module's inputs already differ and nothing before it
@@ -88,7 +88,7 @@ def choose(differing: Sequence[Pair]) -> Pair:
     return next(around, earliest)
 
 
-def _in_its_pass(fetched: Pair, differing: Sequence[Pair]) -> Pair:
+def _in_its_pass(fetched: EventPair, differing: Sequence[EventPair]) -> EventPair:
     """Name an evaluation that only one run makes by its outermost module, not by the batch it fetches."""
     if not fetched.missing or fetched.event.place.phase not in SHIFTING:
         return fetched
@@ -100,7 +100,7 @@ def _in_its_pass(fetched: Pair, differing: Sequence[Pair]) -> Pair:
     return next((pair for pair in following if not pair.event.place.module), following[0])
 
 
-def choose_in_lone_step(differing: Sequence[Pair], *, second_takes_it: bool) -> Pair:
+def choose_in_lone_step(differing: Sequence[EventPair], *, second_takes_it: bool) -> EventPair:
     """Choose the pair for a step that only one run completes: its optimizer step, if nothing parts before.
 
     What parts the runs is that one goes on, not the batch that it goes on with.
@@ -126,9 +126,9 @@ def choose_stream(
 ) -> StreamDifference:
     """Choose the thread or process in which the runs part first; at least one must have a candidate.
 
-    Within a process the order of events decides, and between ranks the order of a training step. Between other
-    processes events have no order, so a process that trains is preferred to a main process that differs only in
-    what training leaves behind.
+    Within a process the order of events decides, and between ranks the order of a training step. Between
+    other processes events have no order, so a process that trains is preferred to a main process that differs
+    only in what training leaves behind.
     """
     chosen = main
     for side in sides:

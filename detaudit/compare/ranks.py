@@ -1,8 +1,8 @@
 """Order what the ranks of a distributed training show, and say which of them are missing.
 
-Ranks have no common clock. What one of them makes reaches the others through what they exchange: the gradients,
-as a rule, or what a layer that is spread over ranks hands on. So the rank that differs earliest within a step
-is where a difference begins, and what the others show later in it is received.
+Ranks have no common clock. What a rank makes reaches the others through what they exchange: the gradients, as
+a rule, or what a layer that is spread over ranks hands on. So the rank that differs earliest within a step is
+where a difference begins, and what the others show later in the step is received.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def _of_world(run: str, ranks: Sequence[Rank], world: int) -> Iterator[str]:
     restarted = max(rank.restarts for rank in ranks)
     if restarted:
         yield (
-            f"the launcher of run {run} started its ranks again (restart {restarted}): what they computed before "
-            "is part of the run, and was cut off"
+            f"the launcher of run {run} started its ranks again (restart {restarted}): "
+            "what they computed before was cut off"
         )
     # A program may start its ranks several times; each of them is to be there each time.
     seen = Counter(rank.number for rank in ranks)
@@ -72,4 +72,5 @@ def _of_world(run: str, ranks: Sequence[Rank], world: int) -> Iterator[str]:
         yield f"run {run} has no trace of rank {as_ranges(missing)} of {world}"
     for rank in ranks:
         if not rank.finished:
-            yield f"rank {rank.number} of run {run} did not end: its trace stops after {rank.steps} completed steps"
+            ended = f"its trace stops after {rank.steps} completed steps"
+            yield f"rank {rank.number} of run {run} did not end: {ended}"

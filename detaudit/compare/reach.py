@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from detaudit.compare.align import Heads, Pair, Thread, Traces, index_of
+from detaudit.compare.align import EventPair, Heads, ThreadPair, Traces, index_of
 from detaudit.compare.first import divergence, encloses
 from detaudit.compare.walk import MOST
 from detaudit.model.result import Affected, Divergence
@@ -19,7 +19,7 @@ STEPS_SEARCHED = 10
 """Differing steps, from the first on, in which further origins are looked for."""
 
 
-def affected(traces: Traces, steps: dict[Thread, set[int]], from_step: int) -> Affected:
+def affected(traces: Traces, steps: dict[ThreadPair, set[int]], from_step: int) -> Affected:
     """Count the weights and the modules that differ in the given steps of each thread."""
     weights: set[tuple[str, str | None, str]] = set()
     layers: set[tuple[str, str | None]] = set()
@@ -41,16 +41,16 @@ def _count(
 
 
 @dataclass(slots=True)
-class _Search:
+class _OriginSearch:
     """The search for further origins in one thread."""
 
-    thread: Thread
+    thread: ThreadPair
     seen: list[Place]
     """Places that are accounted for: of the first divergence, and of the origins found since."""
     weights_differ: bool = False
     found: list[Divergence] = field(default_factory=list)
 
-    def look(self, pairs: list[Pair], index: int, *, after: Place | None) -> None:
+    def look(self, pairs: list[EventPair], index: int, *, after: Place | None) -> None:
         """Search one step, or what comes in it behind the event at `after`."""
         waiting = after is not None
         in_step: list[Place] = []
@@ -65,7 +65,7 @@ class _Search:
             in_step.append(place)
             self.weights_differ |= place.kind is Kind.WEIGHT and not pair.missing
 
-    def _is_origin(self, pair: Pair, in_step: list[Place]) -> bool:
+    def _is_origin(self, pair: EventPair, in_step: list[Place]) -> bool:
         """Say whether nothing that was seen before explains the difference.
 
         A module whose inputs agree may differ because its weights do, or because a module inside it does.
@@ -98,9 +98,9 @@ def _is_op_inside(module: Place, place: Place) -> bool:
     return module.module in {"", place.module} or place.module.startswith(module.module + ".")
 
 
-def further_origins(traces: Traces, thread: Thread, first: Divergence) -> list[Divergence]:
+def further_origins(traces: Traces, thread: ThreadPair, first: Divergence) -> list[Divergence]:
     """List origins behind the first divergence, one for each place, without those that follow from others."""
-    search = _Search(thread, [first.event.place])
+    search = _OriginSearch(thread, [first.event.place])
     for heads in islice(_differing(traces, thread, first.step), STEPS_SEARCHED):
         index = index_of(heads)
         search.look(
@@ -109,7 +109,7 @@ def further_origins(traces: Traces, thread: Thread, first: Divergence) -> list[D
     return search.found[:MOST]
 
 
-def _differing(traces: Traces, thread: Thread, start: int) -> Iterator[Heads]:
+def _differing(traces: Traces, thread: ThreadPair, start: int) -> Iterator[Heads]:
     for heads in traces.heads(thread):
         ours, theirs = heads
         differ = ours is None or theirs is None or ours.digest != theirs.digest

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from detaudit.compare.align import Pair
+from detaudit.compare.align import EventPair
 from detaudit.compare.wording import DRAWING
 from detaudit.model.result import (
     TRAINING,
@@ -41,7 +41,7 @@ class Reach:
     _owners: frozenset[Owner] | None = field(default=None, init=False)
     _moving: frozenset[str] | None = field(default=None, init=False)
 
-    def see(self, pairs: Sequence[Pair], decisive: Sequence[Pair], *, complete: bool) -> None:
+    def see(self, pairs: Sequence[EventPair], decisive: Sequence[EventPair], *, complete: bool) -> None:
         """Take in a step: all its pairs, and those of them whose difference is a fault."""
         if self.training or not decisive:
             return
@@ -50,7 +50,7 @@ class Reach:
         )
         self.unsure = self.unsure or any(pair.inputs_agree and self._has_weights(pair) for pair in decisive)
 
-    def _apart(self, pairs: Sequence[Pair], decisive: Sequence[Pair]) -> bool:
+    def _apart(self, pairs: Sequence[EventPair], decisive: Sequence[EventPair]) -> bool:
         """Say whether all differences come from calls that no backward pass went through."""
         if any(pair.event.place.kind is not Kind.MODULE for pair in decisive):
             return False
@@ -64,7 +64,7 @@ class Reach:
         differing = Counter(pair.event.place.root for pair in forward if _is_outermost(pair.event.place))
         return all(0 < differing[root] <= spare[root] for root in {pair.event.place.root for pair in forward})
 
-    def _moves_buffers(self, pairs: Sequence[Pair], decisive: Sequence[Pair]) -> bool:
+    def _moves_buffers(self, pairs: Sequence[EventPair], decisive: Sequence[EventPair]) -> bool:
         """Say whether a model was evaluated last that is in training mode, and so may change its buffers."""
         roots = {pair.event.place.root for pair in decisive}
         training = {
@@ -76,7 +76,7 @@ class Reach:
             self._moving = read_moving_buffers(self.trace)
         return bool(roots & training & self._moving)
 
-    def _has_weights(self, pair: Pair) -> bool:
+    def _has_weights(self, pair: EventPair) -> bool:
         place = pair.event.place
         if self._owners is None:
             weights = [one for one in self.trace.places.values() if one.kind is Kind.WEIGHT]
@@ -90,7 +90,7 @@ def _is_outermost(place: Place) -> bool:
     return place.kind is Kind.MODULE and not place.module
 
 
-def _without_backward(pairs: Iterable[Pair]) -> dict[str, int]:
+def _without_backward(pairs: Iterable[EventPair]) -> dict[str, int]:
     """Count the calls of each outermost module to which no gradient came back."""
     calls: Counter[str] = Counter()
     gradients: defaultdict[str, Counter[str]] = defaultdict(Counter)

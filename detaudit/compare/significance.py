@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from detaudit.compare.align import Pair
+from detaudit.compare.align import EventPair
 from detaudit.model.result import Divergence
 from detaudit.model.trace import Kind, Phase, Site
 
@@ -59,11 +59,11 @@ class Evaluations:
     _moving: set[Site | None] = field(default_factory=set)
     """Lines that were seen to evaluate in a step in one run only."""
 
-    def see(self, differing: Iterable[Pair]) -> None:
+    def see(self, differing: Iterable[EventPair]) -> None:
         """Note the lines that evaluate in only one of the runs, in one step."""
         self._moving.update(_lines(pair for pair in differing if pair.missing))
 
-    def keep(self, first: Divergence, pairs: Iterable[Pair]) -> None:
+    def keep(self, first: Divergence, pairs: Iterable[EventPair]) -> None:
         """Keep the first divergence, and the lines of the pairs of its step."""
         self.first, self._at = first, frozenset(_lines(pairs))
 
@@ -73,13 +73,13 @@ class Evaluations:
         return None if moves else self.first
 
 
-def is_evaluation(pair: Pair) -> bool:
+def is_evaluation(pair: EventPair) -> bool:
     """Say whether an event belongs to an evaluation, which by itself changes no weight."""
     place = pair.event.place
     return place.kind not in CORE and place.phase is Phase.EVAL
 
 
-def _lines(pairs: Iterable[Pair]) -> Iterator[Site | None]:
+def _lines(pairs: Iterable[EventPair]) -> Iterator[Site | None]:
     """Yield the lines of the program that evaluate: those that call outermost modules."""
     for pair in pairs:
         place = pair.event.place

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from detaudit.compare.align import Heads, Pair, Thread, Traces, index_of, is_complete
+from detaudit.compare.align import EventPair, Heads, ThreadPair, Traces, index_of, is_complete
 from detaudit.compare.first import StreamDifference, choose, choose_in_lone_step, divergence
 from detaudit.compare.scope import Reach
 from detaudit.compare.significance import CORE, SHIFTING, Evaluations, decides, is_evaluation, is_numeric
@@ -25,11 +25,11 @@ STEP_ITSELF = Event(Place(Phase.OPTIMIZER, Kind.OPTIMIZER_STATE, "", None, ""), 
 
 
 @dataclass(slots=True)
-class Walk:
+class ThreadWalk:
     """The walk over one thread, and what it has learned so far."""
 
     traces: Traces
-    thread: Thread
+    thread: ThreadPair
     shifted: set[Phase]
     """Phases in which one run was seen to do more than the other; shared by all threads."""
     places: Collection[Place] | None = None
@@ -100,12 +100,12 @@ class Walk:
     def _counts(self, place: Place) -> bool:
         return self.places is None or place in self.places
 
-    def _note_texts(self, differing: list[Pair], index: int) -> None:
+    def _note_texts(self, differing: list[EventPair], index: int) -> None:
         for pair in differing:
             if not is_numeric(pair.event.place.kind):
                 self._list(self.found.texts, pair, index)
 
-    def _note_weights(self, pairs: list[Pair], index: int) -> None:
+    def _note_weights(self, pairs: list[EventPair], index: int) -> None:
         for pair in pairs:
             place = pair.event.place
             if place.kind is Kind.WEIGHT and place.phase is Phase.OPTIMIZER:
@@ -113,7 +113,7 @@ class Walk:
                 if self.found.weight is None and not pair.agrees:
                     self.found.weight = divergence(pair, self.thread.label, index)
 
-    def _weigh(self, numeric: list[Pair], heads: Heads, pairs: list[Pair]) -> None:
+    def _weigh(self, numeric: list[EventPair], heads: Heads, pairs: list[EventPair]) -> None:
         index = index_of(heads)
         self.found.core |= any(pair.event.place.kind in CORE for pair in numeric)
         values = [pair for pair in numeric if not self._excused(pair)]
@@ -131,7 +131,7 @@ class Walk:
         if is_fault:
             self._note_fault(values, index)
 
-    def _note_fault(self, values: list[Pair], index: int) -> None:
+    def _note_fault(self, values: list[EventPair], index: int) -> None:
         """Keep the first fault, and before it the first fault of an evaluation alone."""
         decisive = [pair for pair in values if _is_decisive(pair)]
         only_evaluated = all(is_evaluation(pair) for pair in decisive)
@@ -145,12 +145,12 @@ class Walk:
             self.found.fault = fault
 
     @staticmethod
-    def _choose(numeric: list[Pair], heads: Heads) -> Pair:
+    def _choose(numeric: list[EventPair], heads: Heads) -> EventPair:
         if is_complete(heads[0]) == is_complete(heads[1]):
             return choose(numeric)
         return choose_in_lone_step(numeric, second_takes_it=is_complete(heads[1]))
 
-    def _excused(self, pair: Pair) -> bool:
+    def _excused(self, pair: EventPair) -> bool:
         """Say whether a difference is no fault by itself: an extra pass, or an event that it has shifted."""
         place = pair.event.place
         if place.kind in CORE:
@@ -159,15 +159,15 @@ class Walk:
             self.shifted.add(place.phase)
         return pair.missing or (place.phase in SHIFTING and place.phase in self.shifted)
 
-    def _count_as_missing_step(self, pairs: list[Pair], heads: Heads, index: int) -> None:
+    def _count_as_missing_step(self, pairs: list[EventPair], heads: Heads, index: int) -> None:
         """Note that only one run completes the step: the training differs, whatever the events say."""
         self.found.core = True
         if self.found.earliest is None:
             event = pairs[-1].event if pairs else STEP_ITSELF
-            pair = Pair(event, None) if is_complete(heads[0]) else Pair(None, event)
+            pair = EventPair(event, None) if is_complete(heads[0]) else EventPair(None, event)
             self.found.earliest = divergence(pair, self.thread.label, index)
 
-    def _list(self, listed: dict[Place, Divergence], pair: Pair, index: int) -> None:
+    def _list(self, listed: dict[Place, Divergence], pair: EventPair, index: int) -> None:
         if len(listed) < MOST:
             listed.setdefault(pair.event.place, divergence(pair, self.thread.label, index))
 
@@ -180,7 +180,7 @@ def _events(head: StepHead | None) -> int:
     return 0 if head is None else head.events
 
 
-def _is_decisive(pair: Pair) -> bool:
+def _is_decisive(pair: EventPair) -> bool:
     if pair.event.place.kind in CORE:
         return True
     return not pair.missing and not pair.outputs_agree and decides(pair.event.place.kind)

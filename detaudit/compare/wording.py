@@ -130,7 +130,7 @@ def _value(place: Place, subject: str, outside: str, *, in_rank: bool) -> str:
             return _because(f"{subject} differs {NOTHING_BEFORE}", outside)
         case Kind.GRAD_USED if in_rank:
             return (
-                f"{subject} differs although it agreed when it arrived: the exchange of the gradients between the "
+                f"{subject} differs although it agreed when it arrived: the exchange of gradients between "
                 "ranks gave other values, or something between backward and step changed it"
             )
         case Kind.GRAD_USED:

@@ -24,13 +24,13 @@ from detaudit.compare.result import (
     why_unverified,
 )
 from detaudit.compare.scope import gravest, narrowed, seen_closely, within_scope
-from detaudit.config import checked
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices, elaborate
 from detaudit.diagnose.failure import failure_notices, why_failed
 from detaudit.diagnose.fixing import fix, refuse_occupied
 from detaudit.diagnose.observer import observer_effect
+from detaudit.diagnose.options import AuditOptions
 from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.reseeding import reseed_notices
@@ -40,7 +40,7 @@ from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetR
 from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
 from detaudit.model.variation import Conditions
-from detaudit.options import AUTO, BY_NAME, Settings
+from detaudit.options import AUTO, BY_NAME, checked
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
@@ -48,13 +48,13 @@ from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 
-def audit(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
+def audit(ref: TargetRef, options: AuditOptions, progress: Progress) -> AuditResult:
     """Run a target several times under the same conditions and say whether the runs are the same.
 
     Raises TargetError, RunError or OutputError where nothing could be run; a target that runs and fails
     gives the verdict `unverified`.
     """
-    return audit_target(find_target(ref), settings, progress)
+    return audit_target(find_target(ref), options, progress)
 
 
 def check(
@@ -82,7 +82,7 @@ def check(
     if nested.is_within():
         caller = sys._getframe(1)  # noqa: SLF001 - its documented name
         return nested.answer(function, at=f"{caller.f_code.co_filename}:{caller.f_lineno}")
-    settings = Settings(
+    options = AuditOptions(
         runs=runs,
         seed=seed,
         level=level,
@@ -103,37 +103,25 @@ def check(
                 "make them inside the function",
             ) from error
         (folder / nested.GIVEN).write_text(json.dumps(nested.given()), encoding="utf-8")
-        result = audit_target(target, settings, Silence(), call=str(call))
+        result = audit_target(target, options, Silence(), call=str(call))
     nested.remember((target.loaded_as, str(target.attribute)), result)
     return result
 
 
 def audit_target(
     target: Target,
-    settings: Settings,
+    options: AuditOptions,
     progress: Progress,
     call: str | None = None,
     axes: Conditions = (),
 ) -> AuditResult:
     """Audit a target that was found already, under the conditions of `axes`; see `audit`."""
-    if settings.fix is not None:
-        refuse_occupied(target, settings.fix)
-    level = Level.LAYER if settings.level == "auto" else Level(settings.level)
-    plan = RunPlan(
-        target,
-        settings.runs,
-        level,
-        settings.seed,
-        settings.steps,
-        settings.timeout,
-        settings.first_jobs,
-        call=call,
-        axes=axes,
-    )
-    with workspace(settings.keep) as folder, ExitStack() as stack:
-        case = Case(
-            plan, Runs(folder, progress), settings.scope, budget=Budget(settings.budget), jobs=settings.jobs
-        )
+    if options.fix is not None:
+        refuse_occupied(target, options.fix)
+    plan = replace(options.plan_runs(target), call=call, axes=axes)
+    with workspace(options.keep) as folder, ExitStack() as stack:
+        budget = Budget(options.budget)
+        case = Case(plan, Runs(folder, progress), options.scope, budget=budget, jobs=options.jobs)
         outcomes = case.run()
         readers = {
             outcome.id: stack.enter_context(TraceReader(outcome.trace))
@@ -151,38 +139,38 @@ def audit_target(
             return _unverified(plan, outcomes, readers, comparisons)
         if all(narrowed(comparison, case.asked).equal for comparison in comparisons):
             notices = _look_again(case, readers["1"])
-            perturbed = perturb(case, readers["1"], chosen(settings.perturb), len(readers))
-            reseeds = reseed_notices(case, readers["1"], named=settings.diagnose)
+            perturbed = perturb(case, readers["1"], chosen(options.perturb), len(readers))
+            reseeds = reseed_notices(case, readers["1"], named=options.diagnose)
             told = [*reseeds, *perturbed.notices, *notices]
             findings = (*perturbed.findings, *_differing(comparisons))
             return perturbed.put_into(_answer(case, readers, comparisons, Diagnosis(findings), told))
-        diagnosis, notices = _explain(case, comparisons, readers, settings)
-        if settings.perturb is not None:
+        diagnosis, notices = _explain(case, comparisons, readers, options)
+        if options.perturb is not None:
             notices.append(Notice("not-perturbed", "not perturbed, since plain runs differ already"))
         return _answer(case, readers, comparisons, diagnosis, notices)
 
 
 def _explain(
-    case: Case, comparisons: list[Comparison], readers: Mapping[str, TraceReader], settings: Settings
+    case: Case, comparisons: list[Comparison], readers: Mapping[str, TraceReader], options: AuditOptions
 ) -> tuple[Diagnosis, list[Notice]]:
     """Find out why runs differ; return the findings, and notices of what was seen during the search."""
     different = [comparison for comparison in comparisons if not comparison.equal]
     earliest = min(gravest(different), key=_first_step)
     parting = Parting(earliest, len(different), len(comparisons))
-    if settings.level != "auto":
+    if options.level != AUTO:
         return Diagnosis((parting.finding(),)), []
     closer = look_closer(case, parting, readers["1"])
     scope = seen_closely(earliest, closer.comparison)
     closer = replace(closer, parting=replace(closer.parting, scope=scope))
-    if not settings.diagnose or (scope is FaultScope.EVALUATION and case.asked == TRAINING):
+    if not options.diagnose or (scope is FaultScope.EVALUATION and case.asked == TRAINING):
         return Diagnosis((closer.parting.finding(),)), list(closer.notices)
-    diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), settings.repro)
+    diagnosis = elaborate(case, diagnose(case, closer, earliest, readers), options.repro)
     named = all(one.cause for one in diagnosis.findings)
     notices = [note for note in closer.notices if not (named and note.id == "operator-not-named")]
     notices.extend(draw_notices(closer.ledgers))
-    if settings.fix is None:
+    if options.fix is None:
         return diagnosis, notices
-    diagnosis, told = fix(case, diagnosis, settings.fix)
+    diagnosis, told = fix(case, diagnosis, options.fix)
     return diagnosis, [*told, *notices]
 
 

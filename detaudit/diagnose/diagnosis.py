@@ -10,9 +10,8 @@ from pathlib import Path
 from detaudit.compare.result import numbered
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.kernels import KernelEvidence, brief, evidence_dict, explain_kernel
-from detaudit.diagnose.narrowing import needed
-from detaudit.diagnose.search import Fault, Search, enough_steps, moved, name_of
-from detaudit.diagnose.trials import Laboratory, Trial
+from detaudit.diagnose.search import Search, SourceFault, enough_steps, moved, name_of
+from detaudit.diagnose.trials import Laboratory, SourceTrial, needed
 from detaudit.diagnose.zoom import Closer, values_of
 from detaudit.model.cause import Cause
 from detaudit.model.evidence import Evidence, EvidenceKind
@@ -123,7 +122,7 @@ def _findings(search: Search) -> Iterator[Finding]:
         yield _finding(fault, replace(naming, message=words), search)
 
 
-def _finding(fault: Fault, naming: Naming, search: Search) -> Finding:
+def _finding(fault: SourceFault, naming: Naming, search: Search) -> Finding:
     settled = search.settled
     evidence = Evidence(
         EvidenceKind.CONTROL,
@@ -138,7 +137,7 @@ def _finding(fault: Fault, naming: Naming, search: Search) -> Finding:
     return fault.closer.parting.finding(naming, (evidence,), confirmed=settled is not None)
 
 
-def prove_line(search: Search, fault: Fault) -> None:
+def prove_line(search: Search, fault: SourceFault) -> None:
     """Keep only the lines of a fault that are needed for it, where several lines come into question.
 
     The line that would be named is tried first. Where the runs differ with it held, and with all others held,
@@ -150,7 +149,7 @@ def prove_line(search: Search, fault: Fault) -> None:
     likely = fault.likely_line()
     ordered = [*(key for key in keys if key == likely), *(key for key in reversed(keys) if key != likely)]
 
-    def hold(lines: Sequence[bytes], why: str) -> Trial:
+    def hold(lines: Sequence[bytes], why: str) -> SourceTrial:
         return search.hold_lines(fault, lines, why, enough_steps(fault.comparison))
 
     if _explains(hold(ordered[:1], IS_IT_THIS_LINE), fault):
@@ -165,7 +164,7 @@ def prove_line(search: Search, fault: Fault) -> None:
         search.divide(fault, guilty)
 
 
-def _explains(trial: Trial, fault: Fault) -> bool:
+def _explains(trial: SourceTrial, fault: SourceFault) -> bool:
     """Say whether the runs are equal or part later: then the line had a part in the first difference."""
     if trial.failed is not None:
         return False

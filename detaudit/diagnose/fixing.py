@@ -26,7 +26,7 @@ from detaudit.diagnose.patching.hashes import fix_hash_order
 from detaudit.diagnose.patching.library import fix_library
 from detaudit.diagnose.patching.orders import fix_delivery, fix_listing
 from detaudit.diagnose.patching.seeds import fix_order, fix_unseeded
-from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.diagnose.patching.source import Edit, SourceFile
 from detaudit.diagnose.patching.workers import fix_worker_seeds
 from detaudit.errors import OutputError
 from detaudit.model.cause import Cause
@@ -38,7 +38,7 @@ from detaudit.trace.reader import TraceReader
 
 RUNS = 2
 
-Fix = Callable[[Source, str, int, str | None], list[Edit] | None]
+Fix = Callable[[SourceFile, str, int, str | None], list[Edit] | None]
 
 _FIXES: dict[str, Fix] = {
     Cause.UNSEEDED_PYTHON: fix_unseeded,
@@ -220,7 +220,7 @@ def propose(path: Path, cause: str, line: int, symbol: str | None) -> str | None
     where the file cannot be read. That the change helps is for a run to show.
     """
     fix = _FIXES.get(cause)
-    source = Source.read(path) if fix else None
+    source = SourceFile.read(path) if fix else None
     if fix is None or source is None:
         return None
     edits = fix(source, cause, line, symbol)

@@ -70,11 +70,11 @@ def perturb(case: Case, first: TraceReader, names: Sequence[str], plain: int) ->
     if not names:
         return PerturbResult()
     with ExitStack() as stack:
-        return _Experiment(case, first, plain, stack).carry_out([BY_NAME[name] for name in names])
+        return _PerturbedRuns(case, first, plain, stack).carry_out([BY_NAME[name] for name in names])
 
 
 @dataclass(slots=True)
-class _Experiment:
+class _PerturbedRuns:
     """The runs under changes, and what came of them."""
 
     case: Case
@@ -124,14 +124,14 @@ class _Experiment:
             self._note(source, perturbation, EQUAL)
             return True
         self._note(source, perturbation, DIFFERS, message(comparison.first, comparison))
-        self._explain(Change(source, perturbation, comparison, watched, reader, self.plain))
+        self._explain(ChangeFound(source, perturbation, comparison, watched, reader, self.plain))
         return False
 
     def _compared(self, reader: TraceReader, name: str) -> Comparison:
         """Hold a run against the first one, in what the audit is about."""
         return narrowed(compare(self.first, reader, ("1", name)), self.case.asked)
 
-    def _explain(self, change: Change) -> None:
+    def _explain(self, change: ChangeFound) -> None:
         """Say what a change that changes the numbers means."""
         if change.source.is_setting:
             self.notices.append(_setting(change))
@@ -199,7 +199,7 @@ def _by_itself(comparison: Comparison, plain: int) -> Finding:
     return replace(finding, message=words)
 
 
-def _setting(change: Change) -> Notice:
+def _setting(change: ChangeFound) -> Notice:
     first = change.comparison.first
     step = 0 if first is None else first.step
     return Notice(
@@ -210,7 +210,7 @@ def _setting(change: Change) -> Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeFound:
     """One change under which the numbers were not the same."""
 
     source: Source
@@ -226,7 +226,7 @@ class Change:
     """A run under the change with operators, if one was made."""
 
 
-def name_change(change: Change, *, followed: bool) -> Finding:
+def name_change(change: ChangeFound, *, followed: bool) -> Finding:
     """Make the finding; `followed` says whether a second run under the same change differed too."""
     differs = 1 + followed
     finding = finding_from(change.comparison, differs=differs, pairs=2)
@@ -255,13 +255,13 @@ def name_change(change: Change, *, followed: bool) -> Finding:
     )
 
 
-def _words(change: Change) -> str:
+def _words(change: ChangeFound) -> str:
     step = change.comparison.first.step if change.comparison.first is not None else 0
     changed = f"with {change.perturbation.words}, the run differs from step {step} on"
     return f"{change.plain} plain runs are equal; {changed}"
 
 
-def _named(change: Change) -> tuple[Cause, LedgerEntry | None]:
+def _named(change: ChangeFound) -> tuple[Cause, LedgerEntry | None]:
     """Give the cause, and the entry of the ledger with the line."""
     first, source = change.comparison.first, change.source
     pairs = pair_ledgers(change.watched, change.reader)

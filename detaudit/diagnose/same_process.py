@@ -17,8 +17,8 @@ from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import RunPlan
 from detaudit.model.result import ALL, AuditResult, Finding, Notice, Verdict
 from detaudit.model.trace import Site
-from detaudit.record.session import MAIN_TRACE, Session
-from detaudit.run.launch import complete, conditions
+from detaudit.record.session import MAIN_TRACE
+from detaudit.run.launch import complete, session_of
 from detaudit.run.workspace import workspace
 from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.reader import TraceReader
@@ -106,16 +106,7 @@ def call_recorded(function: Callable[[], object], plan: RunPlan, folder: Path) -
     from detaudit.record.install import recording
     from detaudit.record.recorder import StopAfterSteps
 
-    session = Session(
-        folder=str(folder.resolve()),
-        level=plan.level,
-        target=plan.target.name,
-        conditions=conditions(plan),
-        steps=plan.steps,
-        window=None,
-        is_main=True,
-        sketches=plan.sketches,
-    )
+    session = session_of(plan, folder)
     trace, started = folder / MAIN_TRACE, time.monotonic()
     # It is raised when as many steps as were asked for are there.
     with recording(session), contextlib.suppress(StopAfterSteps):

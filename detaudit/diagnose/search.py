@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from detaudit.compare.enough_runs import DOUBT, DOUBT_IF_UNSEEN, pairs_needed
 from detaudit.diagnose.leftover_files import picked_up
-from detaudit.diagnose.narrowing import bearable
-from detaudit.diagnose.narrowing import needed as needed_of
 from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.suspects import Suspect, suspects
-from detaudit.diagnose.trials import Laboratory, Trial
+from detaudit.diagnose.trials import Laboratory, SourceTrial, bearable
+from detaudit.diagnose.trials import needed as needed_of
 from detaudit.diagnose.zoom import FURTHER_STEPS, Closer, look_closer, name_racing_operator
 from detaudit.model.ledger import EntryPair
 from detaudit.model.plan import Intervention
@@ -32,7 +31,7 @@ PHASES = list(Phase)
 
 
 @dataclass(slots=True)
-class Fault:
+class SourceFault:
     """A source that was found guilty, and what was seen of it."""
 
     source: Source
@@ -59,7 +58,7 @@ class Fault:
         return Observation(self.closer.parting.finding(), self.comparison, self.pairs, self.all_pairs, whole)
 
 
-def name_of(fault: Fault, whole: tuple[EntryPair, ...] = ()) -> Naming:
+def name_of(fault: SourceFault, whole: tuple[EntryPair, ...] = ()) -> Naming:
     """Name a fault; `whole` as in `Observation`."""
     seen, name = fault.observed(whole), fault.source.name_fault
     return seen.name_bare(fault.source.causes[0]) if name is None else name(seen)
@@ -72,8 +71,8 @@ class Search:
     laboratory: Laboratory
     amounts: dict[str, str] = field(default_factory=dict)
     """At which amount a source is held, where that matters."""
-    faults: list[Fault] = field(default_factory=list)
-    settled: Trial | None = None
+    faults: list[SourceFault] = field(default_factory=list)
+    settled: SourceTrial | None = None
     """The last word: runs with all found sources held fixed, and nothing else, are equal."""
     failures: list[str] = field(default_factory=list)
 
@@ -131,13 +130,13 @@ class Search:
                 self._take_from_trials(self.faults[-1])
         return following
 
-    def _take_from_trials(self, fault: Fault) -> None:
+    def _take_from_trials(self, fault: SourceFault) -> None:
         """Where the runs that were looked at closely agree, a trial that differs has the ledgers to go by."""
         seen = next((one for one in self.laboratory.trials if one.different is not None), None)
         if seen is not None and seen.different is not None:
             fault.comparison, fault.all_pairs = seen.different, seen.ledgers
 
-    def _try(self, suspect: Suspect, needed: int, *, likely: bool) -> Trial:
+    def _try(self, suspect: Suspect, needed: int, *, likely: bool) -> SourceTrial:
         """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
         source = suspect.source
         why = "seen at work" if suspect.was_seen else "it can act unseen"
@@ -164,7 +163,7 @@ class Search:
         rest = [one for one in SOURCES if one.name not in known and not one.last_resort]
         steps = enough_steps(comparison)
 
-        def hold(sources: Sequence[Source], why: str) -> Trial:
+        def hold(sources: Sequence[Source], why: str) -> SourceTrial:
             return self.laboratory.hold(self._held(*sources), 1, why, steps)
 
         held, failing, trial = bearable([*suspected, *rest], hold)
@@ -194,7 +193,7 @@ class Search:
     def _found(
         self, suspect: Suspect, closer: Closer, comparison: Comparison, without: tuple[int, int]
     ) -> None:
-        fault = Fault(suspect.source, closer, comparison, suspect.pairs, closer.ledgers, without)
+        fault = SourceFault(suspect.source, closer, comparison, suspect.pairs, closer.ledgers, without)
         self.faults.append(fault)
 
     def _drop_needless(self) -> None:
@@ -216,7 +215,7 @@ class Search:
 
     def _look_at_it_alone(
         self,
-        fault: Fault,
+        fault: SourceFault,
         others: tuple[Intervention, ...],
         different: Comparison,
         ledgers: tuple[EntryPair, ...],
@@ -234,7 +233,7 @@ class Search:
             fault.comparison, fault.pairs, fault.all_pairs = different, pairs, ledgers
             fault.closer = replace(fault.closer, parting=parting)
 
-    def divide(self, fault: Fault, lines: Sequence[bytes]) -> None:
+    def divide(self, fault: SourceFault, lines: Sequence[bytes]) -> None:
         """Put a fault for each of these lines in the place of one fault: each line has a fix of its own."""
         apart = [replace(fault) for _ in lines]
         for one, line in zip(apart, lines, strict=True):
@@ -242,7 +241,9 @@ class Search:
         at = self.faults.index(fault)
         self.faults[at : at + 1] = apart
 
-    def hold_lines(self, fault: Fault, lines: Sequence[bytes], why: str, steps: int | None) -> Trial:
+    def hold_lines(
+        self, fault: SourceFault, lines: Sequence[bytes], why: str, steps: int | None
+    ) -> SourceTrial:
         """Hold the source of a fault at some lines alone, and all other faults' sources as a whole."""
         others = (self._hold(one.source) for one in self.faults if one is not fault)
         sites = tuple(sorted(line.hex() for line in lines))

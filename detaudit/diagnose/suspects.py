@@ -19,7 +19,7 @@ LATEST = 4
 READ_LATE = "fresh-memory"
 """A weight may be seen to differ before the first operator reads the memory that was never written."""
 
-Key = tuple[str, str, int, str, str, Fact, str, bytes]
+EntryKey = tuple[str, str, int, str, str, Fact, str, bytes]
 """Stream, thread, step, source, operation, fact, phase, line."""
 
 
@@ -91,7 +91,7 @@ def pair_ledgers(first: TraceReader, second: TraceReader) -> list[EntryPair]:
     ours, theirs = dict(_keyed(first)), dict(_keyed(second))
     roles = {stream.label: stream.role for reader in (second, first) for stream in reader.streams}
 
-    def pair(key: Key, one: LedgerEntry | None, other: LedgerEntry | None) -> EntryPair:
+    def pair(key: EntryKey, one: LedgerEntry | None, other: LedgerEntry | None) -> EntryPair:
         return EntryPair(key[0], roles.get(key[0], StreamRole.MAIN), one, other)
 
     pairs = [pair(key, entry, theirs.get(key)) for key, entry in ours.items()]
@@ -106,7 +106,7 @@ def before(pairs: list[EntryPair], divergence: Divergence) -> list[EntryPair]:
     return [pair for pair in pairs if _can_cause(pair, divergence)]
 
 
-def _keyed(reader: TraceReader) -> Iterator[tuple[Key, LedgerEntry]]:
+def _keyed(reader: TraceReader) -> Iterator[tuple[EntryKey, LedgerEntry]]:
     labels = {stream.id: stream.label for stream in reader.streams}
     for entry in read_ledger(reader):
         label = labels.get(entry.stream, "main")

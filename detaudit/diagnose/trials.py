@@ -1,9 +1,16 @@
-"""Trials: run a program with some sources held fixed, and nothing else, and compare the runs."""
+"""Trials: run a program with some sources held fixed, compare the runs, and narrow down which are needed.
+
+Narrowing is group testing: with all candidates held the runs are equal. Dividing finds a smallest set with
+which they still are, in a number of trials that grows with the logarithm of the number of sources
+(QuickXplain: Junker, AAAI 2004).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import why_unverified
@@ -21,7 +28,7 @@ from detaudit.trace.reader import TraceReader
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SourceTrial:
     """The result of one trial."""
 
     held: tuple[Intervention, ...]
@@ -47,7 +54,7 @@ class Laboratory:
     case: Case
     folders: str = "trial"
     """What the names of its folders begin with."""
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[SourceTrial] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
     """The operations that the ledgers have."""
     leftovers: frozenset[str] = frozenset()
@@ -61,7 +68,7 @@ class Laboratory:
         steps: int | None = None,
         *,
         likely: bool = False,
-    ) -> Trial:
+    ) -> SourceTrial:
         """Run until a pair differs, or `pairs` pairs were equal; every run is compared with the first.
 
         `why` says it to the user. `steps`: where the runs may end earlier than those of the plan. `likely`:
@@ -72,7 +79,7 @@ class Laboratory:
             return known
         if self.case.budget.is_spent:
             words = f"the search was ended after {self.case.budget.in_words()}"
-            return Trial(held, 0, 0, failed=words)
+            return SourceTrial(held, 0, 0, failed=words)
         self.case.announce(f"holding {in_words(held)} fixed", why)
         at_once = pairs + 1 if likely and self.case.side_by_side > 1 else 2
         trial = self._carried_out(held, pairs, steps, at_once)
@@ -87,14 +94,14 @@ class Laboratory:
         self.trials.append(trial)
         return trial
 
-    def _known_to_differ(self, held: tuple[Intervention, ...]) -> Trial | None:
+    def _known_to_differ(self, held: tuple[Intervention, ...]) -> SourceTrial | None:
         """Find an earlier trial with the same sources held in which the runs differed: they still would."""
         same = (one for one in self.trials if set(one.held) == set(held))
         return next((one for one in same if one.failed is None and one.different is not None), None)
 
     def _carried_out(
         self, held: tuple[Intervention, ...], pairs: int, steps: int | None, at_once: int
-    ) -> Trial:
+    ) -> SourceTrial:
         folder = f"{self.folders}{len(self.trials)}-{self.case.budget.runs}"
         with ExitStack() as stack:
             outcomes = self._run(held, folder, self._affordable(at_once), steps)
@@ -144,10 +151,10 @@ class Laboratory:
 
     def _judge(
         self, stack: ExitStack, held: tuple[Intervention, ...], outcomes: list[RunOutcome], before: int = 0
-    ) -> Trial:
+    ) -> SourceTrial:
         failed = next((one for one in outcomes if not one.ended_well), None)
         if failed is not None:
-            return Trial(
+            return SourceTrial(
                 held,
                 before,
                 before,
@@ -157,9 +164,9 @@ class Laboratory:
         comparisons = [narrowed(compare(readers[0], reader), self.case.asked) for reader in readers[1:]]
         unverified = why_unverified({str(n): one for n, one in enumerate(readers, 1)}, comparisons)
         if unverified is not None and all(one.equal for one in comparisons):
-            return Trial(held, before, before, failed=unverified)
+            return SourceTrial(held, before, before, failed=unverified)
         equal = sum(one.equal for one in comparisons)
-        trial = Trial(held, before + len(comparisons), before + equal)
+        trial = SourceTrial(held, before + len(comparisons), before + equal)
         for reader, comparison in zip(readers[1:], comparisons, strict=True):
             if not comparison.equal:
                 ledgers = tuple(pair_ledgers(readers[0], reader))
@@ -171,3 +178,61 @@ def in_words(held: tuple[Intervention, ...]) -> str:
     """Name what is held: the first source, and how many more there are."""
     names = [BY_NAME[one.source].words for one in held]
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+Held = TypeVar("Held")
+"""What is held fixed: a source, or a line of one."""
+Hold = Callable[[Sequence[Held], str], SourceTrial]
+"""Holds some of them, and says why to the user."""
+
+DIVIDING = "which of them is it?"
+DROPPING = "one of them makes the program fail"
+
+
+def needed(candidates: Sequence[Held], hold: Hold[Held]) -> list[Held]:
+    """Find the sources that must be held for the runs to be equal; the likeliest candidates stand first.
+
+    With all candidates held, the runs were equal.
+    """
+    return _needed([], [], list(candidates), hold)
+
+
+def _needed(fixed: list[Held], added: list[Held], candidates: list[Held], hold: Hold[Held]) -> list[Held]:
+    """Find what is needed of the candidates beside what is fixed, to which `added` has come last."""
+    if added and hold(fixed, DIVIDING).settled:
+        return []
+    if len(candidates) == 1:
+        return candidates
+    middle = (len(candidates) + 1) // 2
+    likelier, rest = candidates[:middle], candidates[middle:]
+    of_rest = _needed([*fixed, *likelier], likelier, rest, hold)
+    of_likelier = _needed([*fixed, *of_rest], of_rest, likelier, hold)
+    return [*of_likelier, *of_rest]
+
+
+def bearable(candidates: Sequence[Held], hold: Hold[Held]) -> tuple[list[Held], list[Held], SourceTrial]:
+    """Leave out the sources that make the program fail when they are held.
+
+    Gives those that can be held, those that cannot, and the trial with all that can.
+    """
+    trial = hold(candidates, "all at once: is it any of them?")
+    if trial.failed is None:
+        return list(candidates), [], trial
+    failing = [one for half in _halves(candidates) for one in _failing(half, hold)]
+    left = [one for one in candidates if one not in failing]
+    if not failing or not left:
+        return left, failing, trial
+    return left, failing, hold(left, "all at once, but for those that make the program fail")
+
+
+def _failing(candidates: Sequence[Held], hold: Hold[Held]) -> list[Held]:
+    if not candidates or hold(candidates, DROPPING).failed is None:
+        return []
+    if len(candidates) == 1:
+        return list(candidates)
+    return [one for half in _halves(candidates) for one in _failing(half, hold)]
+
+
+def _halves(candidates: Sequence[Held]) -> tuple[Sequence[Held], Sequence[Held]]:
+    middle = (len(candidates) + 1) // 2
+    return candidates[:middle], candidates[middle:]

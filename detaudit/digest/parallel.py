@@ -64,7 +64,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-class _Pace:
+class _DigestPace:
     """Measures which way is faster on this machine for values of about one size: alone, or in threads."""
 
     __slots__ = ("_best", "_tried")
@@ -85,7 +85,7 @@ class _Pace:
         self._best[in_threads] = min(self._best[in_threads], seconds)
 
 
-_paces: dict[tuple[int, int], _Pace] = {}
+_paces: dict[tuple[int, int], _DigestPace] = {}
 """Paces by the size, to a power of two, and the number of threads."""
 
 
@@ -94,7 +94,7 @@ def digest_large(address: int, size: int, seed: int, threads: int) -> bytes:
 
     The digest is that of `algorithm.digest_address`, whichever way is taken.
     """
-    pace = _paces.setdefault((size.bit_length(), threads), _Pace())
+    pace = _paces.setdefault((size.bit_length(), threads), _DigestPace())
     in_threads = pace.in_threads()
     start = time.perf_counter()
     if in_threads:

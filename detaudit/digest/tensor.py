@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from xxhash import xxh3_128_digest
@@ -28,6 +28,9 @@ from detaudit.torch_private.tensors import (
     sparse_values,
     unwrapped,
 )
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 _FORM_CACHE_ENTRIES = 4096
 
@@ -48,7 +51,7 @@ class UndigestableError(TypeError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _TensorForm:
     """The facts that all tensors of one dtype and shape have in common."""
 
     seed: int
@@ -56,13 +59,11 @@ class _Form:
     """Size in bytes."""
     is_plain: bool
     """True if the bytes are the values: neither complex, and maybe lazily conjugated, nor quantized."""
-    leaf: Callable[[int], Any] | None
-    """Gives the memory at an address to xxhash; None for empty values and those of more than one leaf."""
     plain_leaf: Callable[[int], Any] | None
-    """As `leaf` where the bytes are the values; None elsewhere."""
+    """Gives the memory at an address to xxhash; None if the bytes are not plain, or not one leaf."""
 
 
-_forms: dict[tuple[torch.dtype, torch.Size], _Form] = {}
+_forms: dict[tuple[torch.dtype, torch.Size], _TensorForm] = {}
 
 
 def tensor_digest(tensor: torch.Tensor) -> bytes:
@@ -114,17 +115,17 @@ def form_digest(tensor: torch.Tensor) -> bytes:
     return combine(f"meta|{tensor.dtype}|{tuple(tensor.shape)}", ())
 
 
-def _form(tensor: torch.Tensor) -> _Form:
+def _form(tensor: torch.Tensor) -> _TensorForm:
     key = (tensor.dtype, tensor.shape)
     form = _forms.get(key)
     if form is None:
         if len(_forms) >= _FORM_CACHE_ENTRIES:
             _forms.clear()
         size = tensor.nbytes
-        leaf = memory_of(size) if 0 < size <= LEAF_BYTES else None
         seed = header_seed(str(tensor.dtype), tensor.shape)
         is_plain = not (tensor.is_complex() or tensor.is_quantized)
-        form = _forms[key] = _Form(seed, size, is_plain, leaf, leaf if is_plain else None)
+        plain_leaf = memory_of(size) if is_plain and 0 < size <= LEAF_BYTES else None
+        form = _forms[key] = _TensorForm(seed, size, is_plain, plain_leaf)
     return form
 
 
@@ -132,7 +133,7 @@ def _is_resolved(tensor: torch.Tensor) -> bool:
     return not tensor.is_conj() and not tensor.is_quantized
 
 
-def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _Form) -> bytes:
+def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _TensorForm) -> bytes:
     """Digest a plain tensor on the CPU, of any size and strides, neither lazily conjugated nor negated."""
     if tensor.is_contiguous():
         return _digest_memory(address, form)
@@ -143,7 +144,7 @@ def _large_or_reordered_digest(tensor: torch.Tensor, address: int, form: _Form) 
         return _digest_memory(row_major.data_ptr(), form)
 
 
-def _digest_memory(address: int, form: _Form) -> bytes:
+def _digest_memory(address: int, form: _TensorForm) -> bytes:
     if form.size >= LEAST_BYTES:
         # A value of this size was not made without torch's threads: asking for their number settles nothing.
         threads = torch.get_num_threads()
@@ -263,7 +264,7 @@ def _is_spread(tensor: torch.Tensor) -> bool:
     return module is not None and isinstance(tensor, module.DTensor)
 
 
-def _spread_digest(tensor: Any, parts: Sequence[torch.Tensor]) -> bytes:
+def _spread_digest(tensor: DTensor, parts: Sequence[torch.Tensor]) -> bytes:
     """Digest this rank's part, the shape of the mesh and the way in which the whole lies on it."""
     form = f"spread|{tuple(tensor.shape)}|{tuple(tensor.device_mesh.shape)}|{tensor.placements}"
     return combine(form, [tensor_digest(part) for part in parts])

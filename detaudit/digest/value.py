@@ -37,7 +37,7 @@ def deferred_value_digest(value: object, digest: TensorDigest) -> Digest:
     """Make the same digest as `value_digest`, with `digest` for each tensor in the value."""
     if isinstance(value, torch.Tensor):
         return digest(value)
-    walk = _Walk(digest)
+    walk = _ValueWalk(digest)
     walk.visit(value, 0)
     numbers = _deferred("numbers", walk.numbers)
     return _deferred("value", [numbers, combine("text", walk.text)]) if walk.text else numbers
@@ -55,7 +55,7 @@ def split_digest(value: object) -> tuple[bytes, bytes | None]:
 
     In a batch, text (an identifier, a file name) is not a number yet: it may differ harmlessly.
     """
-    walk = _Walk(tensor_digest)
+    walk = _ValueWalk(tensor_digest)
     walk.visit(value, 0)
     text = combine("text", walk.text) if walk.text else None
     return now(_deferred("numbers", walk.numbers)), text
@@ -65,7 +65,7 @@ def _deferred(tag: str, digests: list[Digest]) -> Digest:
     return joined(digests, partial(xxh3_128_digest, seed=header_seed(tag, ())))
 
 
-class _Walk:
+class _ValueWalk:
     """Goes through a value once and collects digests of its leaves, in a fixed order."""
 
     def __init__(self, digest: TensorDigest) -> None:

@@ -13,6 +13,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from detaudit.errors import TraceError
@@ -90,7 +91,7 @@ def to_plain(value: Any) -> Any:  # noqa: ANN401 - a dataclass and whatever it h
         return [to_plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def from_plain(kind: type[T], value: object, where: str) -> T:
@@ -155,6 +156,8 @@ def _read_scalar(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a 
             return hint(value)
         except ValueError:
             raise ValueError(f"{where} is {value!r}") from None
+    if hint is Path and isinstance(value, str):
+        return Path(value)
     if hint is float and value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

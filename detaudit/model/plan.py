@@ -116,6 +116,19 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Drive:
+    """What the driver of a model file or a callable is told."""
+
+    target: Target
+    seed: int
+    steps: int | None
+    """As in a run's plan, and so is `call`."""
+    call: str | None
+    axes: dict[str, str]
+    """The values that `--vary` sets, as texts."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
     """How to run a target."""
 

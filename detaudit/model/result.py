@@ -84,7 +84,7 @@ class Affected:
     layers: int
     from_step: int
     ranks: str = ""
-    """The ranks of a distributed training that differ, as ranges: `0-3, 7`; empty where there are no ranks."""
+    """The ranks of a distributed training that differ, as ranges: `0-3, 7`; empty without ranks."""
 
 
 @dataclass(frozen=True, slots=True)

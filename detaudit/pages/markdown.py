@@ -13,7 +13,7 @@ COMMENT = "<!--"
 COLUMN = "|"
 
 
-class Kind(Enum):
+class BlockKind(Enum):
     """Say what a block is."""
 
     TITLE = auto()
@@ -25,48 +25,48 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PageBlock:
     """Hold a part of a page, with the backquotes around its names and the bars of its tables."""
 
-    kind: Kind
+    kind: BlockKind
     text: str
     language: str = ""
     """The word behind the fence of a piece of code: `python`."""
 
 
-def blocks(text: str) -> Iterator[Block]:
+def blocks(text: str) -> Iterator[PageBlock]:
     """Take a page apart."""
     lines = iter([*text.splitlines(), ""])
-    kind, words = Kind.TEXT, list[str]()
+    kind, words = BlockKind.TEXT, list[str]()
     for line in lines:
         begins = _begun_by(line)
-        if words and (not line or begins is Kind.ITEM):
+        if words and (not line or begins is BlockKind.ITEM):
             yield _block(kind, words)
-            kind, words = Kind.TEXT, []
+            kind, words = BlockKind.TEXT, []
         if line.startswith(FENCE):
             code = "\n".join(iter(lambda: next(lines), FENCE))
-            yield Block(Kind.CODE, code, line.removeprefix(FENCE))
+            yield PageBlock(BlockKind.CODE, code, line.removeprefix(FENCE))
         elif line.startswith("#"):
             marks, _, title = line.partition(" ")
-            yield Block(Kind.TITLE if marks == "#" else Kind.HEADING, title)
+            yield PageBlock(BlockKind.TITLE if marks == "#" else BlockKind.HEADING, title)
         elif line and not line.startswith(COMMENT):
             kind = begins or kind
             words.append(line.removeprefix(BULLET).strip())
 
 
-def _begun_by(line: str) -> Kind | None:
+def _begun_by(line: str) -> BlockKind | None:
     """Recognize the first line of an item or of a table; None for any other line."""
     if line.startswith(BULLET):
-        return Kind.ITEM
-    return Kind.TABLE if line.startswith(COLUMN) else None
+        return BlockKind.ITEM
+    return BlockKind.TABLE if line.startswith(COLUMN) else None
 
 
-def _block(kind: Kind, words: list[str]) -> Block:
-    return Block(kind, ("\n" if kind is Kind.TABLE else " ").join(words))
+def _block(kind: BlockKind, words: list[str]) -> PageBlock:
+    return PageBlock(kind, ("\n" if kind is BlockKind.TABLE else " ").join(words))
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PageTable:
     """Hold the cells of a table."""
 
     heads: tuple[str, ...]
@@ -75,9 +75,9 @@ class Table:
     """For each column whether its cells stand at the right."""
 
 
-def table(text: str) -> Table:
+def table(text: str) -> PageTable:
     """Take a table apart, of which each row has a line and begins and ends with a bar."""
     heads, rule, *rows = (
         [cell.strip() for cell in line.strip(COLUMN).split(COLUMN)] for line in text.splitlines()
     )
-    return Table(tuple(heads), tuple(map(tuple, rows)), tuple(mark.endswith(":") for mark in rule))
+    return PageTable(tuple(heads), tuple(map(tuple, rows)), tuple(mark.endswith(":") for mark in rule))

@@ -25,7 +25,7 @@ _OWN, _SEEDED = Fact(Act.DRAWS, Whose.OWN), Fact(Act.DRAWS, Whose.GLOBAL)
 _UNSEEDED = Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED)
 
 
-class Draws:
+class DrawWatch:
     """Sees every operator of the process, in the window or not."""
 
     def __init__(self, taps: Taps) -> None:

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from detaudit.record.scope import Scope
+from detaudit.record.scope import RecordingScope
 
 if TYPE_CHECKING:
     from detaudit.record.recorder import Recorder
@@ -25,7 +25,7 @@ LONGEST = 30.0
 _POLL = 0.01
 
 
-def end_when_stopped(recorder: Recorder, scope: Scope) -> None:
+def end_when_stopped(recorder: Recorder, scope: RecordingScope) -> None:
     """Make sure that the process ends once the recorder has stopped its program."""
     shutdown = threading._shutdown  # type: ignore[attr-defined]  # where the interpreter waits for threads
 

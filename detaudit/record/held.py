@@ -52,7 +52,7 @@ class HeldGenerators:
 
     def states(self) -> list[str]:
         """Return `name=hexdigest` of each generator; the names are the same in every worker."""
-        walk = _Walk(self._reader)
+        walk = _DatasetWalk(self._reader)
         walk.visit(self._dataset, "dataset", _DEPTH)
         for name in dict.fromkeys(found for module in walk.modules for found in self._with_imports(module)):
             walk.visit_module(name)
@@ -96,7 +96,7 @@ class WorkerGenerators(Generators):
         return ",".join([super().states(), *self._held.states()])
 
 
-class _Walk:
+class _DatasetWalk:
     """One look at all that lies below a data set."""
 
     def __init__(self, reader: Callable[[type], _Reader | None]) -> None:

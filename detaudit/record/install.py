@@ -14,17 +14,17 @@ import torch
 
 from detaudit.model.trace import Level
 from detaudit.record.backward import Backward
-from detaudit.record.current import current, set_current
 from detaudit.record.draws import IsolatedDraws
 from detaudit.record.ending import end_when_stopped, watch_over_end
 from detaudit.record.gradients import Gradients
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
 from detaudit.record.names import Names
+from detaudit.record.observing import current, set_current
 from detaudit.record.operators import Operators, phase_of
 from detaudit.record.rank_names import RankNames
 from detaudit.record.recorder import Recorder
-from detaudit.record.scope import Scope
+from detaudit.record.scope import RecordingScope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.updates import Updates
@@ -47,7 +47,7 @@ def install(
     `taps`: what was put in place before torch was there, whose ledger the recorder writes. `attached`: what
     adds the listeners of the run.
     """
-    scope = Scope()
+    scope = RecordingScope()
     recorder = _observe(session, sites, taps, scope, attached)
     end_when_stopped(recorder, scope)
     recorder.on_stop = functools.partial(watch_over_end, recorder)
@@ -64,7 +64,7 @@ def recording(session: Session, attached: Sequence[Attach] = ()) -> Iterator[Rec
     """
     if current() is not None:
         raise RuntimeError("this process is recorded already")
-    scope = Scope(lasting=False)
+    scope = RecordingScope(lasting=False)
     recorder = _observe(session, Sites(), None, scope, attached)
     try:
         yield recorder
@@ -76,7 +76,7 @@ def recording(session: Session, attached: Sequence[Attach] = ()) -> Iterator[Rec
 
 
 def _observe(
-    session: Session, sites: Sites, taps: Taps | None, scope: Scope, attached: Sequence[Attach]
+    session: Session, sites: Sites, taps: Taps | None, scope: RecordingScope, attached: Sequence[Attach]
 ) -> Recorder:
     """Put every observer in place."""
     sites.add_machinery(os.path.dirname(torch.__file__) + os.sep)
@@ -110,7 +110,7 @@ def _observe(
     return recorder
 
 
-def _run_under(modes: list[DispatchMode], scope: Scope) -> None:
+def _run_under(modes: list[DispatchMode], scope: RecordingScope) -> None:
     """Run the calling thread, and those that it starts, under modes, the first of them innermost."""
     for mode in modes:
         step_aside_for_tracing(mode, scope)
@@ -120,7 +120,7 @@ def _run_under(modes: list[DispatchMode], scope: Scope) -> None:
         watch_threads(mode, scope)
 
 
-def _enter(mode: DispatchMode, scope: Scope) -> None:
+def _enter(mode: DispatchMode, scope: RecordingScope) -> None:
     """Run the calling thread under a mode from now on."""
     mode.__enter__()
     scope.on_end(lambda: mode.__exit__(None, None, None))
@@ -150,7 +150,7 @@ def _close_when_leaving(recorder: Recorder) -> None:
     recorder.scope.replace(os, "_exit", leaving)
 
 
-def watch_threads(mode: DispatchMode, scope: Scope) -> None:
+def watch_threads(mode: DispatchMode, scope: RecordingScope) -> None:
     """Run every thread started from now on under the mode."""
     # Not `run`: subclasses override that without calling it.
     bootstrap = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]  # the one place all threads pass
@@ -163,7 +163,7 @@ def watch_threads(mode: DispatchMode, scope: Scope) -> None:
     scope.replace(threading.Thread, "_bootstrap_inner", watched)
 
 
-def step_aside_for_tracing(mode: DispatchMode, scope: Scope) -> None:
+def step_aside_for_tracing(mode: DispatchMode, scope: RecordingScope) -> None:
     """Leave the mode for the time of each trace; what is traced is not recorded."""
     for tracer in TRACERS:
         scope.replace(*tracer, _without(mode, tracer.current))

@@ -9,10 +9,10 @@ from typing import Any, Protocol, TypeAlias
 from detaudit.digest.algorithm import Digest
 from detaudit.model.trace import Phase
 from detaudit.record.schema import OperatorPlan
-from detaudit.record.stream import Owner, StreamState
+from detaudit.record.stream import ModuleOwner, StreamState
 from detaudit.torch_private.modes import DispatchMode
 
-Seen: TypeAlias = tuple[StreamState, Owner, Phase, Digest]
+Seen: TypeAlias = tuple[StreamState, ModuleOwner, Phase, Digest]
 """Facts about a call before it is made: thread, module and line, phase, digest of the inputs."""
 
 

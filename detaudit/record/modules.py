@@ -17,7 +17,7 @@ from detaudit.record.gradients import GradientOfOutput, Gradients
 from detaudit.record.names import Names, uncompiled
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
-from detaudit.record.stream import Call, StreamState
+from detaudit.record.stream import OpenCall, StreamState
 from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.torch_private.compiling import tracing_state
@@ -101,14 +101,14 @@ class Modules:
         around = None if outermost else stream.calls[-1]
         site = recorder.sites.here() if around is None else recorder.sites.here(around.frame, around.site)
         inputs = recorder.digests.call(args, kwargs)
-        call = Call(module, self._names.module(module), phase, inputs, site, id(frame))
+        call = OpenCall(module, self._names.module(module), phase, inputs, site, id(frame))
         if outermost and phase is not Phase.BACKWARD:
             self._input(stream, call, _input_phase(call, (args, kwargs)))
         if around is not None and around.module is not module and uncompiled(around.module) is module:
             around.passed_on = True
         stream.calls.append(call)
 
-    def _input(self, stream: StreamState, call: Call, phase: Phase) -> None:
+    def _input(self, stream: StreamState, call: OpenCall, phase: Phase) -> None:
         key = self._recorder.key(phase, Kind.INPUT, call.name.root, call.name.path, "")
         self._recorder.add(stream, key, call.inputs, site=call.site)
 
@@ -127,7 +127,7 @@ class Modules:
                     self._output(stream, call, output)
                 return
 
-    def _output(self, stream: StreamState, call: Call, output: object) -> None:
+    def _output(self, stream: StreamState, call: OpenCall, output: object) -> None:
         recorder, name = self._recorder, call.name
         outputs = recorder.digests.value(output)
         key = recorder.key(call.phase, Kind.MODULE, name.root, name.path, "")
@@ -138,7 +138,7 @@ class Modules:
                 if tensor.grad_fn is not None and not is_wrapped_by_functorch(tensor):
                     self._watch_output(call, str(position) if position else "", tensor, tensor.grad_fn)
 
-    def _watch_output(self, call: Call, position: str, tensor: torch.Tensor, node: Node) -> None:
+    def _watch_output(self, call: OpenCall, position: str, tensor: torch.Tensor, node: Node) -> None:
         name, recorder = call.name, self._recorder
         key = recorder.key(Phase.BACKWARD, Kind.GRAD_OUTPUT, name.root, name.path, position)
         # On the graph's node, not on the tensor: the tensor stays as the program expects it.
@@ -155,7 +155,7 @@ def _phase(stream: StreamState) -> Phase:
     return Phase.FORWARD if torch.is_grad_enabled() else Phase.EVAL
 
 
-def _input_phase(call: Call, arguments: object) -> Phase:
+def _input_phase(call: OpenCall, arguments: object) -> Phase:
     if call.phase is Phase.EVAL and not call.module.training:
         return Phase.EVAL
     # What is already part of a graph comes from an earlier part of the forward pass (a loss module's input).

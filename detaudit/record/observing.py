@@ -1,4 +1,4 @@
-"""Wrap the hooks that observe a run: each is timed, and none can disturb the program."""
+"""Wrap the hooks that observe a run: each is timed, none disturbs the program; keep its recorder at hand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from detaudit.torch_private.modes import without_function_modes
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+
+_current: list[Recorder] = []
+"""Holds the recorder of this process, or nothing."""
 
 
 def observing(
@@ -35,3 +38,13 @@ def observing(
             recorder.seconds += time.perf_counter() - start
 
     return guarded
+
+
+def current() -> Recorder | None:
+    """Return the recorder of this process, if it is recorded."""
+    return _current[0] if _current else None
+
+
+def set_current(recorder: Recorder | None) -> None:
+    """Make `recorder` the recorder of this process, in the place of any other; None: record no more."""
+    _current[:] = [] if recorder is None else [recorder]

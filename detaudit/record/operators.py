@@ -17,12 +17,12 @@ from detaudit.digest.algorithm import Digest
 from detaudit.digest.tensor import UndigestableError
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.digests import inputs_digest, outputs_digest
-from detaudit.record.draws import Draws
+from detaudit.record.draws import DrawWatch
 from detaudit.record.listeners import Seen
 from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan, make_plan
 from detaudit.record.sites import Sites
-from detaudit.record.stream import NOBODY, Owner, StreamState
+from detaudit.record.stream import NOBODY, ModuleOwner, StreamState
 from detaudit.sources.taps import Taps
 from detaudit.torch_private.autograd import current_node, following_sequence_number, sequence_number
 from detaudit.torch_private.modes import OnlookingMode, count_function_modes, without_function_modes
@@ -46,7 +46,7 @@ class Operators(OnlookingMode):
     def __init__(self, recorder: Recorder, taps: Taps | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._recorder = recorder
-        self._draws = None if taps is None else Draws(taps)
+        self._draws = None if taps is None else DrawWatch(taps)
         self._listener = recorder.listeners.to_operators()
         self._window = recorder.session.window or _EVERY_STEP
         self._plans: dict[int, OperatorPlan] = {}
@@ -162,7 +162,7 @@ class Operators(OnlookingMode):
             recorder.fail(error)
 
 
-def attribute(stream: StreamState, sites: Sites) -> tuple[Owner, Phase]:
+def attribute(stream: StreamState, sites: Sites) -> tuple[ModuleOwner, Phase]:
     """Find the module and line of the operator that is about to run, and its phase.
 
     A node of the autograd graph is numbered before its forward operator is dispatched; in the backward
@@ -198,7 +198,7 @@ def phase_of(stream: StreamState) -> Phase:
     return Phase.FORWARD if torch.is_grad_enabled() else Phase.EVAL
 
 
-def _here(stream: StreamState, sites: Sites) -> Owner:
+def _here(stream: StreamState, sites: Sites) -> ModuleOwner:
     if not stream.calls:
         return ("", None, stream.step_site or sites.above(sys._getframe(_OWN_FRAMES)))
     call = stream.calls[-1]

@@ -28,4 +28,5 @@ class RankNames:
         self._looks = False
         # A process that a rank has forked has its group too, and is no rank itself.
         if os.getpid() == self._process:
-            self._recorder.become(rank)
+            self._recorder.process.become(rank)
+            self._recorder.rename()

@@ -24,7 +24,7 @@ _RANK, _WORLD = "RANK", "WORLD_SIZE"
 def own_rank() -> Rank | None:
     """Return the rank of this process; None where it is none, or the only one.
 
-    Asked at the ends of steps: launchers set different variables, and some programs choose the rank themselves.
+    To be asked at the ends of steps: launchers set different variables, and programs may choose ranks.
     """
     if not distributed.is_available() or not distributed.is_initialized():
         return None

@@ -9,23 +9,19 @@ from collections.abc import Callable, Iterable
 
 from detaudit.digest.algorithm import Digest, now
 from detaudit.digest.sketch import sketch
-from detaudit.model.trace import Kind, Phase, Place, Rank, StreamRole
+from detaudit.model.trace import Kind, Phase, Place, StreamRole
 from detaudit.record.digests import Digests
 from detaudit.record.generators import Generators
 from detaudit.record.listeners import Listeners
-from detaudit.record.ranks import rank_of_parent
+from detaudit.record.process import TRAINING, TracedProcess
 from detaudit.record.replicas import Replicas
-from detaudit.record.scope import Scope
+from detaudit.record.scope import RecordingScope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
 from detaudit.record.stream import PART_EVENTS, StreamState
-from detaudit.sources.ledger import Entry, Ledger, Thread
+from detaudit.sources.ledger import Ledger, LedgerLine, NotingThread
 from detaudit.trace.layout import NO_DIGEST, NO_SITE, place_key
 from detaudit.trace.writer import PackedStep, TraceWriter
-
-
-RANK_OR_MAIN = frozenset({StreamRole.MAIN, StreamRole.RANK})
-"""The roles of processes that train, and whose steps are counted."""
 
 
 class StopAfterSteps(SystemExit):
@@ -36,10 +32,14 @@ class Recorder:
     """One per process. Forked children get a trace of their own (`after_fork`)."""
 
     def __init__(
-        self, session: Session, sites: Sites, ledger: Ledger | None = None, scope: Scope | None = None
+        self,
+        session: Session,
+        sites: Sites,
+        ledger: Ledger | None = None,
+        scope: RecordingScope | None = None,
     ) -> None:
         self.session = session
-        self.scope = scope or Scope()
+        self.scope = scope or RecordingScope()
         """Where hooks note what they put in place."""
         self.ledger = ledger
         self.level = session.level
@@ -56,7 +56,6 @@ class Recorder:
         self.seconds = 0.0
         """Time spent in hooks."""
         self.problems: dict[str, None] = {}
-        self.role = StreamRole.MAIN if session.is_main else StreamRole.PROCESS
         self._writer: TraceWriter | None = None
         self.lock = threading.RLock()
         self._sequence = itertools.count() if ledger is None else ledger.sequence
@@ -65,7 +64,7 @@ class Recorder:
         self._keys: dict[tuple[Phase, Kind, str, str | None, str], bytes] = {}
         self._places: dict[bytes, Place] = {}
         self._backward_owners: list[StreamState] = []
-        self._process_name: str | None = None
+        self.process = TracedProcess(session)
         self.replicas = Replicas()
         self._described = False
         self._sketched: set[bytes] = set()
@@ -140,7 +139,12 @@ class Recorder:
     def stop_if_done(self, stream: StreamState) -> None:
         """Raise StopAfterSteps in the main thread once enough steps are recorded."""
         limit = self.session.steps
-        if limit is not None and stream.step >= limit and stream.number == 1 and self.role in RANK_OR_MAIN:
+        if (
+            limit is not None
+            and stream.step >= limit
+            and stream.number == 1
+            and self.process.role in TRAINING
+        ):
             self.stopped = True
             self.on_stop()
             raise StopAfterSteps(0)
@@ -186,29 +190,21 @@ class Recorder:
         """Start over in a forked child, whose events go into a trace of its own."""
         self.session.leave_to_parent(self._writer)
         self.session = self.session.for_child()
-        self.role = StreamRole.PROCESS
         self._writer = None
         self.lock = threading.RLock()
         self._local = threading.local()
         self._streams = {}
         self._backward_owners = []
-        self._process_name = None
+        self.process = TracedProcess(self.session)
         self.replicas = Replicas()
         self._described = False
         self._sketched = set()
         self.sites.announce_to(None)
 
-    def name_process(self, name: str, role: StreamRole) -> None:
-        """Give this process a name of its own (a loader worker's)."""
-        self._process_name, self.role = self._below_rank(name), role
-
-    def become(self, rank: Rank) -> None:
-        """Rename this process, which turns out to be a rank, and all of its streams."""
+    def rename(self) -> None:
+        """Rename the streams of this process, which has turned out to be a rank."""
         with self.lock:
-            self.replicas.rank, self._process_name = rank, rank.name
-            if self.role is StreamRole.PROCESS:
-                self.role = StreamRole.RANK
-            self._open().rename_process(rank.name, self.role)
+            self._open().rename_process(self.process.name, self.process.role)
 
     def close(self) -> None:
         """Write what is left and close the trace. Safe to call twice, and after a failure."""
@@ -236,7 +232,7 @@ class Recorder:
         writer.set_meta("finished", self.active)
         writer.set_meta("stopped", self.stopped)
         steps = max((stream.step for stream in self._streams.values()), default=0)
-        writer.set_meta("ranks", self.replicas.header(steps, finished=self.active))
+        writer.set_meta("ranks", self.replicas.header(self.process.rank, steps, finished=self.active))
         writer.close()
 
     def _open(self) -> TraceWriter:
@@ -255,12 +251,10 @@ class Recorder:
         with self.lock:
             writer = self._open()
             thread = threading.current_thread()
-            is_main = thread is threading.main_thread() and self.role is not StreamRole.THREAD
+            is_main = thread is threading.main_thread() and self.process.role is not StreamRole.THREAD
             label = "main" if is_main else self._free_label(thread.name)
             stream = self._streams[label] = StreamState(len(self._streams) + 1, label)
-            of_thread = self.role in RANK_OR_MAIN and label != "main"
-            role = StreamRole.THREAD if of_thread else self.role
-            writer.add_stream(stream.number, role, self.process_name(), label)
+            writer.add_stream(stream.number, self.process.role_of(label), self.process.name, label)
             return stream
 
     def _free_label(self, name: str) -> str:
@@ -270,24 +264,12 @@ class Recorder:
                 return label
         raise AssertionError
 
-    def process_name(self) -> str:
-        """Return the name of this process, which is the same in every run."""
-        if self._process_name is None:
-            name = self.session.process_name()
-            self._process_name = name if self.session.is_main else self._below_rank(name)
-        return self._process_name
-
-    def _below_rank(self, name: str) -> str:
-        """Put the rank that this process belongs to before its name: each rank has workers of the same name."""
-        parent = rank_of_parent()
-        return f"{parent}/{name}" if parent else name
-
     def _write(self, stream: StreamState, *, complete: bool) -> None:
         if self.ledger is not None:
             self._write_ledger(stream, self.ledger.take(threading.get_ident()))
         self._open().write_step(self._pack(stream, complete=complete))
 
-    def _write_ledger(self, stream: StreamState, entries: Iterable[tuple[Thread, Entry]]) -> None:
+    def _write_ledger(self, stream: StreamState, entries: Iterable[tuple[NotingThread, LedgerLine]]) -> None:
         writer = self._open()
         for thread, one in entries:
             what = (one.sequence, one.source, one.operation, *one.fact, one.phase, one.site)

@@ -24,22 +24,20 @@ Parameter = tuple[str, str | None, str]
 
 
 class Replicas:
-    """The parameters of this process of which other ranks hold copies, and what is known of its own rank."""
+    """The parameters of this process of which other ranks hold copies."""
 
     def __init__(self) -> None:
-        self.rank: Rank | None = None
-        """This process as a rank; None as long as it is not known to be one."""
         self._meshes: dict[str, None] = {}
         self._ranks: dict[Parameter, str] = {}
         self._keys: dict[bytes, str] = {}
         self._data_parallel: tuple[int, ...] = ()
 
-    def header(self, steps: int, *, finished: bool) -> list[dict[str, object]]:
-        """Describe the rank for the header of the trace; nothing where the process is none."""
-        if self.rank is None:
+    def header(self, rank: Rank | None, steps: int, *, finished: bool) -> list[dict[str, object]]:
+        """Describe this process's rank for the header of the trace; nothing where it has none."""
+        if rank is None:
             return []
         mesh, group = "; ".join(self._meshes), self._data_parallel
-        return [asdict(replace(self.rank, mesh=mesh, data_parallel=group, steps=steps, finished=finished))]
+        return [asdict(replace(rank, mesh=mesh, data_parallel=group, steps=steps, finished=finished))]
 
     def see_module(self, root: nn.Module, names: Names) -> None:
         """Take in the parameters of a module, which have names already."""
@@ -75,7 +73,9 @@ class Replicas:
                 self._note(names.tensor(parameter), ranks)
 
     def _see_shards(self, module: nn.Module) -> None:
-        meshes = [mesh for one in module.parameters() if (mesh := getattr(one, "device_mesh", None)) is not None]
+        meshes = [
+            mesh for one in module.parameters() if (mesh := getattr(one, "device_mesh", None)) is not None
+        ]
         # With a mesh of more dimensions, one of them may be that of a layer's own parts.
         if meshes and all(mesh.ndim == 1 for mesh in meshes):
             self._data_parallel = tuple(meshes[0].mesh.flatten().tolist())

@@ -8,7 +8,7 @@ from typing import Any
 _ABSENT = object()
 
 
-class Scope:
+class RecordingScope:
     """Puts functions in the place of others. A lasting one forgets what was there before."""
 
     def __init__(self, *, lasting: bool = True) -> None:

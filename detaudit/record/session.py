@@ -12,16 +12,19 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from detaudit.model.codec import from_plain, to_plain
+from detaudit.model.plan import Capture, Exchange, Intervention
+from detaudit.model.trace import Level
 
 if TYPE_CHECKING:
-    from detaudit.model.plan import Capture, Exchange, Intervention
-    from detaudit.model.trace import Level
     from detaudit.trace.writer import TraceWriter
 
 _SPAWNED = "--multiprocessing-fork"
 """An argument of processes that `multiprocessing` spawns: they go on with the program of their parent."""
 
+SESSION_FILE = "session.json"
 MAIN_TRACE = "main.trace"
 PROBLEM_FILE = "problem.txt"
 
@@ -108,37 +111,14 @@ def problems_in(folder: Path) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
+def save_session(session: Session, path: Path) -> None:
+    """Write the session file for the processes of a run. Raises OSError where it cannot be written."""
+    path.write_text(json.dumps(to_plain(session)), encoding="utf-8")
+
+
 def load_session(path: str, *, is_main: bool) -> Session:
     """Read the session file for a process that is the audited program itself, or one that it started."""
-    from detaudit.model.plan import Capture, Exchange, Intervention, Part
-    from detaudit.model.trace import Level
-
-    def _intervention(values: dict[str, Any]) -> Intervention:
-        return Intervention(values["source"], tuple(values["sites"]), values["amount"])
-
-    def _exchange(values: dict[str, Any] | None) -> Exchange | None:
-        if values is None:
-            return None
-        return Exchange(Path(values["folder"]), Part(values["part"]), values["step"], values["replays"])
-
     with open(path, encoding="utf-8") as file:
-        values = json.load(file)
-    window, capture = values["window"], values["capture"]
-    return Session(
-        folder=values["folder"],
-        level=Level(values["level"]),
-        target=values["target"],
-        conditions=values["conditions"],
-        steps=values["steps"],
-        window=None if window is None else (window[0], window[1]),
-        is_main=is_main,
-        held=tuple(_intervention(one) for one in values["held"]),
-        perturbed=tuple(_intervention(one) for one in values["perturbed"]),
-        capture=None if capture is None else Capture(**capture),
-        sketches=values["sketches"],
-        axes=tuple((axis, value) for axis, value in values["axes"]),
-        values=_exchange(values["values"]),
-        draws=_exchange(values["draws"]),
-        on_request=values["on_request"],
-        program=values["program"] if is_main or _SPAWNED in sys.orig_argv else None,
-    )
+        session = from_plain(Session, json.load(file), "session")
+    runs_program = is_main or _SPAWNED in sys.orig_argv
+    return replace(session, is_main=is_main, program=session.program if runs_program else None)

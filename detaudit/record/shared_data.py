@@ -38,7 +38,7 @@ class _Access:
 
 
 @dataclass(slots=True)
-class _Memory:
+class _SharedMemory:
     ref: StorageWeakRef
     by_thread: dict[int, _Access] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class SharedData:
 
     def __init__(self, taps: Taps) -> None:
         self._taps = taps
-        self._memory: dict[int, _Memory] = {}
+        self._memory: dict[int, _SharedMemory] = {}
         self._numbers: dict[int, int] = {}
 
     def accessed(self, operator: str, read: list[torch.Tensor], written: list[torch.Tensor]) -> None:
@@ -63,7 +63,7 @@ class SharedData:
                     site = site or self._taps.lines.here()
                     self._account(memory, operator, site, writes=writes)
 
-    def _find(self, tensor: torch.Tensor, *, make: bool) -> _Memory | None:
+    def _find(self, tensor: torch.Tensor, *, make: bool) -> _SharedMemory | None:
         try:
             storage = tensor.untyped_storage()
             address = storage.data_ptr()
@@ -74,10 +74,10 @@ class SharedData:
         if memory is not None and memory.ref.expired():
             memory = None
         if memory is None and make and address:
-            memory = self._memory[address] = _Memory(StorageWeakRef(storage))
+            memory = self._memory[address] = _SharedMemory(StorageWeakRef(storage))
         return memory
 
-    def _account(self, memory: _Memory, operator: str, site: bytes, *, writes: bool) -> None:
+    def _account(self, memory: _SharedMemory, operator: str, site: bytes, *, writes: bool) -> None:
         thread = threading.get_ident()
         is_main = thread == threading.main_thread().ident
         # By order of appearance: an identifier is not the same in the next run.
@@ -91,7 +91,7 @@ class SharedData:
             if other != number:
                 seen.others.setdefault(number, [0, 0])[writes] += 1
 
-    def _note(self, memory: _Memory, access: _Access, others: dict[int, list[int]]) -> None:
+    def _note(self, memory: _SharedMemory, access: _Access, others: dict[int, list[int]]) -> None:
         """Note both sides, if one of them writes: the thread that comes back, and who came between."""
         if not access.writes and not any(writes for _, writes in others.values()):
             return

@@ -30,7 +30,7 @@ _TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
 
 
-class Owner(Enum):
+class CodeOwner(Enum):
     """Who wrote the code of a file."""
 
     USER = "user"
@@ -55,7 +55,7 @@ class Sites:
         self._program = () if program is None else (program + os.sep,)
         paths = sysconfig.get_paths()
         self._library = tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
-        self._owners: dict[int, Owner] = {}
+        self._owners: dict[int, CodeOwner] = {}
         """The owner of each code object, by its address."""
         self._codes: list[CodeType] = []
         """Keeps those code objects alive, so that no address is used again."""
@@ -91,7 +91,7 @@ class Sites:
         """Return the key of the innermost user line, as `here` does, from `frame` upwards."""
         library: FrameType | None = None
         standard: FrameType | None = None
-        owners, machinery, calling_back = self._owners, Owner.MACHINERY, Owner.CALLING_BACK
+        owners, machinery, calling_back = self._owners, CodeOwner.MACHINERY, CodeOwner.CALLING_BACK
         while frame is not None:
             if id(frame) == known and library is None and standard is None:
                 return site
@@ -101,12 +101,12 @@ class Sites:
             if owner is machinery or owner is calling_back:
                 frame = frame.f_back
                 continue
-            if owner is Owner.USER:
+            if owner is CodeOwner.USER:
                 # A library that uses Python's own is the one to name.
                 return self._key(frame, library or standard)
-            if owner is Owner.LIBRARY and library is None:
+            if owner is CodeOwner.LIBRARY and library is None:
                 library = frame
-            elif owner is Owner.STANDARD and standard is None:
+            elif owner is CodeOwner.STANDARD and standard is None:
                 standard = frame
             frame = frame.f_back
         inner = library or standard
@@ -125,26 +125,26 @@ class Sites:
             code = frame.f_code
             # Asked at every set that a library loops over: no call for what is known.
             owner = owners.get(id(code)) or self._owner(code)
-            if owner is Owner.USER:
+            if owner is CodeOwner.USER:
                 return True
-            if owner is Owner.GENERATED:
+            if owner is CodeOwner.GENERATED:
                 # A dataclass has its generated methods called by wrappers of the standard library.
                 leading, frame = False, frame.f_back
                 continue
-            if owner is Owner.STANDARD and leading and not through_standard:
+            if owner is CodeOwner.STANDARD and leading and not through_standard:
                 return False
-            if owner is Owner.CALLING_BACK and (leading or WORKER_FILE.search(code.co_filename)):
+            if owner is CodeOwner.CALLING_BACK and (leading or WORKER_FILE.search(code.co_filename)):
                 # A worker that was spawned has no line of the program's below it.
                 return not leading
-            if owner is Owner.MACHINERY and (leading or not code.co_filename.startswith(_PACKAGE)):
+            if owner is CodeOwner.MACHINERY and (leading or not code.co_filename.startswith(_PACKAGE)):
                 return False
-            leading = leading and owner is not Owner.LIBRARY
+            leading = leading and owner is not CodeOwner.LIBRARY
             frame = frame.f_back
         return False
 
     def is_program(self, frame: FrameType | None) -> bool:
         """Say whether a frame runs code of the user's own."""
-        return frame is not None and self._owner(frame.f_code) is Owner.USER
+        return frame is not None and self._owner(frame.f_code) is CodeOwner.USER
 
     def given_by_program(self, frame: FrameType | None, item: object) -> bool:
         """Say whether a frame carries out a call that the user's line made with this very object."""
@@ -154,9 +154,9 @@ class Sites:
             if frame is None:
                 break
             owner = owners.get(id(frame.f_code)) or self._owner(frame.f_code)
-            if owner is Owner.USER:
+            if owner is CodeOwner.USER:
                 break
-            if owner is Owner.MACHINERY and frame.f_code.co_filename.startswith(_IMPORTING):
+            if owner is CodeOwner.MACHINERY and frame.f_code.co_filename.startswith(_IMPORTING):
                 # Nobody hands anything to a module that is being loaded.
                 return False
             called, frame = frame, frame.f_back
@@ -168,9 +168,9 @@ class Sites:
             if frame is None:
                 return
             owner = self._owner(frame.f_code)
-            if owner is Owner.USER:
+            if owner is CodeOwner.USER:
                 return
-            if owner is Owner.LIBRARY:
+            if owner is CodeOwner.LIBRARY:
                 yield frame
             frame = frame.f_back
 
@@ -181,39 +181,39 @@ class Sites:
 
     def definition(self, code: CodeType) -> Site | None:
         """Return the line on which a piece of code begins; None for code that is not the user's."""
-        if self._owner(code) is not Owner.USER:
+        if self._owner(code) is not CodeOwner.USER:
             return None
         file, line = code.co_filename, code.co_firstlineno
         return Site(file, line, code.co_qualname, linecache.getline(file, line).strip())
 
-    def _owner(self, code: CodeType) -> Owner:
+    def _owner(self, code: CodeType) -> CodeOwner:
         owner = self._owners.get(id(code))
         if owner is None:
             owner = self._owners[id(code)] = self._classify(code.co_filename)
             self._codes.append(code)
         return owner
 
-    def _classify(self, file: str) -> Owner:
+    def _classify(self, file: str) -> CodeOwner:
         if file.startswith(_EXAMPLES):
-            return Owner.USER
+            return CodeOwner.USER
         frozen = file.startswith("<frozen")
         if frozen and not file.startswith(("<frozen importlib", "<frozen zipimport")):
-            return Owner.STANDARD
+            return CodeOwner.STANDARD
         of_machinery = file.startswith(("<eval_with_key>", "<__array_function__"))
         own = (_PACKAGE, _PLUGIN, *self._machinery)
         if frozen or of_machinery or file.startswith(own) or _TORCH.search(file) or _is_compiled(file):
-            return Owner.CALLING_BACK if _CALLING_BACK.search(file) else Owner.MACHINERY
+            return CodeOwner.CALLING_BACK if _CALLING_BACK.search(file) else CodeOwner.MACHINERY
         if file.startswith("<"):
-            return Owner.USER if _is_typed(file) else Owner.GENERATED
+            return CodeOwner.USER if _is_typed(file) else CodeOwner.GENERATED
         if file.startswith(self._program):
-            return Owner.USER
+            return CodeOwner.USER
         return self._installed(file)
 
-    def _installed(self, file: str) -> Owner:
+    def _installed(self, file: str) -> CodeOwner:
         """Tell libraries and the standard library, below which they often lie, from the user's own files."""
         if _INSTALLED.search(file):
-            return Owner.LIBRARY
-        return Owner.STANDARD if file.startswith(self._library) else Owner.USER
+            return CodeOwner.LIBRARY
+        return CodeOwner.STANDARD if file.startswith(self._library) else CodeOwner.USER
 
     def _key(self, frame: FrameType, library: FrameType | None) -> bytes:
         code, line = frame.f_code, frame.f_lineno

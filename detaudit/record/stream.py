@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from detaudit.record.names import ModuleName
 
-Owner: TypeAlias = tuple[str, str | None, bytes]
+ModuleOwner: TypeAlias = tuple[str, str | None, bytes]
 """Who runs an operator: root label, module path, site."""
 
-NOBODY: Owner = ("", None, NO_SITE)
+NOBODY: ModuleOwner = ("", None, NO_SITE)
 
 PART_EVENTS = 20_000
 """A step with more events than this is written in parts, so that memory stays bounded."""
 
 
 @dataclass(slots=True)
-class Call:
+class OpenCall:
     """A module call under way."""
 
     module: nn.Module
@@ -73,7 +73,7 @@ class StreamState:
         """Place key, inputs digest, outputs digest of each event, in turn."""
         self.sites: list[bytes] = []
         self.sequences: list[int] = []
-        self.calls: list[Call] = []
+        self.calls: list[OpenCall] = []
         """Module calls under way, the innermost last; at level `step` the outermost alone."""
         self.inner: list[nn.Module] = []
         """At level `step`, the modules whose calls are under way within it."""
@@ -84,7 +84,7 @@ class StreamState:
         self.in_optimizer = 0
         self.step_site: bytes | None = None
         """The line of all operators of the optimizer step under way, where it runs torch's code alone."""
-        self.owners: dict[int, Owner] = {}
+        self.owners: dict[int, ModuleOwner] = {}
         """Who ran the forward operator of a graph node in this step, by the node's sequence number."""
         self.roots_since_step: dict[str, None] = {}
         """Labels of the outermost modules called since the last step."""

@@ -50,7 +50,7 @@ class Weights:
             return
         self._roots.setdefault(label, IdentitySet()).add(root)
         self._names.name_parameters(root)
-        if self._recorder.replicas.rank is not None or own_rank() is not None:
+        if own_rank() is not None:
             self._recorder.replicas.see_module(root, self._names)
         for parameter in root.parameters():
             self.awaits_lazy |= is_lazy(parameter)

@@ -11,11 +11,10 @@ from typing import Any
 
 from detaudit.digest.value import split_digest
 from detaudit.model.trace import Kind, Phase, StreamRole
-from detaudit.record.current import current
 from detaudit.record.held import WorkerGenerators
-from detaudit.record.observing import observing
+from detaudit.record.observing import current, observing
 from detaudit.record.recorder import Recorder
-from detaudit.record.scope import Scope
+from detaudit.record.scope import RecordingScope
 from detaudit.torch_private.loaders import WORKER_LOOP, begins_pass, is_batch
 
 _torch_worker_loop = WORKER_LOOP.current
@@ -101,13 +100,13 @@ def worker_loop(*args: Any) -> None:
         return
     names = _torch_worker_loop.__code__.co_varnames[: _torch_worker_loop.__code__.co_argcount]
     given = dict(zip(names, args, strict=False))
-    recorder.name_process(f"loader worker {given['worker_id']}", StreamRole.LOADER_WORKER)
+    recorder.process.rename(f"loader worker {given['worker_id']}", StreamRole.LOADER_WORKER)
     worker = _Worker(recorder, given["dataset"])
     given["index_queue"] = _Tasks(given["index_queue"], worker)
     given["data_queue"] = _Watching(given["data_queue"], worker)
     _torch_worker_loop(*given.values(), *args[len(given) :])
 
 
-def watch_workers(scope: Scope) -> None:
+def watch_workers(scope: RecordingScope) -> None:
     """Have every DataLoader start its workers with `worker_loop`."""
     scope.replace(*WORKER_LOOP, worker_loop)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from detaudit.errors import RunError, UsageError
 from detaudit.model.plan import TargetRef
-from detaudit.options import Settings
 from detaudit.reference.changes import changed_lines
 from detaudit.reference.ends import End, Ends, Property, look_at_ends
 from detaudit.reference.git import SHORT, Commit, asked, commit_of, environment, git, repository_of, resolve
 from detaudit.reference.trial import Outcome, Trial, Tried
 from detaudit.reference.worktree import bare_worktree, checked_out, links_of, remove, worktrees
 from detaudit.run.guard import Guarded, start
+from detaudit.run.options import RunOptions
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 
@@ -47,7 +47,9 @@ class Request:
     wanted: Property
     runs: int | None
     """Runs of each commit; None: as many as the fault needs."""
-    settings: Settings
+    options: RunOptions
+    link: str | None = None
+    """Folders that git ignores and each commit needs as well, with commas between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _refuse_unrelated(repository: Path, good: End, bad: End) -> None:
 
 
 def _trial(request: Request, repository: Path, folder: Path, place: Path) -> Trial:
-    settings = request.settings
+    options = request.options
     return Trial(
         repository=str(repository),
         folder=str(folder),
@@ -113,11 +115,11 @@ def _trial(request: Request, repository: Path, folder: Path, place: Path) -> Tri
         target=request.ref.text,
         is_module=request.ref.module,
         args=request.ref.args,
-        links=tuple(map(str, links_of(repository, folder, settings.link))),
-        level=settings.level,
-        seed=settings.seed,
-        steps=settings.steps,
-        timeout=settings.timeout,
+        links=tuple(map(str, links_of(repository, folder, request.link))),
+        level=options.level,
+        seed=options.seed,
+        steps=options.steps,
+        timeout=options.timeout,
         runs=request.runs or 0,
     )
 

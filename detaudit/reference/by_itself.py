@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from detaudit.compare.result import finding_from
 from detaudit.diagnose.audit import audit_target
+from detaudit.diagnose.options import AuditOptions
 from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Comparison, Notice, ReferenceComparison, Verdict
-from detaudit.options import Settings
 from detaudit.run.progress import Progress
 
 
 def audited_by_itself(
     target: Target,
-    settings: Settings,
+    options: AuditOptions,
     progress: Progress,
     *,
     reference: ReferenceComparison,
@@ -26,8 +26,8 @@ def audited_by_itself(
     `unequal` are the two runs that showed it: where those of the audit agree, the fault is a rare one, and
     the verdict is `not-reproducible` all the same. `told` says what was not held against what.
     """
-    keep = None if settings.keep is None else settings.keep / "audit"
-    audited = audit_target(target, replace(settings, keep=keep), progress)
+    keep = None if options.keep is None else options.keep / "audit"
+    audited = audit_target(target, replace(options, keep=keep), progress)
     notice = Notice("reference-not-comparable", told)
     result = replace(audited, references=(reference,), notices=(notice, *audited.notices))
     if audited.verdict is not Verdict.REPRODUCIBLE:

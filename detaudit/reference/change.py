@@ -14,6 +14,7 @@ from detaudit.compare.result import (
     notices_from,
     origin_from,
 )
+from detaudit.diagnose.options import AuditOptions
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import (
     AuditResult,
@@ -26,10 +27,10 @@ from detaudit.model.result import (
     Verdict,
 )
 from detaudit.model.trace import Site
-from detaudit.options import Settings
 from detaudit.reference.changes import changed_lines
 from detaudit.reference.entries import entries_of
 from detaudit.reference.hold import Held, hold
+from detaudit.reference.options import CommitOptions
 from detaudit.reference.side import Side
 from detaudit.reference.worktree import Checkout
 from detaudit.trace.data import steps_completed
@@ -43,7 +44,7 @@ MOST_EVENTS = 50_000
 class Change:
     """The commit and the work tree, both run."""
 
-    settings: Settings
+    options: CommitOptions
     checkout: Checkout
     there: Side
     here: Side
@@ -100,7 +101,7 @@ class Change:
             differing=0,
             compared=0,
             relative=None,
-            tolerance=self.settings.tolerance,
+            tolerance=self.options.tolerance,
             environment=_environments(self.there.first, self.here.first),
             changed=changed_lines(self.checkout.repository, self.checkout.commit),
         )
@@ -115,12 +116,12 @@ class Change:
     def _held(self) -> Held:
         """Compare the entries that both runs left in each step."""
         there, here = (entries_of(side.first, self._steps()) for side in (self.there, self.here))
-        return hold(there, here, self.settings.tolerance)
+        return hold(there, here, self.options.tolerance)
 
     def _is_open(self, held: Held) -> bool:
         """Say whether a tolerance was asked for and nothing exceeds it in the steps compared so far."""
         within = held.state is not ReferenceState.DIFFERS
-        return self.settings.tolerance is not None and within and self._steps() is not None
+        return self.options.tolerance is not None and within and self._steps() is not None
 
     def _reference(self, comparison: Comparison, held: Held) -> ReferenceComparison:
         """Describe how the work tree differs from the commit, with the number and size of the differences."""
@@ -183,12 +184,12 @@ class Change:
         for argument in self._shared():
             text = f"{argument} leads {self.there.name} to the work tree as well: use a relative path"
             yield Notice("argument-shared", text)
-        if self.settings.runs > Settings().runs:
+        if self.options.audit.runs > AuditOptions().runs:
             text = (
                 "--runs has no effect with --against, which runs each side once, and again where they differ"
             )
             yield Notice("runs-unused", text)
-        if self.settings.perturb is not None:
+        if self.options.audit.perturb is not None:
             text = "not perturbed: the two commits were run under the same conditions"
             yield Notice("not-perturbed", text)
 

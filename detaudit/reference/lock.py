@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.compare.result import shortcomings
@@ -17,12 +16,12 @@ from detaudit.model.lock import Block, Lock, LockedTarget
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetRef
 from detaudit.model.result import AuditResult, ReferenceState
 from detaudit.model.trace import Level
-from detaudit.options import Settings
 from detaudit.reference.blocks import Standing, blocks_for, locked_target, stand
 from detaudit.reference.entries import asked_about, entries_of
 from detaudit.reference.environments import held_for
 from detaudit.reference.lock_answer import Answer, relock
-from detaudit.reference.lock_file import NAME, read_lock
+from detaudit.reference.lock_file import read_lock
+from detaudit.reference.options import LockOptions
 from detaudit.reference.wording import shown
 from detaudit.run.progress import Progress
 from detaudit.run.runs import Runs
@@ -31,47 +30,44 @@ from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 
-def audit_against_lock(ref: TargetRef, settings: Settings, progress: Progress) -> AuditResult:
-    """Run the target for as many steps as `settings.lock` has of it, and hold it against them.
+def audit_against_lock(ref: TargetRef, options: LockOptions, progress: Progress) -> AuditResult:
+    """Run the target for as many steps as the lock has of it, and hold it against them.
 
-    The lock's run counts as one of `settings.runs`. Where a run differs from the lock, it is run once more,
-    so that a program that does not repeat itself is not taken for one that was changed. Raises LockError,
-    TargetError, RunError or OutputError where nothing could be held.
+    The lock's run counts as one of the runs that are asked for. Where a run differs from the lock, it is run
+    once more, so that a program that does not repeat itself is not taken for one that was changed. Raises
+    LockError, TargetError, RunError or OutputError where nothing could be held.
     """
-    path = settings.lock or Path(NAME)
+    path, seed = options.path, options.audit.seed
     lock, target = read_lock(path), find_target(ref)
-    locked, command = locked_target(target, settings.seed, path), relock(ref, settings, path)
-    return audit_target_against_lock(target, locked, lock, path, settings, command=command, progress=progress)
+    locked, command = locked_target(target, seed, path), relock(ref, seed, path)
+    return audit_target_against_lock(target, locked, lock, options, command=command, progress=progress)
 
 
 def audit_target_against_lock(
     target: Target,
     locked: LockedTarget,
     lock: Lock,
-    path: Path,
-    settings: Settings,
+    options: LockOptions,
     *,
     command: str,
     progress: Progress,
 ) -> AuditResult:
     """Hold a target that was found already against what a lock has under the name `locked`.
 
-    `path` is where the lock was read from, `command` what writes it anew; see `audit_against_lock`.
+    `command` writes the lock anew; see `audit_against_lock`.
     """
-    blocks = _blocks(lock, locked, settings, path, command)
-    plan = _plan(target, settings, blocks)
-    with workspace(settings.keep) as folder, ExitStack() as stack:
+    blocks = _blocks(lock, locked, options, command)
+    plan = _plan(target, options, blocks)
+    with workspace(options.audit.keep) as folder, ExitStack() as stack:
         case = Case(plan, Runs(folder, progress))
-        reference = Lock(lock.digest, tuple(_of_scope(block, settings.scope) for block in blocks))
-        answer = Answer(case, settings, path, command, blocks)
+        reference = Lock(lock.digest, tuple(_of_scope(block, options.audit.scope) for block in blocks))
+        answer = Answer(case, options, command, blocks)
         return _Audit(case, answer, reference, locked, stack).result()
 
 
-def _blocks(
-    lock: Lock, target: LockedTarget, settings: Settings, path: Path, command: str
-) -> tuple[Block, ...]:
+def _blocks(lock: Lock, target: LockedTarget, options: LockOptions, command: str) -> tuple[Block, ...]:
     """Find the blocks of the lock for a target at the level asked for. Raises LockError if there are none."""
-    found = blocks_for(lock, target)
+    found, path = blocks_for(lock, target), options.path
     if not found:
         alike = dict.fromkeys(block.target for block in lock.blocks if block.target.name == target.name)
         others = alike or dict.fromkeys(block.target for block in lock.blocks)
@@ -79,7 +75,7 @@ def _blocks(
         message = f"{path} has nothing for {shown(target)}; it has {has}"
         raise LockError("lock-without-target", message, f"`{command}` adds it")
     levels = {block.level for block in found}
-    wanted = Level(settings.level) if settings.level != "auto" else max(levels, key=list(Level).index)
+    wanted = options.audit.level_or(max(levels, key=list(Level).index))
     if wanted not in levels:
         has = " and ".join(level.value for level in levels)
         message = f"{path} has {shown(target)} at level {has}, not at level {wanted.value}"
@@ -91,16 +87,12 @@ def _of_scope(block: Block, scope: str) -> Block:
     return replace(block, entries=tuple(asked_about(block.entries, scope)))
 
 
-def _plan(target: Target, settings: Settings, blocks: Sequence[Block]) -> RunPlan:
-    steps = max(block.steps for block in blocks)
-    return RunPlan(
-        target,
-        max(1, settings.runs - 1),
-        blocks[0].level,
-        settings.seed,
-        steps if settings.steps is None else min(steps, settings.steps),
-        settings.timeout,
-        settings.first_jobs,
+def _plan(target: Target, options: LockOptions, blocks: Sequence[Block]) -> RunPlan:
+    audit, steps = options.audit, max(block.steps for block in blocks)
+    return replace(
+        audit.plan(target, max(1, audit.runs - 1), jobs=audit.first_jobs),
+        level=blocks[0].level,
+        steps=steps if audit.steps is None else min(steps, audit.steps),
         sketches=True,
     )
 
@@ -139,10 +131,10 @@ class _Audit:
             self.lock,
             self.target,
             held_for(reader.info.environment),
-            asked_about(entries_of(reader, steps), self.answer.settings.scope),
-            name=str(self.answer.path),
+            asked_about(entries_of(reader, steps), self.answer.options.audit.scope),
+            name=str(self.answer.options.path),
             steps=steps,
-            tolerance=self.answer.settings.tolerance,
+            tolerance=self.answer.options.tolerance,
         )
 
     def _differs(self, standing: Standing, run: TraceReader, readers: list[TraceReader]) -> AuditResult:
@@ -156,7 +148,7 @@ class _Audit:
             return self.answer.failed(reason, again, readers)
         first, *others = [*readers, *self._readers(again)]
         pairs = (compare(first, other, ("1", str(number))) for number, other in enumerate(others, 2))
-        scope = self.answer.settings.scope
+        scope = self.answer.options.audit.scope
         unequal = next((pair for pair in pairs if not narrowed(pair, scope).equal), None)
         if unequal is not None:
             return self.answer.irreproducible(standing.reference, unequal)

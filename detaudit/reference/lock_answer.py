@@ -29,7 +29,6 @@ from detaudit.model.result import (
     Verdict,
 )
 from detaudit.model.trace import Phase
-from detaudit.options import Settings
 from detaudit.reference.blocks import Standing, nearest
 from detaudit.reference.by_itself import audited_by_itself
 from detaudit.reference.changes import changed_lines, is_shallow, last_commit
@@ -38,6 +37,7 @@ from detaudit.reference.environments import differing, held_for, in_words, noted
 from detaudit.reference.git import repository_of
 from detaudit.reference.hold import Pair
 from detaudit.reference.lock_file import NAME
+from detaudit.reference.options import LockOptions
 from detaudit.reference.wording import told
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
@@ -54,8 +54,7 @@ class Answer:
     """The words for one audit against a lock."""
 
     case: Case
-    settings: Settings
-    path: Path
+    options: LockOptions
     command: str
     """The command that writes the lock for this target anew."""
     blocks: Sequence[Block]
@@ -78,8 +77,12 @@ class Answer:
 
     def changed(self, standing: Standing, readers: Sequence[TraceReader], run: TraceReader) -> AuditResult:
         """Answer that the target repeats itself but differs from the lock; `run` is a run that differs."""
-        commit = last_commit(self.path)
-        changed = () if commit is None else changed_lines(repository_of(self.path.absolute().parent), commit)
+        commit = last_commit(self.options.path)
+        changed = (
+            ()
+            if commit is None
+            else changed_lines(repository_of(self.options.path.absolute().parent), commit)
+        )
         reference = replace(standing.reference, commit=commit, changed=changed)
         finding = finding_against(standing, run, self.command, len(readers))
         result = self._result(Verdict.NOT_REPRODUCIBLE, readers, reference)
@@ -92,11 +95,11 @@ class Answer:
         plan = self.case.plan
         return audited_by_itself(
             plan.target,
-            replace(self.settings, steps=plan.steps),
+            replace(self.options.audit, steps=plan.steps),
             self.case.progress,
             reference=replace(reference, state=ReferenceState.NOT_COMPARABLE, difference=None, first=None),
             unequal=unequal,
-            told=f"not held against {self.path}: two runs of the target differ from each other",
+            told=f"not held against {self.options.path}: two runs of the target differ from each other",
         )
 
     def _result(
@@ -121,7 +124,7 @@ class Answer:
             extra_runs=self.case.extra_runs,
             references=() if reference is None else (reference,),
             notices=conditions_notices(runs),
-            scope=self.settings.scope,
+            scope=self.options.audit.scope,
         )
 
     def _elsewhere(self, reference: ReferenceComparison) -> str:
@@ -134,7 +137,7 @@ class Answer:
         if not reference.differing and not reference.only_there and not reference.only_here:
             equal = f" (all {reference.compared} things have the same bits here, as it happens)"
         return (
-            f"{self.path} holds for {nearest_one}: {in_words(reference.environment)}{equal}. "
+            f"{self.options.path} holds for {nearest_one}: {in_words(reference.environment)}{equal}. "
             f"`{self.command}` here adds this environment beside it; --tolerance 1e-5 compares the numbers"
         )
 
@@ -148,7 +151,7 @@ class Answer:
             yield Notice("within-tolerance", text)
         elif reference.state is ReferenceState.EQUAL and where:
             yield Notice("other-environment", f"the same bits as in another environment{where}")
-        if self.settings.perturb is not None:
+        if self.options.audit.perturb is not None:
             yield Notice("not-perturbed", "not perturbed: a lock holds under plain conditions")
 
     def _hints(
@@ -165,7 +168,7 @@ class Answer:
         noted = differing(block.noted, noted_of(environment))
         if noted:
             yield Notice("noted-differs", f"the lock was written with something else: {in_words(noted)}")
-        if reference.commit is not None and is_shallow(self.path):
+        if reference.commit is not None and is_shallow(self.options.path):
             text = "which lines changed since the lock is not known: this clone is shallow"
             yield Notice("clone-shallow", f"{text} (fetch-depth: 0 in a workflow brings the rest)")
         elif reference.commit is not None and not reference.changed and not reference.environment:
@@ -209,9 +212,9 @@ def _ends_early(pair: Pair, name: str, steps: int) -> str | None:
     return f"the run ends after {'1 step' if steps == 1 else f'{steps} steps'}, {name} has more of them"
 
 
-def relock(ref: TargetRef, settings: Settings, path: Path) -> str:
+def relock(ref: TargetRef, seed: int, path: Path) -> str:
     """Give the command that writes the lock for a target anew."""
     words = ["detaudit", "lock", *(["-m"] if ref.module else []), ref.text]
     words += [] if str(path) == NAME else ["-o", str(path)]
-    words += ["--seed", str(settings.seed)] if settings.seed else []
+    words += ["--seed", str(seed)] if seed else []
     return shlex.join([*words, *(["--", *ref.args] if ref.args else [])])

@@ -13,11 +13,11 @@ from detaudit.compare.result import finding_from, shortcomings
 from detaudit.compare.scope import narrowed
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.failure import failure_notices, why_failed
+from detaudit.diagnose.options import AuditOptions
 from detaudit.errors import UsageError
 from detaudit.model.lock import VARIES, Block, Entry, Lock, LockedTarget
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetRef
 from detaudit.model.trace import Level
-from detaudit.options import Settings
 from detaudit.reference.blocks import blocks_for, locked_target, with_block
 from detaudit.reference.entries import asked_about, entries_of
 from detaudit.reference.environments import held_for, noted_of
@@ -27,6 +27,9 @@ from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
+
+RUNS = 2
+"""A target is locked only if these are equal."""
 
 STEPS = 3
 """The number of steps that are locked at first: later steps rest on all that a step leaves behind."""
@@ -63,7 +66,7 @@ class Locked:
 
 
 def make_lock(
-    ref: TargetRef, settings: Settings, lock: Lock, path: Path, progress: Progress
+    ref: TargetRef, options: AuditOptions, lock: Lock, path: Path, progress: Progress
 ) -> tuple[Lock, Locked]:
     """Run a target twice and put it into a lock, which belongs at `path`; nothing is written.
 
@@ -71,39 +74,35 @@ def make_lock(
     OutputError where nothing could be run.
     """
     target = find_target(ref)
-    return lock_target(target, locked_target(target, settings.seed, path), lock, settings, progress)
+    return lock_target(target, locked_target(target, options.seed, path), lock, options, progress)
 
 
 def lock_target(
-    target: Target, locked: LockedTarget, lock: Lock, settings: Settings, progress: Progress
+    target: Target, locked: LockedTarget, lock: Lock, options: AuditOptions, progress: Progress
 ) -> tuple[Lock, Locked]:
     """Lock a target that was found already, under the name `locked`."""
-    plan = _plan(target, settings, blocks_for(lock, locked))
-    with workspace(settings.keep) as folder, ExitStack() as stack:
+    plan = _plan(target, options, blocks_for(lock, locked))
+    with workspace(options.keep) as folder, ExitStack() as stack:
         outcomes = Case(plan, Runs(folder, progress)).run()
         failed = why_failed(plan, outcomes)
         if failed is not None:
             told = "\n".join(notice.message for notice in failure_notices(outcomes))
             return lock, Locked(locked, LockState.FAILED, reason=failed, place=told)
         readers = _readers(outcomes, stack)
-        return _locked(lock, locked, readers, plan.steps, settings.scope)
+        return _locked(lock, locked, readers, plan.steps, options.scope)
 
 
-def _plan(target: Target, settings: Settings, known: Sequence[Block]) -> RunPlan:
+def _plan(target: Target, options: AuditOptions, known: Sequence[Block]) -> RunPlan:
     """Two runs, with the steps and the level that the lock has of the target unless others are asked for."""
-    if settings.level == "op":
+    if options.level == "op":
         hint = "leave out --level, or give --level step"
         raise UsageError("lock-level", "a lock holds layers, not operators", hint)
     level = known[0].level if known else Level.LAYER
     steps = max((block.steps for block in known), default=STEPS)
-    return RunPlan(
-        target,
-        2,
-        level if settings.level == "auto" else Level(settings.level),
-        settings.seed,
-        steps if settings.steps is None else settings.steps,
-        settings.timeout,
-        settings.first_jobs,
+    return replace(
+        options.plan(target, RUNS, jobs=options.first_jobs),
+        level=options.level_or(level),
+        steps=steps if options.steps is None else options.steps,
         sketches=True,
     )
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from detaudit.errors import GitError, RunError, TargetError
 from detaudit.model.plan import RunPlan, Target, TargetRef
-from detaudit.model.trace import Level
-from detaudit.options import Settings
 from detaudit.reference.git import SHORT, asked
 from detaudit.reference.worktree import Checkout
 from detaudit.run import guard
+from detaudit.run.options import RunOptions
 from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
@@ -34,13 +33,12 @@ print(json.dumps([[path for path in sys.path if path], places]))
 """The places where Python finds imports: folders, and single packages that an installation leads to."""
 
 
-def plan_of(target: Target, settings: Settings) -> RunPlan:
-    """One run of the target, with sketches."""
-    level = Level.LAYER if settings.level == "auto" else Level(settings.level)
-    return RunPlan(target, 1, level, settings.seed, settings.steps, settings.timeout, sketches=True)
+def plan_of(target: Target, options: RunOptions) -> RunPlan:
+    """Plan one run of the target, with sketches."""
+    return replace(options.plan(target), sketches=True)
 
 
-def at_commit(ref: TargetRef, settings: Settings, checkout: Checkout, folder: Path) -> RunPlan:
+def at_commit(ref: TargetRef, options: RunOptions, checkout: Checkout, folder: Path) -> RunPlan:
     """One run of the target as it is at another commit, in the folder that corresponds to `folder`.
 
     Raises TargetError if it is not there.
@@ -50,7 +48,7 @@ def at_commit(ref: TargetRef, settings: Settings, checkout: Checkout, folder: Pa
         raise _not_there(checkout, f"there is no folder {there.relative_to(checkout.root)}")
     imports = tuple(checkout.counterpart(one) for one in imported_in_place(checkout.repository, folder))
     target = _target(ref, checkout, folder, imports)
-    return replace(plan_of(target, settings), folder=there, import_first=imports)
+    return replace(plan_of(target, options), folder=there, import_first=imports)
 
 
 def _target(ref: TargetRef, checkout: Checkout, folder: Path, imports: tuple[Path, ...]) -> Target:

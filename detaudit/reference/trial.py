@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -16,10 +16,11 @@ from detaudit.compare.compare import compare
 from detaudit.compare.result import why_unverified
 from detaudit.diagnose.failure import tail, why_failed
 from detaudit.errors import DetauditError, RunError
+from detaudit.model.codec import from_plain, to_plain
 from detaudit.model.plan import RunPlan, TargetRef
-from detaudit.options import Settings
 from detaudit.reference.transplant import at_commit, code_of_ours
 from detaudit.reference.worktree import Checkout, checked_out
+from detaudit.run.options import RunOptions
 from detaudit.run.progress import Progress
 from detaudit.run.runs import Runs
 from detaudit.trace.reader import TraceReader
@@ -74,25 +75,24 @@ class Trial:
     def save(self) -> Path:
         """Write it into its place."""
         path = Path(self.place) / "trial.json"
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        path.write_text(json.dumps(to_plain(self)), encoding="utf-8")
         return path
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what was saved."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return from_plain(cls, json.loads(path.read_text(encoding="utf-8")), path.name)
 
     def note(self, tried: Tried) -> None:
         """Add a commit to the log."""
         with (Path(self.place) / _LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(tried)) + "\n")
+            file.write(json.dumps(to_plain(tried)) + "\n")
 
     def tried(self) -> tuple[Tried, ...]:
         """Read the commits in the log, in the order in which they were tested."""
         path = Path(self.place) / _LOG
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        values = [json.loads(line) for line in lines]
-        return tuple(Tried(**{**one, "outcome": Outcome(one["outcome"])}) for one in values)
+        return tuple(from_plain(Tried, json.loads(line), path.name) for line in lines)
 
     def ask(self, commit: str, progress: Progress) -> Tried:
         """Run a commit as often as it takes. What cannot be run is skipped, and says why."""
@@ -117,15 +117,15 @@ class Trial:
 
         Raises TargetError, GitError or RunError for a commit that cannot be run, or not as itself.
         """
-        ref = TargetRef(self.target, self.is_module, tuple(self.args))
-        settings = Settings(level=self.level, seed=self.seed, steps=self.steps, timeout=self.timeout)
+        ref = TargetRef(self.target, self.is_module, self.args)
+        options = RunOptions(level=self.level, seed=self.seed, steps=self.steps, timeout=self.timeout)
         place, links = Path(self.place), [Path(link) for link in self.links]
         with (
             checked_out(Path(self.repository), commit, place, links) as checkout,
             tempfile.TemporaryDirectory(prefix="runs-", dir=place, ignore_cleanup_errors=True) as folder,
             ExitStack() as readers,
         ):
-            plan = at_commit(ref, settings, checkout, Path(self.folder))
+            plan = at_commit(ref, options, checkout, Path(self.folder))
             runs = Runs(Path(folder), progress)
             traces = (_run(plan, runs, str(number)) for number in count(1))
             yield (_checked(readers.enter_context(TraceReader(trace)), checkout) for trace in traces)

@@ -11,41 +11,41 @@ from detaudit.errors import DetauditError, LockError
 from detaudit.model.lock import LockedTarget
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import AuditResult, TargetSummary
-from detaudit.options import Settings
 from detaudit.reference.lock import audit_against_lock
-from detaudit.reference.lock_file import NAME, read_lock
+from detaudit.reference.lock_file import read_lock
+from detaudit.reference.options import LockOptions
 from detaudit.run.progress import Progress
 
 MODULE = "-m "
 """The beginning of the name of a target that is run as `python -m` does."""
 
 
-def audit_whole_lock(settings: Settings, progress: Progress) -> list[AuditResult]:
-    """Hold every target that `settings.lock` has against it, but not tests, which pytest runs.
+def audit_whole_lock(options: LockOptions, progress: Progress) -> list[AuditResult]:
+    """Hold every target that a lock has against it, but not tests, which pytest runs.
 
     One that cannot be run is `unverified`, and the others are held all the same. Raises LockError for a lock
     that cannot be read, or that has nothing to run.
     """
-    path = settings.lock or Path(NAME)
     targets = [
         target
-        for target in dict.fromkeys(block.target for block in read_lock(path).blocks)
+        for target in dict.fromkeys(block.target for block in read_lock(options.path).blocks)
         if not target.is_test
     ]
     if not targets:
         hint = "name one, or run pytest, which holds what tests have locked"
-        raise LockError("lock-without-target", f"{path} has no target that could be run by itself", hint)
-    return list(_audits(targets, path, settings, progress))
+        raise LockError(
+            "lock-without-target", f"{options.path} has no target that could be run by itself", hint
+        )
+    return list(_audits(targets, options, progress))
 
 
-def _audits(
-    targets: list[LockedTarget], path: Path, settings: Settings, progress: Progress
-) -> Iterator[AuditResult]:
+def _audits(targets: list[LockedTarget], options: LockOptions, progress: Progress) -> Iterator[AuditResult]:
     for target in targets:
-        progress.note(f"holding {target.name} against {path}")
-        seeded = settings if target.seed is None else replace(settings, seed=target.seed)
+        progress.note(f"holding {target.name} against {options.path}")
+        audit = options.audit if target.seed is None else replace(options.audit, seed=target.seed)
+        seeded = replace(options, audit=audit)
         try:
-            yield audit_against_lock(ref_of(target, path), seeded, progress)
+            yield audit_against_lock(ref_of(target, options.path), seeded, progress)
         except DetauditError as error:
             reason = f"{error.message} [{error.slug}]; {error.hint}"
             summary = TargetSummary("script", target.name, target.args)

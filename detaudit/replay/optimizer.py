@@ -22,9 +22,9 @@ from detaudit.replay.calls.keep import LayerCalls
 from detaudit.replay.calls.replay import computing, entering
 from detaudit.torch_private.optimizers import call_first_after_steps, remove_own_hooks
 
-Place = tuple[str, str | None, str]
+StatePlace = tuple[str, str | None, str]
 """Root, module and name of a parameter."""
-StepKey = tuple[Place, str]
+StepKey = tuple[StatePlace, str]
 """A parameter, and an entry of its optimizer state; an empty entry stands for the parameter itself."""
 CHANGE = "change"
 """Name of the entry for the distance by which the step moves the parameter."""
@@ -35,7 +35,7 @@ class OptimizerStep:
     """One step of an optimizer, with copies of all that the step reads and leaves."""
 
     optimizer: Optimizer
-    places: list[Place]
+    places: list[StatePlace]
     weights: list[torch.Tensor]
     gradients: list[torch.Tensor | None]
     states: list[dict[str, Any]]
@@ -127,7 +127,7 @@ def step_again(step: OptimizerStep, arithmetic: Float64 | None = None) -> dict[S
     return _left(step.places, before, parameters, alone.state)
 
 
-def _place(name: TensorName | None, position: int) -> Place:
+def _place(name: TensorName | None, position: int) -> StatePlace:
     return ("", None, f"tensor#{position}") if name is None else (name.root, name.module, name.name)
 
 
@@ -150,7 +150,7 @@ def _copied(state: object) -> dict[str, Any]:
 
 
 def _left(
-    places: list[Place],
+    places: list[StatePlace],
     before: list[torch.Tensor],
     parameters: list[torch.Tensor],
     states: Mapping[torch.Tensor, Any],

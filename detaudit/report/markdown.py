@@ -40,7 +40,7 @@ the text that is shown, whatever is escaped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class LabelledLines:
     """A label and all lines below it."""
 
     label: str
@@ -85,23 +85,23 @@ def _section(result: AuditResult, hashes: str) -> Iterator[str]:
     yield f"<details><summary>Details</summary>\n\n{folded}\n\n</details>"
 
 
-def _facts(lines: Iterable[Line]) -> Iterator[Fact]:
+def _facts(lines: Iterable[Line]) -> Iterator[LabelledLines]:
     label, gathered = "", list[Line]()
     for line in lines:
         if line.label and gathered:
-            yield Fact(label, tuple(gathered))
+            yield LabelledLines(label, tuple(gathered))
             gathered = []
         label = line.label or label
         gathered.append(line)
     if gathered:
-        yield Fact(label, tuple(gathered))
+        yield LabelledLines(label, tuple(gathered))
 
 
-def _list(facts: Iterable[Fact]) -> str:
+def _list(facts: Iterable[LabelledLines]) -> str:
     return "\n".join(_item(fact) for fact in facts)
 
 
-def _item(fact: Fact) -> str:
+def _item(fact: LabelledLines) -> str:
     quoted = [printable(line.text, "utf-8") for line in fact.lines if line.tone is Tone.CODE]
     language = "python" if fact.label == "at" else ""
     blocks = [_fenced(quoted, language)] if quoted else []

@@ -15,7 +15,7 @@ MOST_NOTICES = 3
 MOST_OUTPUT = 8
 """Lines of what a failed run has written: the end of a traceback, and its message."""
 RUNS_SUGGESTED = 11
-"""Ten pairs: enough to see, with 95 % confidence, what shows in a quarter of the pairs."""
+"""Enough to see, with 95 % confidence, what shows in four of ten pairs."""
 
 HEADLINES = {
     Verdict.REPRODUCIBLE: ("REPRODUCIBLE", Tone.GOOD),
@@ -202,10 +202,13 @@ def _rate(result: AuditResult) -> str:
 
 def bound_in_words(compared: Compared) -> str:
     """Say what a number of equal pairs excludes, and how many runs would exclude more."""
+    # Imported late: all verbs load this module, and few of them need what reads traces.
+    from detaudit.compare.enough_runs import bound
+
     pairs = RUNS_SUGGESTED - 1
     if compared.pairs >= pairs:
         return excluded(compared)
-    share = 1 - (1 - compared.bound["confidence"]) ** (1 / pairs)
+    share = 1 - bound(pairs)["agreement_at_least"]
     return f"{excluded(compared)} (--runs {RUNS_SUGGESTED} would exclude more than {share:.0%})"
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from detaudit import nested
 from detaudit.axes.catalogue import axis_of
-from detaudit.model.plan import RunPlan, TargetKind
+from detaudit.model.codec import to_plain
+from detaudit.model.plan import Drive, RunPlan, TargetKind
+from detaudit.record.session import SESSION_FILE
 from detaudit.run import variables
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
@@ -38,17 +40,8 @@ def command_for(plan: RunPlan) -> list[str]:
         return [sys.executable, str(target.path), *target.args]
     if target.kind is TargetKind.MODULE and target.import_name is not None:
         return [sys.executable, "-m", target.import_name, *target.args]
-    how = {
-        "kind": target.kind.value,
-        "path": None if target.path is None else str(target.path),
-        "import_name": target.import_name,
-        "attribute": target.attribute,
-        "seed": plan.seed,
-        "steps": plan.steps,
-        "call": plan.call,
-        "axes": {one.axis: one.text for one in plan.axes},
-    }
-    return [sys.executable, str(_DRIVER), json.dumps(how), *target.args]
+    drive = Drive(target, plan.seed, plan.steps, plan.call, {one.axis: one.text for one in plan.axes})
+    return [sys.executable, str(_DRIVER), json.dumps(to_plain(drive)), *target.args]
 
 
 def variables_of(plan: RunPlan) -> dict[str, str]:
@@ -68,7 +61,7 @@ def variables_of(plan: RunPlan) -> dict[str, str]:
 def environment_of(plan: RunPlan, folder: Path) -> dict[str, str]:
     """Make the environment of a run's process, whose session is in `folder`."""
     environment = nested.within(variables_of(plan), folder)
-    environment[variables.SESSION] = str((folder / "session.json").resolve())
+    environment[variables.SESSION] = str((folder / SESSION_FILE).resolve())
     environment.pop(variables.LEDGER, None)
     if plan.ledger:
         environment[variables.LEDGER] = "1"

@@ -8,14 +8,21 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detaudit import nested
 from detaudit.axes import hash_seed
 from detaudit.errors import RunError, TraceError
 from detaudit.model.plan import SEEDED, Exchange, RunOutcome, RunPlan
-from detaudit.record.session import MAIN_TRACE, load_session, problems_in
+from detaudit.record.session import (
+    MAIN_TRACE,
+    SESSION_FILE,
+    Session,
+    load_session,
+    problems_in,
+    save_session,
+)
 from detaudit.run.command import command_for, environment_of, runs_elsewhere, variables_of, with_arguments
 from detaudit.run.guard import Guarded, start
 from detaudit.torch_private.supported import refuse_older
@@ -148,7 +155,7 @@ def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
 def _write_empty(folder: Path, trace: Path) -> None:
     """Make the trace of a main process that only started others and saw nothing itself."""
     writer = TraceWriter(trace)
-    session = load_session(str(folder / "session.json"), is_main=True)
+    session = load_session(str(folder / SESSION_FILE), is_main=True)
     for name, value in {**session.header(), "finished": True}.items():
         writer.set_meta(name, value)
     writer.close()
@@ -164,35 +171,39 @@ def _readable(part: Path) -> bool:
 
 
 def _write_session(plan: RunPlan, folder: Path) -> None:
-    values = {
-        "folder": str(folder.resolve()),
-        "level": plan.level.value,
-        "target": plan.target.name,
-        "program": None if plan.target.package is None else str(plan.target.package),
-        "conditions": conditions(plan),
-        "steps": plan.steps,
-        "window": plan.window,
-        "held": [asdict(one) for one in plan.held],
-        "perturbed": [asdict(one) for one in plan.perturbed],
-        "sketches": plan.sketches,
-        "axes": [(one.axis, one.text) for one in plan.axes],
-        "values": _exchange(plan.values),
-        "draws": _exchange(plan.draws),
-        "on_request": plan.on_request,
-        "capture": None if plan.capture is None else asdict(plan.capture),
-    }
     try:
-        (folder / "session.json").write_text(json.dumps(values), encoding="utf-8")
+        save_session(session_of(plan, folder), folder / SESSION_FILE)
     except OSError as error:
         raise RunError(
             "folder-not-writable", f"cannot write to {folder}: {error.strerror}", "name another folder"
         ) from error
 
 
-def _exchange(exchange: Exchange | None) -> dict[str, object] | None:
-    if exchange is None:
-        return None
-    return {**asdict(exchange), "folder": str(exchange.folder.resolve()), "part": exchange.part.value}
+def session_of(plan: RunPlan, folder: Path) -> Session:
+    """Describe how the program itself is recorded in a run of a plan, whose trace goes to `folder`."""
+    return Session(
+        folder=str(folder.resolve()),
+        level=plan.level,
+        target=plan.target.name,
+        conditions=conditions(plan),
+        steps=plan.steps,
+        window=plan.window,
+        is_main=True,
+        held=plan.held,
+        perturbed=plan.perturbed,
+        capture=plan.capture,
+        sketches=plan.sketches,
+        axes=tuple((one.axis, one.text) for one in plan.axes),
+        values=_resolved(plan.values),
+        draws=_resolved(plan.draws),
+        on_request=plan.on_request,
+        program=None if plan.target.package is None else str(plan.target.package),
+    )
+
+
+def _resolved(exchange: Exchange | None) -> Exchange | None:
+    """Name the folder so that it is found wherever the program goes."""
+    return None if exchange is None else replace(exchange, folder=exchange.folder.resolve())
 
 
 def conditions(plan: RunPlan) -> dict[str, object]:

@@ -11,9 +11,8 @@ from threading import Event
 
 from detaudit.errors import OutputError, RunError
 from detaudit.model.plan import RunOutcome, RunPlan, TargetRef
-from detaudit.model.trace import Level
-from detaudit.options import Settings
 from detaudit.run.launch import Launched, collect, launched
+from detaudit.run.options import RunOptions
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 from detaudit.targets.find import find_target
@@ -121,14 +120,13 @@ def watch(plan: RunPlan, run: Launched, progress: Progress, stop: Event | None =
     return False
 
 
-def record(ref: TargetRef, settings: Settings, output: Path, progress: Progress) -> RunOutcome:
+def record(ref: TargetRef, options: RunOptions, output: Path, progress: Progress) -> RunOutcome:
     """Run a target once, its output passing through, and leave its trace at `output`.
 
     The trace is made elsewhere and moved there at the end, so a file that was there stays until then.
     Raises TargetError, RunError or OutputError.
     """
-    level = Level.LAYER if settings.level == "auto" else Level(settings.level)
-    plan = RunPlan(find_target(ref), 1, level, settings.seed, settings.steps, settings.timeout)
+    plan = options.plan(find_target(ref))
     with workspace(None) as folder:
         with launched(plan, "1", folder, capture=False) as run:
             timed_out = watch(plan, run, progress)

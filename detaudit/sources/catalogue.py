@@ -14,7 +14,7 @@ from detaudit.model.plan import Intervention
 from detaudit.sources.ledger import Ledger
 from detaudit.sources.pool_tasks import watch_tasks
 from detaudit.sources.source import Source
-from detaudit.sources.taps import Lines, Taps
+from detaudit.sources.taps import LineFinder, Taps
 
 
 def _defined() -> Iterator[Source]:
@@ -31,7 +31,7 @@ SOURCES = tuple(source for source in BY_NAME.values() if source.suspicion is not
 
 
 def put_taps(
-    lines: Lines, held: tuple[Intervention, ...] = (), perturbed: tuple[Intervention, ...] = ()
+    lines: LineFinder, held: tuple[Intervention, ...] = (), perturbed: tuple[Intervention, ...] = ()
 ) -> Taps:
     """Watch every source from now on; hold or perturb those that the run asks for."""
     taps = Taps(lines, Ledger(), held, perturbed)

@@ -36,7 +36,7 @@ OF_DAY = frozenset({"time"})
 _time, _clocks = time.time, {name: getattr(time, name) for name in STARTS}
 
 
-class Change:
+class ClockChange:
     """The times that a perturbed clock shows in the place of the true time."""
 
     def __init__(self, amount: str) -> None:
@@ -55,9 +55,9 @@ class Change:
         return self.seconds("time", _time())
 
 
-def _change(taps: Taps) -> Change | None:
+def _change(taps: Taps) -> ClockChange | None:
     amount = taps.perturbation_of(NAME)
-    return None if amount is None else Change(amount)
+    return None if amount is None else ClockChange(amount)
 
 
 class _Clock:

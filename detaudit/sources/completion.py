@@ -53,7 +53,7 @@ def _as_completed(taps: Taps) -> Any:
         futures = list(fs)
         site = taps.lines.here()
         held = taps.holds(NAME, site)
-        order = _Order(taps, "concurrent.futures.as_completed", site)
+        order = _ArrivalOrder(taps, "concurrent.futures.as_completed", site)
         if not held:
             return order.watched(original(futures, timeout), _number)
         return order.watched(_in_order(sorted(futures, key=_number), timeout), _number)
@@ -72,7 +72,7 @@ def _number(future: Any) -> int:
     return int(getattr(future, NUMBER, 0))
 
 
-class _Order:
+class _ArrivalOrder:
     """Notes the order in which results come, at the line that asked for them."""
 
     def __init__(self, taps: Taps, operation: str, site: bytes) -> None:
@@ -130,7 +130,7 @@ class _InOrder(set[Any]):
 def _tap_pool(taps: Taps, module: Any) -> None:
     def read(original: Any, pool: Any, func: Any, iterable: Any, chunksize: int = 1) -> Any:
         site = taps.lines.here()
-        order = _Order(taps, "multiprocessing.Pool.imap_unordered", site)
+        order = _ArrivalOrder(taps, "multiprocessing.Pool.imap_unordered", site)
         if taps.holds(NAME, site):
             return order.watched(pool.imap(func, iterable, chunksize), lambda _: 0)
         results = original(pool, func, iterable, chunksize)
@@ -140,7 +140,7 @@ def _tap_pool(taps: Taps, module: Any) -> None:
     taps.method(module.Pool, "imap_unordered", read, asked_by=Asked.PROGRAM, calls_program=True)
 
 
-def _number_results(results: Any, order: _Order) -> None:
+def _number_results(results: Any, order: _ArrivalOrder) -> None:
     """Note the number of each result as it comes in, in the pool's own thread."""
     inner = getattr(results, "_set", None)
     if inner is None:
@@ -158,7 +158,7 @@ def _tap_asyncio(taps: Taps, module: Any) -> None:
         site = taps.lines.here()
         futures = [module.ensure_future(one) for one in fs]
         numbers = {future: number for number, future in enumerate(futures)}
-        order = _Order(taps, "asyncio.as_completed", site)
+        order = _ArrivalOrder(taps, "asyncio.as_completed", site)
         if taps.holds(NAME, site):
             return order.watched(iter(futures), numbers.get)
         for future in futures:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
-from types import FrameType
 from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact
 from detaudit.sources.compiled_libraries import name_draw_on
 from detaudit.sources.observation import Naming, Observation, by_library
-from detaudit.sources.seeds import for_other_seed, name_new_seed
+from detaudit.sources.seeds import asked_through, for_other_seed, name_new_seed
 from detaudit.sources.source import Source, Suspicion
 from detaudit.sources.taps import Asked, Taps
 
@@ -20,7 +18,7 @@ _READS = Fact(Act.READS)
 _TEMPORARY_NAME = "tempfile"
 """Names a draw of a name for a temporary file or folder."""
 BETWEEN = frozenset({"random", "secrets", "uuid", "tempfile"})
-"""Modules of Python's library that hand the program entropy; others use it for themselves."""
+"""Modules of Python's library that hand the program entropy; others use it for themselves (keys, names)."""
 
 
 def _tap(taps: Taps) -> None:
@@ -36,23 +34,12 @@ def _tap(taps: Taps) -> None:
 def _bytes(taps: Taps, operation: str) -> Any:
     def read(original: Any, size: int, *args: Any) -> bytes:
         value = original(size, *args)
-        if _for_the_program(taps):
+        if asked_through(BETWEEN, taps):
             value = taps.fixed_bytes(size) if taps.holds(NAME, taps.lines.here()) else value
             taps.note(NAME, operation, value, _READS)
         return bytes(value)
 
     return read
-
-
-def _for_the_program(taps: Taps) -> bool:
-    """Say whether the bytes go to the program, and not to Python's own library (keys, names of its own)."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        name = str(frame.f_globals.get("__name__"))
-        if not name.startswith("detaudit.") and name not in BETWEEN:
-            return taps.lines.asked_by_program(frame)
-        frame = frame.f_back
-    return False
 
 
 def _tap_uuid(taps: Taps, module: Any) -> None:
@@ -73,7 +60,7 @@ def _tap_uuid(taps: Taps, module: Any) -> None:
 def _tap_names(taps: Taps, module: Any) -> None:
     def read(original: Any, names: Any) -> str:
         value = str(original(names))
-        if not _for_the_program(taps):
+        if not asked_through(BETWEEN, taps):
             return value
         if taps.holds(NAME, taps.lines.here()):
             value = f"{taps.fixed_number(40):08x}"[:8]

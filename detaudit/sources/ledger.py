@@ -21,7 +21,7 @@ SHOWN = 60
 
 
 @dataclass(slots=True)
-class Entry:
+class LedgerLine:
     """All that one line did with one thing in one step."""
 
     source: str
@@ -48,10 +48,10 @@ class Entry:
         self.digest = xxh3_64_digest(self.digest + value)
 
 
-Key = tuple[str, str, Fact, bytes, str]
+LedgerKey = tuple[str, str, Fact, bytes, str]
 
 
-class Thread(NamedTuple):
+class NotingThread(NamedTuple):
     """The thread that noted an entry."""
 
     name: str
@@ -66,8 +66,8 @@ class Ledger:
         self.sequence = itertools.count()
         """Shared with the recorder, so that reads and events have one order."""
         self.phase: Callable[[], str] = lambda: "init"
-        self._threads: dict[int, dict[Key, Entry]] = {}
-        self._names: dict[int, Thread] = {}
+        self._threads: dict[int, dict[LedgerKey, LedgerLine]] = {}
+        self._names: dict[int, NotingThread] = {}
 
     def note(
         self,
@@ -79,7 +79,7 @@ class Ledger:
         *,
         shown: str = "",
         amount: int = 1,
-    ) -> Entry:
+    ) -> LedgerLine:
         """Note one call in the calling thread."""
         thread = threading.get_ident()
         entries = self._threads.get(thread)
@@ -90,7 +90,7 @@ class Ledger:
         key = (source, operation, fact, site, phase)
         entry = entries.get(key)
         if entry is None:
-            entry = Entry(source, operation, fact, site, phase, next(self.sequence), shown=shown[:SHOWN])
+            entry = LedgerLine(source, operation, fact, site, phase, next(self.sequence), shown=shown[:SHOWN])
             entries[key] = entry
         entry.add(value, amount)
         return entry
@@ -106,7 +106,7 @@ class Ledger:
                     del entries[key]
                 return
 
-    def take(self, thread: int | None = None) -> Iterator[tuple[Thread, Entry]]:
+    def take(self, thread: int | None = None) -> Iterator[tuple[NotingThread, LedgerLine]]:
         """Hand over the entries of a thread (by its identifier), or of all, each with its thread."""
         for owner in [thread] if thread is not None else list(self._threads):
             for entry in self._threads.pop(owner, {}).values():
@@ -118,6 +118,6 @@ class Ledger:
         self._names.clear()
 
 
-def _current_thread() -> Thread:
+def _current_thread() -> NotingThread:
     thread = threading.current_thread()
-    return Thread(thread.name, thread is threading.main_thread())
+    return NotingThread(thread.name, thread is threading.main_thread())

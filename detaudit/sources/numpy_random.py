@@ -7,21 +7,21 @@ from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact, Whose
-from detaudit.sources.seeds import GeneratorFamily
+from detaudit.sources.seeds import GeneratorFamily, global_draw
 from detaudit.sources.side_draws import isolates
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 
 NAME = "numpy-random"
 NOT_DRAWING = frozenset({"seed", "get_state", "set_state", "spawn", "bit_generator"})
-_SEEDED_DRAW, _OWN_DRAW = Fact(Act.DRAWS, Whose.GLOBAL), Fact(Act.DRAWS, Whose.OWN)
+_OWN_DRAW = Fact(Act.DRAWS, Whose.OWN)
 
 
 def _tap(taps: Taps) -> None:
-    taps.when_imported("numpy.random", lambda module: _Watch(taps, module).begin())
+    taps.when_imported("numpy.random", lambda module: _NumpyWatch(taps, module).begin())
 
 
-class _Watch:
+class _NumpyWatch:
     """Watches numpy.random, and knows whether its global generator has been seeded."""
 
     def __init__(self, taps: Taps, module: ModuleType) -> None:
@@ -62,18 +62,13 @@ class _Watch:
                 self._global.set_state(state)
             result = value if value is not None or not args else args[0]
             if generator is self._global:
-                fact, operation = self._fact(), f"numpy.random.{name}"
+                fact, operation = global_draw(self._taps, seeded=self._seeded), f"numpy.random.{name}"
             else:
                 fact, operation = _OWN_DRAW, f"numpy.random.{kind}.{name}"
             self._taps.note(NAME, operation, result, fact, amount=_size(result))
             return value
 
         return draw
-
-    def _fact(self) -> Fact:
-        if self._seeded:
-            return _SEEDED_DRAW
-        return Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED, self._taps.seed_advice())
 
     def _by_system(self) -> Fact:
         return Fact(Act.SEEDS_BY_SYSTEM, Whose.OWN, self._taps.seed_advice())

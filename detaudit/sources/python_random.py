@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact, Whose
-from detaudit.sources.seeds import GeneratorFamily
+from detaudit.sources.seeds import GeneratorFamily, asked_through, global_draw
 from detaudit.sources.side_draws import isolates
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Asked, Taps
 
 NAME = "python-random"
-_SEEDED_DRAW = Fact(Act.DRAWS, Whose.GLOBAL)
 _NOT_DRAWING = frozenset({"seed", "setstate", "getstate"})
 _WORDS = 3
 """Words of a generator's state that tell it from others."""
 
 
 def _tap(taps: Taps) -> None:
-    taps.when_imported("random", lambda module: _Watch(taps, module).begin())
+    taps.when_imported("random", lambda module: _PythonWatch(taps, module).begin())
 
 
-class _Watch:
+class _PythonWatch:
     """Watches the module, and knows whether its global generator has been seeded."""
 
     def __init__(self, taps: Taps, module: ModuleType) -> None:
@@ -64,20 +62,15 @@ class _Watch:
             shown = self._global.getstate()[1][:_WORDS] if value is None else value
             if state is not None:
                 self._global.setstate(state)
-            self._taps.note(NAME, operation, shown, self._fact())
+            self._taps.note(NAME, operation, shown, global_draw(self._taps, seeded=self._seeded))
             return value
 
         return draw
 
-    def _fact(self) -> Fact:
-        if self._seeded:
-            return _SEEDED_DRAW
-        return Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED, self._taps.seed_advice())
-
     def _seed(self, original: Any, generator: Any, a: Any = None, version: int = 2) -> None:
         whose = Whose.GLOBAL if generator is self._global else Whose.OWN
         taps = self._taps
-        if a is None and _for_the_program(taps):
+        if a is None and asked_through({"random"}, taps):
             fact = Fact(Act.SEEDS_BY_SYSTEM, whose, taps.seed_advice())
             site = taps.note(NAME, "random.Random", None, fact)
             a = taps.fixed_number() if taps.holds(NAME, site) else None
@@ -90,17 +83,6 @@ class _Watch:
         if generator is self._global:
             self._seeded = True
         original(generator, state)
-
-
-def _for_the_program(taps: Taps) -> bool:
-    """Say whether the program makes the generator, and not Python's own library for its own use."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        name = str(frame.f_globals.get("__name__"))
-        if name != "random" and not name.startswith("detaudit."):
-            return taps.lines.asked_by_program(frame)
-        frame = frame.f_back
-    return False
 
 
 _FAMILY = GeneratorFamily(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import linecache
 import re
+import sys
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from types import FrameType
 
 from detaudit.model.cause import Cause
-from detaudit.model.ledger import Act, EntryPair, LedgerEntry, Whose
+from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry, Whose
 from detaudit.model.trace import Site
 from detaudit.sources.decisions import only_call, uncalled_seed
 from detaudit.sources.observation import (
@@ -20,6 +23,7 @@ from detaudit.sources.observation import (
     on_line,
 )
 from detaudit.sources.source import Situation, Suspicion
+from detaudit.sources.taps import Taps
 
 SEED_DIFFERS = 45
 """Score bonus for a source whose line gives a seed that differs."""
@@ -30,6 +34,7 @@ SEED_FOR_EACH_TASK = (
     "give each task a seed of its own as an argument, and let it make a generator from that: "
     "np.random.default_rng([SEED, number]), random.Random(seed), torch.Generator().manual_seed(seed)"
 )
+_SEEDED_DRAW = Fact(Act.DRAWS, Whose.GLOBAL)
 _CALLED = re.compile(r"(\w+)\(\.\.\.\)")
 """A call in advice on seeds."""
 
@@ -186,3 +191,22 @@ def _is_other(seed: EntryPair, seen: Observation) -> bool:
 
 def _earlier(one: LedgerEntry, other: LedgerEntry) -> bool:
     return one.stream == other.stream and one.position < other.position
+
+
+def asked_through(between: Collection[str], taps: Taps) -> bool:
+    """Say whether a tapped function is called for the program, not by a library for its own use.
+
+    `between`: names of modules through which the program may ask. Call it from the handler itself.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if name not in between and not name.startswith("detaudit."):
+            return taps.lines.asked_by_program(frame)
+        frame = frame.f_back
+    return False
+
+
+def global_draw(taps: Taps, *, seeded: bool) -> Fact:
+    """State that a library's global generator is drawn from; where it has no seed, with advice on one."""
+    return _SEEDED_DRAW if seeded else Fact(Act.DRAWS, Whose.GLOBAL_UNSEEDED, taps.seed_advice())

@@ -49,7 +49,7 @@ MOST = 2_000
 
 
 def _tap(taps: Taps) -> None:
-    watch = _Watch(taps)
+    watch = _SetWatch(taps)
     for kind in (set, frozenset):
         replace_iteration(kind, watch.iterating)
     taps.function(builtins, "hash", watch.hashed)
@@ -59,7 +59,7 @@ def _tap(taps: Taps) -> None:
     taps.when_imported("torch.nn.modules.module", taps.numbering.watch_modules)
 
 
-class _Watch:
+class _SetWatch:
     """Sees sets being iterated over."""
 
     def __init__(self, taps: Taps) -> None:

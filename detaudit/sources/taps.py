@@ -35,7 +35,7 @@ class Asked(Enum):
     PROGRAM_THROUGH_STANDARD = "the program, through Python's own library"
 
 
-class Lines(Protocol):
+class LineFinder(Protocol):
     """Finds the user's line: what `detaudit.record.sites` does."""
 
     def here(self) -> bytes:
@@ -62,7 +62,7 @@ class Taps:
 
     def __init__(
         self,
-        lines: Lines,
+        lines: LineFinder,
         ledger: Ledger,
         held: tuple[Intervention, ...] = (),
         perturbed: tuple[Intervention, ...] = (),

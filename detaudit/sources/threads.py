@@ -54,7 +54,7 @@ _TAPS = __file__.rpartition("threads.py")[0]
 LONGEST_DELAY = 0.003
 """Seconds by which what starts beside the main thread is delayed at most, when the schedule varies."""
 
-_sleep, _now, _start_thread, _entropy = time.sleep, time.monotonic, threading.Thread.start, os.urandom
+_sleep, _now, _entropy = time.sleep, time.monotonic, os.urandom
 
 
 def jitter(taps: Taps) -> None:

@@ -5,27 +5,25 @@ Draws themselves are seen where all operators are: in `detaudit.record.operators
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any
 
 from detaudit.model.cause import Cause
 from detaudit.model.ledger import Act, Fact, Whose
-from detaudit.sources.seeds import GeneratorFamily
+from detaudit.sources.seeds import GeneratorFamily, asked_through
 from detaudit.sources.source import Source
 from detaudit.sources.taps import Taps
 from detaudit.torch_private.by_name import SEEDED_THROUGH, generator_identity
 
 NAME = "torch-random"
 SEEDING = frozenset({"torch.random", "torch.cuda.random", *SEEDED_THROUGH})
-"""Modules between torch.manual_seed and the generator."""
+"""Modules between torch.manual_seed and the generator; samplers and other parts of torch are none."""
 
 
 def _tap(taps: Taps) -> None:
-    taps.when_imported("torch", lambda module: _Watch(taps, module).begin())
+    taps.when_imported("torch", lambda module: _TorchWatch(taps, module).begin())
 
 
-class _Watch:
+class _TorchWatch:
     """Watches torch's generators."""
 
     def __init__(self, taps: Taps, torch: Any) -> None:
@@ -57,7 +55,7 @@ class _Watch:
         return number
 
     def _manual_seed(self, original: Any, generator: Any, seed: Any) -> Any:
-        if self._by_program():
+        if asked_through(SEEDING, self._taps):
             self._taps.note(NAME, "torch.manual_seed", seed, Fact(Act.SEEDS, self._whose(generator)))
         self._mark(generator)
         return original(generator, seed)
@@ -65,16 +63,6 @@ class _Watch:
     def _set_state(self, original: Any, generator: Any, state: Any) -> Any:
         self._mark(generator)
         return original(generator, state)
-
-    def _by_program(self) -> bool:
-        """Say whether the program gives the seed, and not a sampler or another part of torch."""
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None:
-            name = str(frame.f_globals.get("__name__"))
-            if name not in SEEDING and not name.startswith("detaudit."):
-                return self._taps.lines.asked_by_program(frame)
-            frame = frame.f_back
-        return False
 
     def _mark(self, generator: Any) -> None:
         if self._whose(generator) is Whose.GLOBAL:

@@ -1,7 +1,7 @@
 """Run in a process of its own: drive a model file, or call a callable, as a script would be run.
 
-Started as `python drive.py HOW ARGS...` with HOW as JSON. Ends with exit status 3 and a line on stderr
-that begins with `detaudit:` where the target does not offer what it must.
+Started as `python drive.py DRIVE ARGS...`, with a `Drive` as JSON. Ends with exit status 3 and a line on
+stderr that begins with `detaudit:` where the target does not offer what it must.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from detaudit import nested
+from detaudit.model.codec import from_plain
+from detaudit.model.plan import Drive, TargetKind
 
 if TYPE_CHECKING:
     from detaudit.targets.driven import Driven
@@ -27,24 +29,24 @@ _DEFAULT_LEARNING_RATE = 0.01
 
 def main() -> None:
     """Run the target that the command line describes."""
-    how = json.loads(sys.argv[1])
-    folder = os.path.dirname(os.path.abspath(how["path"])) if how["path"] else os.getcwd()
+    drive = from_plain(Drive, json.loads(sys.argv[1]), "drive")
+    path = None if drive.target.path is None else str(drive.target.path)
     # As `python FILE` and `python -m` do: the target's folder comes first.
-    sys.path[0] = folder
-    sys.argv[:] = [how["path"] or how["import_name"], *sys.argv[2:]]
-    if how["kind"] == "model-file":
-        _seed(how["seed"])
-        train(_load(how["path"]), how["steps"], how["axes"])
+    sys.path[0] = os.getcwd() if path is None else os.path.dirname(os.path.abspath(path))
+    sys.argv[:] = [path or str(drive.target.import_name), *sys.argv[2:]]
+    if path is not None and drive.target.kind is TargetKind.MODEL_FILE:
+        _seed(drive.seed)
+        train(_load(path), drive.steps, drive.axes)
         return
-    _call(_loaded_for_its_function(how), how)
+    _call(_loaded_for_its_function(drive, path), drive)
 
 
-def _loaded_for_its_function(how: dict[str, Any]) -> ModuleType:
+def _loaded_for_its_function(drive: Drive, path: str | None) -> ModuleType:
     """Load the module of a callable; stop at a call in it that audits the callable itself."""
-    name = _name_of(how["path"]) if how["path"] else how["import_name"]
+    name = drive.target.loaded_as
     try:
-        with nested.loading((name, how["attribute"]), _given(how["call"])):
-            return _load(how["path"]) if how["path"] else importlib.import_module(name)
+        with nested.loading((name, str(drive.target.attribute)), _given(drive.call)):
+            return importlib.import_module(name) if path is None else _load(path)
     except nested.Reached as reached:
         for other, module in reached.modules.items():
             sys.modules.setdefault(other, module)
@@ -136,18 +138,18 @@ def _optimizer(model_file: ModuleType, model: Any) -> Any:
     return torch.optim.SGD(model.parameters(), lr=_DEFAULT_LEARNING_RATE)
 
 
-def _call(module: ModuleType, how: dict[str, Any]) -> None:
+def _call(module: ModuleType, drive: Drive) -> None:
     function: Any = module
-    for part in how["attribute"].split("."):
+    for part in str(drive.target.attribute).split("."):
         function = getattr(function, part, None)
     if not callable(function):
-        refuse(f"{how['attribute']} in {module.__name__} is not callable")
+        refuse(f"{drive.target.attribute} in {module.__name__} is not callable")
     args, kwargs = (), {}
-    if how["call"] is not None:
-        with open(how["call"], "rb") as file:
+    if drive.call is not None:
+        with open(drive.call, "rb") as file:
             # Written by this same user's `detaudit.check` a moment ago, into a folder of its own.
             args, kwargs = pickle.load(file)  # noqa: S301 - see above
-    _seed(how["seed"])
+    _seed(drive.seed)
     function(*args, **kwargs)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from detaudit.axes import batch
 from detaudit.axes.catalogue import axis_named, weakest
 from detaudit.compare.compare import compare
 from detaudit.compare.result import (
@@ -19,23 +18,23 @@ from detaudit.compare.result import (
 from detaudit.compare.scope import narrowed, within_scope
 from detaudit.diagnose.audit import audit_target
 from detaudit.diagnose.failure import failure_notices, why_failed
-from detaudit.model.plan import RunPlan, Target
+from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Comparison, Finding, Notice, Verdict
 from detaudit.model.trace import Level
 from detaudit.model.variation import Promise, Variation
-from detaudit.options import Settings
 from detaudit.run.progress import Progress
 from detaudit.run.runs import Runs
 from detaudit.run.workspace import workspace
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.axis_syntax import Asked, check_target, combinations, differing
+from detaudit.vary.axis_syntax import check_target, combinations, differing
 from detaudit.vary.effect import nothing_varied, unused_variables, without_effect
-from detaudit.vary.experiment import Experiment, Failure, Pair, Run, shares_draws
+from detaudit.vary.experiment import ConditionPair, Experiment, Failure, Run, shares_draws
 from detaudit.vary.faults import find_source, is_other_data
 from detaudit.vary.findings import explanations_of
 from detaudit.vary.layers import measure_layers
 from detaudit.vary.measured import Repeated, measure
+from detaudit.vary.options import VaryOptions
 from detaudit.vary.verdict import with_verdict
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
@@ -44,31 +43,25 @@ OTHER_STATES = frozenset({"generator-differs"})
 """What is to be expected where one run is given the random numbers of another."""
 
 
-def audit_along_axes(
-    target: Target, settings: Settings, asked: Asked, progress: Progress, call: str | None = None
-) -> AuditResult:
+def audit_along_axes(target: Target, options: VaryOptions, progress: Progress) -> AuditResult:
     """Run a target once under each combination of values, and say how far the runs are the same.
 
     The first values of each axis are what the other runs are held against. Raises UsageError for an axis that
     the target cannot take.
     """
-    check_target(asked, target)
-    if batch.AXIS.name in asked:
-        from detaudit.vary.batch_answer import audit_batch_sizes
+    axes, audit = options.axes, options.audit
+    check_target(axes, target)
+    if any(axis_named(name).of_samples for name in axes):
+        from detaudit.vary.batch_answer import audit_samples
 
-        return audit_batch_sizes(target, settings, asked[batch.AXIS.name], progress)
-    level = _level(settings, asked)
-    plan = RunPlan(target, 1, level, settings.seed, settings.steps, settings.timeout, call=call)
-    with workspace(settings.keep) as folder, ExitStack() as stack:
-        experiment = Experiment(plan, Runs(folder, progress), stack, shares_draws(asked))
-        return _Answer(experiment, settings, asked).give()
-
-
-def _level(settings: Settings, asked: Asked) -> Level:
-    """How much is compared: of compiled code, no more than what steps begin and end with can be seen."""
-    if settings.level != "auto":
-        return Level(settings.level)
-    return Level.STEP if any(axis_named(name).hides_layers for name in asked) else Level.LAYER
+        return audit_samples(target, options, progress)
+    # Of compiled code, no more than what steps begin and end with can be seen.
+    hidden = any(axis_named(name).hides_layers for name in axes)
+    level = audit.level_or(Level.STEP if hidden else Level.LAYER)
+    with workspace(audit.keep) as folder, ExitStack() as stack:
+        plan = replace(audit.plan(target), level=level)
+        experiment = Experiment(plan, Runs(folder, progress), stack, shares_draws(axes))
+        return _Answer(experiment, options).give()
 
 
 @dataclass(slots=True)
@@ -76,8 +69,7 @@ class _Answer:
     """One answer in the making."""
 
     experiment: Experiment
-    settings: Settings
-    asked: Asked
+    options: VaryOptions
     runs: list[Run] = field(default_factory=list, init=False)
     repeated: dict[str, Run] = field(default_factory=dict, init=False)
     """Second runs under the same conditions, by the names of these."""
@@ -88,7 +80,7 @@ class _Answer:
 
     def give(self) -> AuditResult:
         """Make the runs and answer."""
-        for number, conditions in enumerate(combinations(self.asked)):
+        for number, conditions in enumerate(combinations(self.options.axes)):
             run = self.experiment.run(conditions, first=not number)
             if isinstance(run, Failure):
                 return self._failed(run)
@@ -108,15 +100,15 @@ class _Answer:
                 return unsteady
         for one in others:
             self._explain(first, one, comparisons[one.name])
-        if not different and self.settings.diagnose:
-            self.notices.extend(unused_variables(self.experiment, first, self.asked))
-        answer = with_verdict(self._gathered(result), self.settings.tolerance)
-        return within_scope(answer, self.settings.scope)
+        if not different and self.options.audit.diagnose:
+            self.notices.extend(unused_variables(self.experiment, first, self.options.axes))
+        answer = with_verdict(self._gathered(result), self.options.tolerance)
+        return within_scope(answer, self.options.audit.scope)
 
     @property
     def _looks_closer(self) -> bool:
         """Whether differences are measured: where bits cannot agree at all, there is no answer without."""
-        return self.settings.diagnose or weakest(self.asked) is Promise.PRECISION
+        return self.options.audit.diagnose or weakest(self.options.axes) is Promise.PRECISION
 
     def _readers(self) -> dict[str, TraceReader]:
         return {run.name: run.reader for run in self.runs}
@@ -126,7 +118,7 @@ class _Answer:
             why = without_effect(run.reader, run.conditions)
             if why is not None:
                 return why
-        return nothing_varied(self._readers(), tuple(self.asked))
+        return nothing_varied(self._readers(), tuple(self.options.axes))
 
     def _repeat(self, runs: list[Run]) -> AuditResult | None:
         """Run again under the same conditions: what does not repeat itself differs along no axis."""
@@ -135,7 +127,7 @@ class _Answer:
             if isinstance(again, Failure):
                 return self._failed(again)
             readers = {run.name: run.reader, f"{run.name}, again,": again.reader}
-            comparison = narrowed(compare(run.reader, again.reader), self.settings.scope)
+            comparison = narrowed(compare(run.reader, again.reader), self.options.audit.scope)
             why = why_unverified(readers, [comparison])
             if why is not None:
                 return self._unanswered(why)
@@ -146,10 +138,8 @@ class _Answer:
 
     def _unsteady(self, run: Run) -> AuditResult:
         """Where two runs under the same conditions differ, that is the fault to look for."""
-        settings = replace(self.settings, keep=None)
-        result = audit_target(
-            run.plan.target, settings, self.experiment.runs.progress, run.plan.call, axes=run.conditions
-        )
+        audit = replace(self.options.audit, keep=None)
+        result = audit_target(run.plan.target, audit, self.experiment.runs.progress, axes=run.conditions)
         text = f"with {run.name}, two runs differ already: nothing can be said about the axes"
         if result.verdict is Verdict.REPRODUCIBLE:
             return self._unanswered(f"{text}; further runs under these conditions were equal")
@@ -174,7 +164,7 @@ class _Answer:
             return
         repeated = Repeated(self.repeated[first.name].reader, self.repeated[second.name].reader)
         runs = self.experiment.runs.below(f"measured{len(self.varied)}")
-        pair = Pair(first.plan, second.plan, (first.name, second.name), runs)
+        pair = ConditionPair(first.plan, second.plan, (first.name, second.name), runs)
         measured = measure(pair, comparison, repeated)
         also = explanations_of(first, second, axes, measured.variation.operators)
         explained = dict.fromkeys((*measured.variation.named, *also))
@@ -223,7 +213,7 @@ class _Answer:
         with TraceReader(failure.outcome.trace) as reader:
             step = steps_completed(reader)
         names = (first.name, failure.name)
-        pair = Pair(first.plan, failure.plan, names, self.experiment.runs.below("until-it-failed"))
+        pair = ConditionPair(first.plan, failure.plan, names, self.experiment.runs.below("until-it-failed"))
         report = measure_layers(pair, step, beside_float64=False, breaks_off=True)
         if report.layers:
             yield Variation(axes, *names, Promise.PRECISION, equal=False, layers=report.layers)

@@ -12,9 +12,7 @@ from detaudit.axes.catalogue import AXES, FAMILIES, axis_named, find_axis
 from detaudit.errors import UsageError
 from detaudit.model.plan import Target, TargetKind
 from detaudit.model.variation import Conditions, Setting
-
-Asked = Mapping[str, Sequence[Setting]]
-"""Axes by their names and the values of each, at least two."""
+from detaudit.vary.options import Asked
 
 _IN_A_TEST = "give assert_same a model file instead: detaudit.assert_same('model.py', vary=...)"
 _EXAMPLE = "--vary threads=1,2"

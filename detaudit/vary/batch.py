@@ -13,7 +13,6 @@ from detaudit.errors import RunError, UsageError
 from detaudit.model.codec import from_plain, to_plain
 from detaudit.model.plan import Target, TargetKind
 from detaudit.model.variation import LayerNumbers
-from detaudit.options import Settings
 from detaudit.replay.wire.batches import (
     EVALUATION,
     TRAINING,
@@ -23,6 +22,7 @@ from detaudit.replay.wire.batches import (
     ModeAnswer,
 )
 from detaudit.run import guard
+from detaudit.run.options import RunOptions
 from detaudit.run.progress import Progress
 from detaudit.run.workspace import workspace
 from detaudit.torch_private.supported import refuse_older
@@ -98,7 +98,7 @@ class BatchReport:
                 yield one
 
 
-def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progress: Progress) -> BatchReport:
+def audit_batch(target: Target, options: RunOptions, sizes: Sequence[int], progress: Progress) -> BatchReport:
     """Try samples of a model file in batches of these sizes, and hold them against the smallest.
 
     Raises UsageError for a target that makes its own batches, and for fewer than two sizes.
@@ -115,24 +115,24 @@ def audit_batch(target: Target, settings: Settings, sizes: Sequence[int], progre
             "batch-sizes", "a batch of one size only varies nothing", "give two sizes from 1 on: batch=1,8"
         )
     progress.note(f"trying samples in batches of {', '.join(map(str, chosen))}")
-    with workspace(settings.keep) as folder:
+    with workspace(options.keep) as folder:
         try:
-            answer = _ask(target.path, settings, chosen, folder)
+            answer = _ask(target.path, options, chosen, folder)
         except RunError as error:
             return BatchReport(tuple(chosen), problems=(error.message,))
     return report_of(answer, tuple(chosen))
 
 
-def _ask(path: Path, settings: Settings, sizes: list[int], folder: Path) -> BatchAnswer:
+def _ask(path: Path, options: RunOptions, sizes: list[int], folder: Path) -> BatchAnswer:
     """Have a process of its own try everything. Raises RunError if it gives no answer."""
     nested.refuse(f"an audit of {path}")
     refuse_older()
     file = (folder / "batch.json").resolve()
-    order = BatchOrder(str(path), settings.seed, tuple(sizes), str(file))
+    order = BatchOrder(str(path), options.seed, tuple(sizes), str(file))
     command = [sys.executable, "-P", "-c", _START, str(_PACKAGE_PARENT), json.dumps(to_plain(order))]
-    done = guard.ask(command, seconds=settings.timeout)
+    done = guard.ask(command, seconds=options.timeout)
     if done.timed_out:
-        raise RunError("batch-timeout", f"the samples were not all tried within {settings.timeout:g} s")
+        raise RunError("batch-timeout", f"the samples were not all tried within {options.timeout:g} s")
     if done.code or not file.is_file():
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         last = lines[-1].removeprefix("detaudit: ") if lines else f"exit code {done.code}"

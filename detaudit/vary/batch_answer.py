@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from detaudit.axes.batch import AXIS
+from detaudit.axes.catalogue import axis_named
 from detaudit.compare.enough_runs import bound
 from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.plan import Target
 from detaudit.model.result import AuditResult, Compared, Finding, Notice, Origin, Verdict
 from detaudit.model.trace import Level
-from detaudit.model.variation import LayerNumbers, Promise, Setting, Variation
-from detaudit.options import Settings
+from detaudit.model.variation import LayerNumbers, Variation
 from detaudit.run.progress import Progress
 from detaudit.vary.batch import BatchReport, audit_batch
 from detaudit.vary.batch_mixing import Mixing
+from detaudit.vary.options import VaryOptions
 from detaudit.vary.verdict import ROUNDING
 
 MIXED = "samples-mixed"
@@ -26,23 +26,23 @@ FIX_OF_MIXING = "let the module work on each sample by itself: is what it reduce
 BY_DEFINITION = "evaluate with model.eval(), or take GroupNorm or LayerNorm, which know no batch"
 
 
-def audit_batch_sizes(
-    target: Target, settings: Settings, sizes: Sequence[Setting], progress: Progress
-) -> AuditResult:
-    """Say whether a sample of a model file has the same numbers in batches of these sizes."""
-    report = audit_batch(target, settings, [AXIS.value_in(size) for size in sizes], progress)
-    first, second = (f"{AXIS.name}={size}" for size in (report.sizes[0], report.sizes[-1]))
+def audit_samples(target: Target, options: VaryOptions, progress: Progress) -> AuditResult:
+    """Say whether a sample of a model file has the same numbers in batches of the sizes on the only axis."""
+    ((name, sizes),) = options.axes.items()
+    axis = axis_named(name)
+    report = audit_batch(target, options.audit, [axis.value_in(size) for size in sizes], progress)
+    first, second = (f"{name}={size}" for size in (report.sizes[0], report.sizes[-1]))
     variation = Variation(
-        (AXIS.name,),
+        (name,),
         first,
         second,
-        Promise.ROUNDING,
+        axis.owes,
         report.equal,
         layers=(*report.layers, *report.training),
         named=tuple(_named(one) for one in report.mixing),
     )
-    findings = tuple(_findings(report, (first, second)))
-    verdict, reason = _verdict(report, findings, settings.tolerance)
+    findings = tuple(_findings(report, name, (first, second)))
+    verdict, reason = _verdict(report, findings, options.tolerance)
     return AuditResult(
         verdict=verdict,
         reason=reason,
@@ -76,13 +76,13 @@ def _within(report: BatchReport, tolerance: float | None) -> bool:
     return tolerance is not None and bool(far) and all(one <= tolerance for one in far)
 
 
-def _findings(report: BatchReport, names: tuple[str, str]) -> Iterator[Finding]:
+def _findings(report: BatchReport, axis: str, names: tuple[str, str]) -> Iterator[Finding]:
     for one in report.mixing:
         if not one.ambiguous:
             yield _mixing(one, names)
     rounding = report.rounding
     if rounding and not report.equal:
-        yield _rounding(rounding, names)
+        yield _rounding(rounding, axis, names)
 
 
 def _mixing(one: Mixing, names: tuple[str, str]) -> Finding:
@@ -104,14 +104,14 @@ def _mixing(one: Mixing, names: tuple[str, str]) -> Finding:
     )
 
 
-def _rounding(rounding: Sequence[LayerNumbers], names: tuple[str, str]) -> Finding:
+def _rounding(rounding: Sequence[LayerNumbers], axis: str, names: tuple[str, str]) -> Finding:
     """Other bits and the same numbers: the first module that rounds otherwise, and the furthest."""
     first = rounding[0]
     worst = max(rounding, key=lambda one: 0.0 if one.isolated is None else one.isolated.ulp)
     ulp = 0.0 if worst.isolated is None else worst.isolated.ulp
     modules = len({(one.root, one.module) for one in rounding})
     made = "1 module rounds" if modules == 1 else f"{modules} modules round"
-    measured = {"axis": AXIS.name, "modules": modules, "largest_ulp": ulp}
+    measured = {"axis": axis, "modules": modules, "largest_ulp": ulp}
     where = f"{worst.value} of {worst.module or worst.root}"
     return Finding(
         id=ROUNDING,

@@ -16,7 +16,7 @@ _SHRINKS = 2.0**-14
 _LOW_ROUNDING = {"float32": 2.0**-13, "bfloat16": 2.0**-2, "float16": 2.0**-4}
 """More than rounding makes in these, if there is no float64 to ask."""
 
-Place = tuple[str, str, str]
+LayerPlace = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,9 @@ def _beyond_rounding(found: ModeAnswer, measure: str) -> dict[str, float]:
     return modules
 
 
-def _low_and_high(found: ModeAnswer) -> tuple[dict[Place, SampleRow], dict[Place, SampleRow] | None]:
+def _low_and_high(
+    found: ModeAnswer,
+) -> tuple[dict[LayerPlace, SampleRow], dict[LayerPlace, SampleRow] | None]:
     """Give the rows in the lower dtype and the rows in float64, by their places."""
     own, other = _by_place(found.rows), found.other_rows
     if found.dtype != "float64":
@@ -110,7 +112,7 @@ def _measured(row: SampleRow, measure: str) -> Distance | None:
     return distance
 
 
-def _by_place(rows: tuple[SampleRow, ...]) -> dict[Place, SampleRow]:
+def _by_place(rows: tuple[SampleRow, ...]) -> dict[LayerPlace, SampleRow]:
     return {(row.module, row.phase, row.value): row for row in rows}
 
 

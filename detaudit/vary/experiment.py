@@ -86,7 +86,7 @@ def shares_draws(axes: Iterable[str]) -> bool:
 
 
 @dataclass(slots=True)
-class Pair:
+class ConditionPair:
     """The two sides of a comparison: one target, run under two sets of conditions."""
 
     first: RunPlan

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import diagnose
 from detaudit.diagnose.parting import Parting
-from detaudit.diagnose.trials import Laboratory, Trial
+from detaudit.diagnose.trials import Laboratory, SourceTrial
 from detaudit.diagnose.zoom import Closer, look_closer
 from detaudit.model.cause import Cause
 from detaudit.model.evidence import Evidence, EvidenceKind
@@ -51,7 +51,7 @@ WORKERS = "DataLoader(num_workers)"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class AxisFault:
     """The results of examining a difference that must not be."""
 
     findings: tuple[Finding, ...]
@@ -74,7 +74,7 @@ def is_other_data(comparison: Comparison) -> bool:
     )
 
 
-def find_source(first: Run, second: Run, comparison: Comparison, runs: Runs, *, may_round: bool) -> Fault:
+def find_source(first: Run, second: Run, comparison: Comparison, runs: Runs, *, may_round: bool) -> AxisFault:
     """Look closer, then hold one source after the other fixed in both runs, until they are equal.
 
     `may_round`: a difference that an operator makes from equal inputs is arithmetic, and not searched for.
@@ -85,10 +85,10 @@ def find_source(first: Run, second: Run, comparison: Comparison, runs: Runs, *, 
     axes = differing(first.conditions, second.conditions)
     closer = look_closer(case, parting, None, watching(variables_on(axes)))
     if may_round and _is_arithmetic(closer):
-        return Fault((closer.parting.finding(),), is_arithmetic=True)
+        return AxisFault((closer.parting.finding(),), is_arithmetic=True)
     drift = find_drift(Laboratory(case, "drift"), closer, (first.reader, second.reader))
     if drift is not None:
-        return Fault((_in_these_words(drift, first, second),))
+        return AxisFault((_in_these_words(drift, first, second),))
     readers = {first.name: first.reader, second.name: second.reader}
     diagnosis = diagnose(case, closer, comparison, readers)
     findings = diagnosis.findings
@@ -96,8 +96,8 @@ def find_source(first: Run, second: Run, comparison: Comparison, runs: Runs, *, 
         findings = tuple(_by_variable(one, closer, axes) for one in findings)
     told = tuple(_in_these_words(one, first, second) for one in findings)
     if any(one.cause for one in findings):
-        return Fault(told)
-    return Fault(told, diagnosis.unexplained, closer.notices)
+        return AxisFault(told)
+    return AxisFault(told, diagnosis.unexplained, closer.notices)
 
 
 def _is_arithmetic(closer: Closer) -> bool:
@@ -208,7 +208,7 @@ def _lines(draws: list[EntryPair]) -> Iterator[_Suspected]:
 
 
 @dataclass(slots=True)
-class _Line:
+class _LineDraws:
     """The draws of one line from a global generator in both runs."""
 
     entry: LedgerEntry
@@ -216,20 +216,20 @@ class _Line:
     amounts: list[int]
 
 
-def _by_line(draws: list[EntryPair]) -> dict[tuple[str, str, bytes], _Line]:
+def _by_line(draws: list[EntryPair]) -> dict[tuple[str, str, bytes], _LineDraws]:
     """Count over steps and phases: a pass more moves what comes after it to others of them."""
-    found: dict[tuple[str, str, bytes], _Line] = {}
+    found: dict[tuple[str, str, bytes], _LineDraws] = {}
     for pair in draws:
         entry = pair.entry
         if not entry.draws_or_seeds_globally or entry.site is None:
             continue
-        line = found.setdefault((entry.source, entry.operation, entry.site_key), _Line(entry, [0, 0]))
+        line = found.setdefault((entry.source, entry.operation, entry.site_key), _LineDraws(entry, [0, 0]))
         for side, one in enumerate((pair.first, pair.second)):
             line.amounts[side] += 0 if one is None else one.amount
     return found
 
 
-def _finding(closer: Closer, suspected: _Suspected, trial: Trial) -> Finding:
+def _finding(closer: Closer, suspected: _Suspected, trial: SourceTrial) -> Finding:
     entry = suspected.entry
     evidence = Evidence(
         EvidenceKind.CONTROL,

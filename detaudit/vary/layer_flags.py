@@ -11,7 +11,7 @@ from detaudit.model.codec import from_plain
 from detaudit.model.trace import Site
 from detaudit.model.variation import Apart, LayerNumbers
 from detaudit.replay.arithmetic.proportion import Error, another_function, lost, out_of_proportion
-from detaudit.replay.wire.layers import Identity, MeasuredLayers, Origin, ValueRow
+from detaudit.replay.wire.layers import Identity, MeasuredLayers, ValueOrigin, ValueRow
 
 _FORWARD = "forward"
 _MAY_ROUND = 64.0
@@ -19,7 +19,7 @@ _MAY_ROUND = 64.0
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LayerMeasurements:
     """The notes of the second run."""
 
     rows: tuple[ValueRow, ...]
@@ -32,20 +32,20 @@ class Measured:
     autocast: tuple[tuple[tuple[str, str], ...], ...]
     """Of both runs, the kinds of device and the dtypes for which `torch.autocast` was on."""
 
-    def without_one_sided(self) -> Measured:
+    def without_one_sided(self) -> LayerMeasurements:
         """Without the calls and values that one of the runs does not have."""
         both = (row for row in self.rows if row.isolated or row.propagated)
         return replace(self, rows=tuple(both))
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Measured:
+    def from_plain(cls, plain: dict[str, Any]) -> LayerMeasurements:
         """Read it from JSON."""
         read = from_plain(MeasuredLayers, plain, "layers")
         definitions = {(one.root, one.path): one.site for one in read.definitions}
         return cls(read.rows, dict(read.parents), read.unkept, read.compiled, definitions, read.autocast)
 
 
-def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
+def numbers_of(measured: LayerMeasurements, step: int) -> Iterator[LayerNumbers]:
     """Give the numbers of every layer, with wrong values flagged; of several calls of a layer, the worst."""
     whys = [_why_wrong(row, measured, step) for row in measured.rows]
     makers = _makers(measured, whys)
@@ -60,16 +60,16 @@ def numbers_of(measured: Measured, step: int) -> Iterator[LayerNumbers]:
     yield from worst.values()
 
 
-def _why_wrong(row: ValueRow, measured: Measured, step: int) -> str:
+def _why_wrong(row: ValueRow, measured: LayerMeasurements, step: int) -> str:
     """Explain what is wrong with a value; empty if nothing is."""
     if row.only is not None:
         return "" if measured.compiled else f"runs in the {row.only} run only"
-    if row.origin is Origin.START:
+    if row.origin is ValueOrigin.START:
         # Later, an optimizer has made what it could of rounding: of a gradient that is zero, a whole step.
         return "" if step else _why_other(row)
-    if row.origin is Origin.BATCH:
+    if row.origin is ValueOrigin.BATCH:
         return _why_other(row)
-    if row.origin is Origin.OUTSIDE and row.phase == _FORWARD:
+    if row.origin is ValueOrigin.OUTSIDE and row.phase == _FORWARD:
         return ""
     return row.wrong or _why_out_of_proportion(row)
 
@@ -118,7 +118,7 @@ def _why_other(row: ValueRow) -> str:
     return f"is not the same in both runs: {apart.elements} of {apart.of} elements differ"
 
 
-def _makers(measured: Measured, whys: list[str]) -> list[bool]:
+def _makers(measured: LayerMeasurements, whys: list[str]) -> list[bool]:
     """Tell for each value whether it is wrong and was made here: nothing is wrong within the call."""
     absent = {row.call for row in measured.rows if row.only is not None}
     candidates = [
@@ -126,15 +126,15 @@ def _makers(measured: Measured, whys: list[str]) -> list[bool]:
     ]
     excused: set[Identity] = set()
     for row, candidate in zip(measured.rows, candidates, strict=True):
-        if candidate and row.origin is Origin.MADE:
+        if candidate and row.origin is ValueOrigin.MADE:
             excused.update(calls_around(row.call, measured))
     return [
-        candidate and not (row.origin is Origin.MADE and row.call in excused)
+        candidate and not (row.origin is ValueOrigin.MADE and row.call in excused)
         for row, candidate in zip(measured.rows, candidates, strict=True)
     ]
 
 
-def calls_around(call: Identity, measured: Measured) -> Iterator[Identity]:
+def calls_around(call: Identity, measured: LayerMeasurements) -> Iterator[Identity]:
     """List the calls within which a call was made, the innermost first."""
     above = measured.parents.get(call)
     while above is not None:
@@ -147,12 +147,12 @@ def is_output(row: ValueRow) -> bool:
     return row.phase == _FORWARD and row.value.startswith("output")
 
 
-def is_output_of_root(row: ValueRow, measured: Measured) -> bool:
+def is_output_of_root(row: ValueRow, measured: LayerMeasurements) -> bool:
     """Say whether a value is what an outermost module gave."""
     return is_output(row) and measured.parents.get(row.call) is None
 
 
-def _within(row: ValueRow, absent: set[Identity], measured: Measured) -> bool:
+def _within(row: ValueRow, absent: set[Identity], measured: LayerMeasurements) -> bool:
     """Say whether a call is missing because the one around it is."""
     return row.only is not None and measured.parents.get(row.call) in absent
 

@@ -15,10 +15,10 @@ from detaudit.model.plan import Exchange, Part, TargetKind
 from detaudit.model.trace import Event, Kind, Phase, Site, StreamRole
 from detaudit.model.variation import Conditions, LayerNumbers
 from detaudit.replay.wire.files import FLOAT64, LAYERS
-from detaudit.replay.wire.layers import Origin, ValueRow
+from detaudit.replay.wire.layers import ValueOrigin, ValueRow
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.experiment import Pair, problems_of, up_to
-from detaudit.vary.layer_flags import Measured, calls_around, is_output_of_root, numbers_of
+from detaudit.vary.experiment import ConditionPair, problems_of, up_to
+from detaudit.vary.layer_flags import LayerMeasurements, calls_around, is_output_of_root, numbers_of
 
 _EXACT = {name: axis.setting(axis.in_float64) for name, axis in AXES.items() if axis.in_float64}
 """What makes the run an exact one: on the CPU, in float64, in eager mode."""
@@ -81,7 +81,7 @@ class LayerReport:
 
 
 def measure_layers(
-    pair: Pair, step: int, *, beside_float64: bool = True, breaks_off: bool = False
+    pair: ConditionPair, step: int, *, beside_float64: bool = True, breaks_off: bool = False
 ) -> LayerReport:
     """Run both sides up to a step once more; the second is fed what every module of the first was fed.
 
@@ -116,14 +116,14 @@ def _failed(name: str, problems: tuple[str, ...]) -> LayerReport:
     return LayerReport((), (*problems, f"the layers were not measured: the run with {name} failed"))
 
 
-def _read(path: Path) -> Measured | None:
+def _read(path: Path) -> LayerMeasurements | None:
     if not path.exists():
         return None
     plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return Measured.from_plain(plain)
+    return LayerMeasurements.from_plain(plain)
 
 
-def _named(measured: Measured, names: tuple[str, str]) -> Iterable[str]:
+def _named(measured: LayerMeasurements, names: tuple[str, str]) -> Iterable[str]:
     used: dict[tuple[str, str], list[str]] = {}
     for settings, name in zip(measured.autocast, names, strict=True):
         for setting in settings:
@@ -135,7 +135,7 @@ def _named(measured: Measured, names: tuple[str, str]) -> Iterable[str]:
         yield "compiled code is measured as a whole: the calls within it are not seen"
 
 
-def run_in_float64(pair: Pair, values: Exchange, first: Path) -> str:
+def run_in_float64(pair: ConditionPair, values: Exchange, first: Path) -> str:
     """Leave the values of the step in a folder within that of `values`; why it could not be, if so.
 
     `first` is the trace of a run up to that step under the first conditions. Only a model that detaudit
@@ -194,7 +194,7 @@ def _sites(events: Iterable[Event]) -> dict[Layer, Site]:
     return found
 
 
-def unmeasured(measured: Measured) -> Iterator[str]:
+def unmeasured(measured: LayerMeasurements) -> Iterator[str]:
     """List what could not be measured, each reason once."""
     if not measured.rows:
         yield "no layer was measured: the step calls no module"
@@ -209,7 +209,7 @@ def unmeasured(measured: Measured) -> Iterator[str]:
         yield f"not measured alone: {', '.join(list(names)[:_NAMED])}{more}: {why}"
 
 
-def outside(measured: Measured) -> Iterator[str]:
+def outside(measured: LayerMeasurements) -> Iterator[str]:
     """Report values computed outside of all modules that cannot be told from another computation.
 
     A loss is not called again alone. Its gradient may be further apart than the outputs that it is made of,
@@ -218,7 +218,7 @@ def outside(measured: Measured) -> Iterator[str]:
     reached = max((_apart(row) for row in measured.rows if is_output_of_root(row, measured)), default=0.0)
     for row in measured.rows:
         allowed = max(math.sqrt(row.unit), AMPLIFIED * reached)
-        if row.origin is Origin.OUTSIDE and not _apart(row) <= allowed:
+        if row.origin is ValueOrigin.OUTSIDE and not _apart(row) <= allowed:
             root, path, _, _ = row.call
             yield (
                 f"not measured alone: what is computed outside of modules; the {row.value} of "
@@ -227,7 +227,7 @@ def outside(measured: Measured) -> Iterator[str]:
             return
 
 
-def _whys(measured: Measured) -> Iterator[tuple[ValueRow, str]]:
+def _whys(measured: LayerMeasurements) -> Iterator[tuple[ValueRow, str]]:
     seen = {row.call for row in measured.rows if row.only is None}
     for row in measured.rows:
         if row.why:

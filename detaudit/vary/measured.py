@@ -13,7 +13,7 @@ from detaudit.model.variation import Promise, Variation
 from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 from detaudit.vary.axis_syntax import differing
-from detaudit.vary.experiment import Pair
+from detaudit.vary.experiment import ConditionPair
 from detaudit.vary.findings import findings_of
 from detaudit.vary.growth import growth_of
 from detaudit.vary.layers import measure_layers
@@ -41,7 +41,7 @@ class Measured:
     notices: tuple[Notice, ...]
 
 
-def measure(pair: Pair, comparison: Comparison, repeated: Repeated) -> Measured:
+def measure(pair: ConditionPair, comparison: Comparison, repeated: Repeated) -> Measured:
     """Run the step in which the runs part again, with its values, and measure it layer by layer.
 
     Where bits say nothing, so with later steps too (see `steps_to_measure`).

@@ -10,14 +10,14 @@ from pathlib import Path
 from detaudit.model.plan import Exchange, Part, RunOutcome, RunPlan
 from detaudit.model.trace import Level, Phase, Site
 from detaudit.model.variation import Apart, OperatorNumbers
-from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT, Lines, Note, read_records
-from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
+from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT, Note, RecordFile, read_records
+from detaudit.replay.wire.operators import CallAnswer, CallToRepeat, KeptOperator, OnlyHere
 from detaudit.trace.reader import TraceReader
-from detaudit.vary.experiment import Pair
+from detaudit.vary.experiment import ConditionPair
 
 _PHASES = [phase.value for phase in Phase]
 
-_Key = tuple[str, str, str | None, str, str | None, int | None]
+_CallKey = tuple[str, str, str | None, str, str | None, int | None]
 """Phase, root, module, operator, file and line."""
 
 
@@ -31,7 +31,7 @@ class OperatorReport:
     """The things that were not compared."""
 
 
-def measure_operators(pair: Pair, step: int) -> OperatorReport:
+def measure_operators(pair: ConditionPair, step: int) -> OperatorReport:
     """Call each operator of a step on the same inputs under both conditions.
 
     Three runs: one keeps the values of the step on disk, one takes them under the other conditions; where
@@ -40,7 +40,7 @@ def measure_operators(pair: Pair, step: int) -> OperatorReport:
     """
     values = pair.runs.folder / "operator-values"
     values.mkdir(parents=True)
-    runs = _Runs(pair, step, values)
+    runs = _OperatorRuns(pair, step, values)
     try:
         operators = _measure(runs)
     finally:
@@ -48,10 +48,10 @@ def measure_operators(pair: Pair, step: int) -> OperatorReport:
     return OperatorReport(operators, tuple(runs.problems))
 
 
-class _Runs:
+class _OperatorRuns:
     """Runs of a pair that keep or take the values of one step."""
 
-    def __init__(self, pair: Pair, step: int, values: Path) -> None:
+    def __init__(self, pair: ConditionPair, step: int, values: Path) -> None:
         self.pair = pair
         self.step = step
         self.values = values
@@ -99,7 +99,7 @@ class _Runs:
         self.problems |= {note.text: None for note in read_records(path, Note)}
 
 
-def _measure(runs: _Runs) -> tuple[OperatorNumbers, ...]:
+def _measure(runs: _OperatorRuns) -> tuple[OperatorNumbers, ...]:
     first, second = runs.pair.names
     kept = runs.kept()
     if not kept:
@@ -108,16 +108,16 @@ def _measure(runs: _Runs) -> tuple[OperatorNumbers, ...]:
     taken = runs.taken(runs.pair.second, "operators-taken", second)
     if taken is None:
         return ()
-    answers = {one.number: _worded(one, second) for one in read_records(taken, Answer)}
+    answers = {one.number: _worded(one, second) for one in read_records(taken, CallAnswer)}
     _leave_out_unsteady(runs, answers)
-    missing, lone = (Answer(-1, why=f"not called with {name}") for name in (second, first))
+    missing, lone = (CallAnswer(-1, why=f"not called with {name}") for name in (second, first))
     judged = [(call, answers.get(call.number, missing)) for call in kept if not call.drawn]
     alone = read_records(taken, OnlyHere)
     behind = [(KeptOperator(len(kept), one.identity, one.site), lone) for one in alone]
     return _numbers([*judged, *behind], runs.step, runs.sites)
 
 
-def _worded(answer: Answer, second: str) -> Answer:
+def _worded(answer: CallAnswer, second: str) -> CallAnswer:
     """Add to the reason of an answer under which conditions it was made."""
     why = f"{answer.why} (with {second})" if answer.why else ""
     if answer.unsteady:
@@ -125,20 +125,20 @@ def _worded(answer: Answer, second: str) -> Answer:
     return replace(answer, why=why)
 
 
-def _leave_out_unsteady(runs: _Runs, answers: dict[int, Answer]) -> None:
+def _leave_out_unsteady(runs: _OperatorRuns, answers: dict[int, CallAnswer]) -> None:
     """Run the first conditions again: what changes there too does not change by the other conditions."""
     changed = [number for number, answer in answers.items() if answer.changed]
     if not changed:
         return
-    again = Lines(runs.values / AGAIN)
+    again = RecordFile(runs.values / AGAIN)
     for number in changed:
-        again.add(Again(number))
+        again.add(CallToRepeat(number))
     first = runs.pair.names[0]
     file = runs.taken(runs.pair.first, "operators-again", first)
-    for one in () if file is None else read_records(file, Answer):
+    for one in () if file is None else read_records(file, CallAnswer):
         if one.changed or one.unsteady:
             why = f"gives other bits from call to call with {first} alone"
-            answers[one.number] = Answer(one.number, why=why)
+            answers[one.number] = CallAnswer(one.number, why=why)
 
 
 @dataclass(slots=True)
@@ -153,7 +153,7 @@ class _Group:
     whys: dict[str, int] = field(default_factory=dict)
     """Reasons in words, each with the number of calls that it holds for."""
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: CallAnswer) -> None:
         """Count one call."""
         self.calls += 1
         self.changed += answer.changed
@@ -172,10 +172,10 @@ class _Group:
 
 
 def _numbers(
-    judged: Iterable[tuple[KeptOperator, Answer]], step: int, sites: Mapping[str, Site]
+    judged: Iterable[tuple[KeptOperator, CallAnswer]], step: int, sites: Mapping[str, Site]
 ) -> tuple[OperatorNumbers, ...]:
     """Sum up calls with what is known of each; leave out operators of which there is nothing to say."""
-    groups: dict[_Key, _Group] = {}
+    groups: dict[_CallKey, _Group] = {}
     for call, answer in judged:
         site, whose = sites.get(call.site), call.identity
         file, line = (None, None) if site is None else (site.file, site.line)
@@ -186,7 +186,7 @@ def _numbers(
     return tuple(_summed(step, key, group) for key, group in said)
 
 
-def _summed(step: int, key: _Key, group: _Group) -> OperatorNumbers:
+def _summed(step: int, key: _CallKey, group: _Group) -> OperatorNumbers:
     phase, root, module, operator, file, line = key
     return OperatorNumbers(
         step=step,

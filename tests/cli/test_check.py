@@ -9,9 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from detaudit.diagnose.options import AuditOptions
 from detaudit.errors import RunError
 from detaudit.model.plan import TargetRef
-from detaudit.options import Settings
 from tests.results import differing, equal, unverified
 
 
@@ -54,7 +54,7 @@ def test_target_arguments_and_settings_reach_the_audit(command, asked):
     )
     reference, settings = asked[1]
     assert reference == TargetRef("train.py", module=False, args=("--epochs", "3", "--", "x"))
-    assert settings == Settings(runs=3, timeout=2.5, level="op")
+    assert settings == AuditOptions(runs=3, timeout=2.5, level="op")
 
 
 def test_a_module_is_a_target(command, asked):

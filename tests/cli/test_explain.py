@@ -7,7 +7,7 @@ import io
 import pytest
 
 from detaudit.cli.explain import CODE_INDENT, print_lists, print_page
-from detaudit.pages.markdown import Kind, blocks
+from detaudit.pages.markdown import BlockKind, blocks
 from detaudit.pages.page import Page, causes, labels, other_findings, page, topics
 from tests.cli.test_main import run as imports_torch
 
@@ -65,7 +65,7 @@ def test_each_page_is_printed_as_plain_text(command, name):
 def test_code_is_indented_and_otherwise_as_it_was_written(command, name):
     out = command("explain", name)[1]
     for part in blocks(page(name).text):
-        if part.kind is Kind.CODE:
+        if part.kind is BlockKind.CODE:
             room = 100 - max(map(len, part.text.splitlines()))
             indent = " " * min(CODE_INDENT, room)
             indented = "\n".join(f"{indent}{line}".rstrip() for line in part.text.splitlines())

@@ -9,9 +9,9 @@ import torch
 
 from detaudit.diagnose.audit import audit
 from detaudit.diagnose.observer import observer_effect
+from detaudit.diagnose.options import AuditOptions
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import Verdict
-from detaudit.options import Settings
 from detaudit.run.progress import Silence
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -47,7 +47,7 @@ def check(tmp_path, monkeypatch):
 
     def checked(source, **settings):
         Path("program.py").write_text(textwrap.dedent(source))
-        return audit(TargetRef("program.py"), Settings(**settings), Silence())
+        return audit(TargetRef("program.py"), AuditOptions(**settings), Silence())
 
     return checked
 

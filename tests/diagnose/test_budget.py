@@ -7,8 +7,7 @@ import pytest
 from detaudit.config import resolve
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.narrowing import DIVIDING, DROPPING
-from detaudit.diagnose.trials import in_words
+from detaudit.diagnose.trials import DIVIDING, DROPPING, in_words
 from detaudit.errors import UsageError
 from detaudit.model.plan import Intervention, RunPlan, Target, TargetKind
 from detaudit.model.trace import Level

@@ -12,10 +12,10 @@ from detaudit.diagnose.audit import audit
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis
 from detaudit.diagnose.fixing import apply, fix, new_line, refuse_occupied
+from detaudit.diagnose.options import AuditOptions
 from detaudit.errors import OutputError
 from detaudit.model.plan import RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.trace import Level, Site
-from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
@@ -214,7 +214,7 @@ def test_what_is_there_already_is_not_written_over(train, tmp_path, name):
     path = train(TWO_FAULTS)
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / name).write_text("mine")
-    settings = Settings(fix=tmp_path / "copy")
+    settings = AuditOptions(fix=tmp_path / "copy")
 
     with pytest.raises(OutputError, match=f"copy/{name} is there already"):
         audit(TargetRef(str(path)), settings, Silence())

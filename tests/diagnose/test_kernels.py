@@ -13,8 +13,7 @@ import torch
 import detaudit.diagnose.replay as replaying
 from detaudit.diagnose.alternatives import alternative
 from detaudit.diagnose.kernels import evidence_dict, examine, occurrence_of, sentence
-from detaudit.diagnose.replay import STRESS_THREADS, TIMES, ask, strongest
-from detaudit.diagnose.repro import check_repro, write_repro
+from detaudit.diagnose.replay import STRESS_THREADS, TIMES, ask, check_repro, strongest, write_repro
 from detaudit.digest.tensor import tensor_digest
 from detaudit.errors import RunError
 from detaudit.model.plan import Capture, RunPlan, TargetRef

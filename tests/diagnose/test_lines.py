@@ -8,8 +8,8 @@ import pytest
 
 from detaudit.diagnose.diagnosis import MOST_LINES, prove_line
 from detaudit.diagnose.parting import Parting
-from detaudit.diagnose.search import Fault, Search
-from detaudit.diagnose.trials import Trial
+from detaudit.diagnose.search import Search, SourceFault
+from detaudit.diagnose.trials import SourceTrial
 from detaudit.diagnose.zoom import Closer
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry
 from detaudit.model.result import Comparison, Divergence, DivergenceKind
@@ -49,14 +49,14 @@ class Program:
     def hold(self, held, pairs, _why="", _steps=None, *, likely=False):  # noqa: ARG002 - as a laboratory
         self.trials.append(set(held[0].sites))
         if self.guilty <= set(held[0].sites):
-            return Trial(held, pairs, pairs)
-        return Trial(held, 1, 0, comparison(0))
+            return SourceTrial(held, pairs, pairs)
+        return SourceTrial(held, 1, 0, comparison(0))
 
 
 def lines_of(program, lines, source="hash-seed"):
     pairs = tuple(pair(line, source) for line in lines)
     closer = Closer(Parting(comparison(0), 2, 2), comparison=comparison(0), ledgers=pairs)
-    fault = Fault(BY_NAME[source], closer, comparison(0), pairs, pairs, (0, 2))
+    fault = SourceFault(BY_NAME[source], closer, comparison(0), pairs, pairs, (0, 2))
     search = Search(program, faults=[fault])
     prove_line(search, fault)
     return [[one.entry.site.line for one in fault.pairs] for fault in search.faults]

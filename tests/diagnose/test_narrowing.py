@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from detaudit.diagnose.narrowing import bearable, needed
+from detaudit.diagnose.trials import bearable, needed
 
 SOURCES = [SimpleNamespace(name=f"source {number}") for number in range(15)]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from detaudit.diagnose.audit import audit
+from detaudit.diagnose.options import AuditOptions
 from detaudit.diagnose.perturb import PerturbResult, chosen
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import PerturbedRun, Verdict
-from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from tests.results import equal
 
@@ -74,7 +74,7 @@ def perturbed(tmp_path, monkeypatch):
 
     def audited(program, names):
         Path("program.py").write_text(textwrap.dedent(program))
-        return audit(TargetRef("program.py"), Settings(perturb=names), Silence())
+        return audit(TargetRef("program.py"), AuditOptions(perturb=names), Silence())
 
     return audited
 

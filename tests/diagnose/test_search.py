@@ -9,7 +9,7 @@ import pytest
 from detaudit.diagnose import search as search_module
 from detaudit.diagnose.parting import Parting
 from detaudit.diagnose.search import Search
-from detaudit.diagnose.trials import Trial
+from detaudit.diagnose.trials import SourceTrial
 from detaudit.diagnose.zoom import Closer
 from detaudit.model.ledger import Act, EntryPair, Fact, LedgerEntry, Whose
 from detaudit.model.result import Comparison, Divergence, DivergenceKind
@@ -74,12 +74,12 @@ class Program:
         names = {one.source for one in held}
         self.trials.append(names)
         if any(one.source == "clock" and float(one.amount or 0) > self.longest_tick for one in held):
-            return Trial(held, 0, 0, failed="run 1 completed no training step")
+            return SourceTrial(held, 0, 0, failed="run 1 completed no training step")
         step = self.first_step(names)
         seldom = pairs == 1 and {name for name in self.guilty if name not in names} <= self.rare
         if step is None or seldom:
-            return Trial(held, pairs, pairs, ledgers=self.ledgers())
-        return Trial(held, 1, 0, comparison(step), self.ledgers())
+            return SourceTrial(held, pairs, pairs, ledgers=self.ledgers())
+        return SourceTrial(held, 1, 0, comparison(step), self.ledgers())
 
 
 @pytest.fixture

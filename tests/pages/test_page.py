@@ -9,7 +9,7 @@ from importlib.resources import files
 import pytest
 
 from detaudit.errors import UsageError
-from detaudit.pages.markdown import Block, Kind, blocks, table
+from detaudit.pages.markdown import BlockKind, PageBlock, blocks, table
 from detaudit.pages.page import causes, labels, other_findings, page, topics
 
 HEADINGS = [
@@ -38,13 +38,13 @@ def faults(cause, text):
     parts = list(blocks(text))
     lines = text.splitlines()
     shape = [(part.kind, part.text) for part in parts[:3]]
-    code = [part.text for part in parts if part.kind is Kind.CODE]
+    code = [part.text for part in parts if part.kind is BlockKind.CODE]
     checks = {
-        "another title": shape[0] == (Kind.TITLE, cause),
-        "no summary": [kind for kind, _ in shape[1:]] == [Kind.TEXT, Kind.HEADING],
+        "another title": shape[0] == (BlockKind.TITLE, cause),
+        "no summary": [kind for kind, _ in shape[1:]] == [BlockKind.TEXT, BlockKind.HEADING],
         "a long summary": len(shape[1][1].replace("`", "")) <= SUMMARY_WIDTH,
         "not one sentence": re.fullmatch(r"[^.!?]+\.", shape[1][1]) is not None,
-        "other headings": [part.text for part in parts if part.kind is Kind.HEADING] == HEADINGS,
+        "other headings": [part.text for part in parts if part.kind is BlockKind.HEADING] == HEADINGS,
         "an empty section": not has_empty_section(parts),
         "not two pieces of code": len(code) == 2 and text.count("```python\n") == 2,
         "the same code twice": len(set(code)) == len(code),
@@ -68,14 +68,14 @@ def topic_faults(topic, text):
     """What is wrong with the page of a topic, as sentences."""
     parts = list(blocks(text))
     shape = [(part.kind, part.text) for part in parts[:3]]
-    code = [part for part in parts if part.kind is Kind.CODE]
-    tables = [table(part.text) for part in parts if part.kind is Kind.TABLE]
+    code = [part for part in parts if part.kind is BlockKind.CODE]
+    tables = [table(part.text) for part in parts if part.kind is BlockKind.TABLE]
     words = [part.text for part in told(parts)] + [cell for one in tables for row in one.rows for cell in row]
     narrow = [line for line in text.splitlines() if not line.startswith("|")]
-    headings = [part.text for part in parts if part.kind is Kind.HEADING]
+    headings = [part.text for part in parts if part.kind is BlockKind.HEADING]
     checks = {
-        "another title": shape[0] == (Kind.TITLE, topic),
-        "no summary": [kind for kind, _ in shape[1:]] == [Kind.TEXT, Kind.HEADING],
+        "another title": shape[0] == (BlockKind.TITLE, topic),
+        "no summary": [kind for kind, _ in shape[1:]] == [BlockKind.TEXT, BlockKind.HEADING],
         "a long summary": len(shape[1][1].replace("`", "")) <= SUMMARY_WIDTH,
         "not one sentence": re.fullmatch(r"[^.!?]+\.", shape[1][1]) is not None,
         "an empty section": not has_empty_section(parts),
@@ -94,18 +94,22 @@ def topic_faults(topic, text):
 
 def has_empty_section(parts):
     following = zip(parts, [*parts[1:], parts[0]], strict=True)
-    ends = {Kind.HEADING, Kind.TITLE}
-    return any(before.kind is Kind.HEADING and after.kind in ends for before, after in following)
+    ends = {BlockKind.HEADING, BlockKind.TITLE}
+    return any(before.kind is BlockKind.HEADING and after.kind in ends for before, after in following)
 
 
 def told(parts):
-    return [part for part in parts if part.kind in {Kind.TEXT, Kind.ITEM}]
+    return [part for part in parts if part.kind in {BlockKind.TEXT, BlockKind.ITEM}]
 
 
 def section(parts, heading):
     """The text below a heading."""
-    begin = parts.index(Block(Kind.HEADING, heading)) + 1 if Block(Kind.HEADING, heading) in parts else 0
-    ends = [number for number, part in enumerate(parts) if part.kind is Kind.HEADING and number >= begin]
+    begin = (
+        parts.index(PageBlock(BlockKind.HEADING, heading)) + 1
+        if PageBlock(BlockKind.HEADING, heading) in parts
+        else 0
+    )
+    ends = [number for number, part in enumerate(parts) if part.kind is BlockKind.HEADING and number >= begin]
     return " ".join(part.text for part in parts[begin : min(ends, default=len(parts))])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detaudit.options import Settings
+from detaudit.config import Settings
 from pytest_detaudit.marked import _judge
 from tests.plugin.sessions import files, session
 from tests.results import differing, equal

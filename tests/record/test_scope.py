@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from detaudit.record.scope import Scope
+from detaudit.record.scope import RecordingScope
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def owner():
 
 
 def test_what_was_replaced_comes_back(owner):
-    scope = Scope(lasting=False)
+    scope = RecordingScope(lasting=False)
     scope.replace(owner, "there", "ours")
     assert owner.there == "ours"
     scope.end()
@@ -23,7 +23,7 @@ def test_what_was_replaced_comes_back(owner):
 
 
 def test_what_was_not_there_is_gone_again(owner):
-    scope = Scope(lasting=False)
+    scope = RecordingScope(lasting=False)
     scope.replace(owner, "new", "ours")
     scope.end()
     assert not hasattr(owner, "new")
@@ -32,7 +32,7 @@ def test_what_was_not_there_is_gone_again(owner):
 def test_a_method_that_a_class_inherits_is_inherited_again():
     base = type("Base", (), {"act": lambda _: "base"})
     child = type("Child", (base,), {})
-    scope = Scope(lasting=False)
+    scope = RecordingScope(lasting=False)
     scope.replace(child, "act", lambda _: "ours")
     assert child().act() == "ours"
     scope.end()
@@ -41,7 +41,7 @@ def test_a_method_that_a_class_inherits_is_inherited_again():
 
 
 def test_what_was_replaced_twice_comes_back_as_it_was_first(owner):
-    scope = Scope(lasting=False)
+    scope = RecordingScope(lasting=False)
     scope.replace(owner, "there", "once")
     scope.replace(owner, "there", "twice")
     scope.end()
@@ -49,7 +49,7 @@ def test_what_was_replaced_twice_comes_back_as_it_was_first(owner):
 
 
 def test_what_somebody_else_has_put_on_top_stays(owner):
-    scope = Scope(lasting=False)
+    scope = RecordingScope(lasting=False)
     scope.replace(owner, "there", "ours")
     owner.there = "theirs"
     scope.end()
@@ -58,7 +58,7 @@ def test_what_somebody_else_has_put_on_top_stays(owner):
 
 def test_undoing_goes_backwards():
     done = []
-    scope = Scope(lasting=False)
+    scope = RecordingScope(lasting=False)
     scope.on_end(lambda: done.append("first"))
     scope.on_end(lambda: done.append("second"))
     scope.end()
@@ -67,7 +67,7 @@ def test_undoing_goes_backwards():
 
 
 def test_a_lasting_scope_keeps_nothing_and_takes_nothing_back(owner):
-    scope = Scope()
+    scope = RecordingScope()
     scope.replace(owner, "there", "ours")
     scope.end()
     assert owner.there == "ours"

@@ -7,7 +7,7 @@ import threading
 import torch
 
 from detaudit.model.ledger import Act
-from detaudit.record.draws import Draws
+from detaudit.record.draws import DrawWatch
 from detaudit.record.schema import make_plan
 from detaudit.record.shared_data import SharedData
 from detaudit.record.sites import Sites
@@ -73,7 +73,7 @@ def test_threads_that_only_read_are_not_noted():
 
 def test_operators_are_only_followed_once_the_program_has_threads():
     taps = Taps(Sites(), Ledger())
-    draws, followed = Draws(taps), []
+    draws, followed = DrawWatch(taps), []
     draws._shared.accessed = lambda *_: followed.append(1)  # type: ignore[method-assign]  # to see whether it is asked
     plan = make_plan(torch.ops.aten.add_.Tensor)
     for taps.several_threads in (False, True):

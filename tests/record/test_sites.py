@@ -16,7 +16,7 @@ INSTALLED = Path(sysconfig.get_paths()["platstdlib"]) / "site-packages"
 
 def frame_in(file):
     space = {"sys": sys}
-    exec(compile("def frame():\n    return sys._getframe()\n", str(file), "exec"), space)  # noqa: S102 - a frame of a file that does not exist
+    exec(compile("def frame():\n    return sys._getframe()\n", str(file), "exec"), space)  # noqa: S102 - from no file
     return space["frame"]()
 
 

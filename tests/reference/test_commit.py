@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from detaudit.config import Settings, commit_options
 from detaudit.errors import TargetError
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import ReferenceState, Verdict
-from detaudit.options import Settings
 from detaudit.reference import by_itself, change
 from detaudit.reference.commit import audit_against_commit
 from detaudit.reference.worktree import worktrees
@@ -37,12 +37,12 @@ def check(repository, pretended):
     """Hold the target that has `here` in it against the commit that has `there`."""
     assert pretended.ran == []
 
-    def checked(there, here, **settings):
+    def checked(there, here, against="main", **rest):
         repository.commit("base", {"train.py": there, ".gitignore": "data/\n"})
         repository.write("train.py", here)
         before = repository.everything()
         result = audit_against_commit(
-            TargetRef("train.py"), Settings(**{"against": "main", **settings}), Silence()
+            TargetRef("train.py"), commit_options(Settings(**rest), against), Silence()
         )
         assert repository.everything() == before
         return result
@@ -143,7 +143,7 @@ def test_a_target_that_is_new_is_told(repository, pretended):
     repository.commit("base", {"other.py": target()})
     repository.write("train.py", target())
     with pytest.raises(TargetError) as caught:
-        audit_against_commit(TargetRef("train.py"), Settings(against="main"), Silence())
+        audit_against_commit(TargetRef("train.py"), commit_options(Settings(), "main"), Silence())
     assert caught.value.slug == "target-not-at-commit"
     assert pretended.ran == []
     assert worktrees(repository.root) == [repository.root]

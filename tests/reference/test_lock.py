@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from detaudit.config import Settings, audit_options, lock_options
 from detaudit.errors import LockError, UsageError
 from detaudit.model.lock import VARIES
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import ReferenceState, Verdict
 from detaudit.model.trace import Level, Phase
-from detaudit.options import Settings
 from detaudit.reference import by_itself
 from detaudit.reference.lock import audit_against_lock
 from detaudit.reference.lock_file import EMPTY, parse, read_lock, text_of
@@ -41,7 +41,7 @@ def lock(runs, repository):
     def made(*coming, ref=TRAIN, **settings):
         runs.coming = list(coming) or [{}]
         before = read_lock(LOCK) if LOCK.exists() else EMPTY
-        after, locked = make_lock(ref, Settings(**settings), before, LOCK, Silence())
+        after, locked = make_lock(ref, audit_options(Settings(**settings)), before, LOCK, Silence())
         if after != before:
             LOCK.write_text(text_of(after))
             repository.commit("lock", {})
@@ -57,7 +57,7 @@ def check(runs):
     def checked(*coming, ref=TRAIN, **settings):
         runs.coming = list(coming) or [{}]
         runs.plans.clear()
-        return audit_against_lock(ref, Settings(lock=LOCK, **settings), Silence())
+        return audit_against_lock(ref, lock_options(Settings(**settings), LOCK), Silence())
 
     return checked
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from detaudit.cli.main import main
+from detaudit.diagnose.options import AuditOptions
 from detaudit.errors import LockError
 from detaudit.model.lock import LockedTarget
 from detaudit.model.plan import TargetRef
 from detaudit.model.result import Verdict
-from detaudit.options import Settings
 from detaudit.reference.lock_file import EMPTY, text_of
+from detaudit.reference.options import LockOptions
 from detaudit.reference.whole_lock import audit_whole_lock, ref_of
 from detaudit.run.progress import Silence
 from tests.locks import block, entry
@@ -52,7 +53,7 @@ def test_a_target_that_is_gone_is_unverified_and_keeps_no_other_from_being_held(
     monkeypatch.chdir(tmp_path)
     path = written(tmp_path, "gone.py", "lost.py")
 
-    results = audit_whole_lock(Settings(lock=path), Silence())
+    results = audit_whole_lock(LockOptions(path, AuditOptions()), Silence())
 
     assert [one.target.name for one in results] == ["gone.py", "lost.py"]
     assert {one.verdict for one in results} == {Verdict.UNVERIFIED}
@@ -63,7 +64,7 @@ def test_a_lock_with_nothing_but_tests_is_for_pytest(tmp_path):
     path = written(tmp_path, "tests/test_it.py::test_one")
 
     with pytest.raises(LockError, match="no target that could be run by itself") as raised:
-        audit_whole_lock(Settings(lock=path), Silence())
+        audit_whole_lock(LockOptions(path, AuditOptions()), Silence())
 
     assert "pytest" in raised.value.hint
 

@@ -14,10 +14,10 @@ import pytest
 
 from detaudit.errors import GitError, TargetError, UsageError
 from detaudit.model.plan import TargetKind, TargetRef
-from detaudit.options import Settings
 from detaudit.reference.git import repository_of, resolve
 from detaudit.reference.transplant import at_commit, imported_in_place
 from detaudit.reference.worktree import checked_out, links_of, worktrees
+from detaudit.run.options import RunOptions
 from tests.reference import repositories
 
 ROOT = Path(__file__).parents[2]
@@ -227,7 +227,7 @@ def test_a_machine_without_git_is_told(repository, monkeypatch, tmp_path):
 
 def planned(repository, commit, place, text, *, module=False, folder=None):
     with checked_out(repository.root, commit, place) as checkout:
-        plan = at_commit(TargetRef(text, module), Settings(), checkout, folder or repository.root)
+        plan = at_commit(TargetRef(text, module), RunOptions(), checkout, folder or repository.root)
         assert plan.folder is not None
         return plan, checkout
 

@@ -13,15 +13,15 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
-from detaudit.replay.wire.files import ANSWERS, KEPT, Lines, Note, read_records
-from detaudit.replay.wire.operators import Answer, KeptOperator, OnlyHere
+from detaudit.replay.wire.files import ANSWERS, KEPT, Note, RecordFile, read_records
+from detaudit.replay.wire.operators import CallAnswer, KeptOperator, OnlyHere
 from detaudit.run.listeners import listeners_of
 from tests.replay.operator_runs import Answers
 
 
 def read(path):
     """Return the records of all kinds in a file."""
-    return [one for kind in (Note, KeptOperator, Answer, OnlyHere) for one in read_records(path, kind)]
+    return [one for kind in (Note, KeptOperator, CallAnswer, OnlyHere) for one in read_records(path, kind)]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def exchanged(tmp_path):
         kept = read(tmp_path / "values" / KEPT)
         if alone:
             (tmp_path / "values" / KEPT).unlink()
-            lines = Lines(tmp_path / "values" / KEPT)
+            lines = RecordFile(tmp_path / "values" / KEPT)
             for line in kept:
                 lines.add(replace(line, inputs="others") if isinstance(line, KeptOperator) else line)
         problems += recorded(second or first, Part.TAKES, step)

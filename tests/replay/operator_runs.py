@@ -7,7 +7,7 @@ from dataclasses import asdict
 import torch
 
 from detaudit.replay.wire.files import Note
-from detaudit.replay.wire.operators import Answer, KeptOperator, OnlyHere
+from detaudit.replay.wire.operators import CallAnswer, KeptOperator, OnlyHere
 
 
 class Answers:
@@ -16,7 +16,7 @@ class Answers:
     def __init__(self, kept, answers, problems):
         self.problems = [*problems, *(one.text for one in (*kept, *answers) if isinstance(one, Note))]
         self.kept = {one.number: one for one in kept if isinstance(one, KeptOperator)}
-        self.answers = {one.number: one for one in answers if isinstance(one, Answer)}
+        self.answers = {one.number: one for one in answers if isinstance(one, CallAnswer)}
         self.alone = [one.identity.operator for one in answers if isinstance(one, OnlyHere)]
         self.missing = [
             one.identity.operator

@@ -19,7 +19,7 @@ from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
 from detaudit.replay.wire.files import LAYERS
 from detaudit.run.listeners import listeners_of
-from detaudit.vary.layer_flags import Measured, numbers_of
+from detaudit.vary.layer_flags import LayerMeasurements, numbers_of
 from detaudit.vary.layers import unmeasured
 
 
@@ -297,7 +297,7 @@ def test_a_step_in_the_wrong_direction_shows_however_small_it_is(measure):
     found = measure(
         training(small, optimizer_of=sgd(1e-5)), training(small, optimizer_of=sgd(1e-5, maximize=True))
     )
-    numbers = list(numbers_of(Measured.from_plain(found), 0))
+    numbers = list(numbers_of(LayerMeasurements.from_plain(found), 0))
     assert {one.value for one in numbers if one.flagged} >= {"weight.change", "bias.change"}
     assert all(one.phase == "optimizer" for one in numbers if one.flagged)
 
@@ -343,17 +343,17 @@ def partly(*, compiles):
 )
 def test_a_compiled_module_is_measured_as_a_whole(measure, backend, wrong):
     found = measure(training(small), training(lambda: torch.compile(small(), backend=backend)))
-    numbers = list(numbers_of(Measured.from_plain(found), 0))
+    numbers = list(numbers_of(LayerMeasurements.from_plain(found), 0))
     assert {one.value for one in numbers if one.flagged and one.phase == "forward"} == wrong
     (root,) = (one for one in numbers if (one.root, one.module, one.value) == ("Sequential", "", "output"))
     assert root.isolated is not None
     assert bool(root.isolated.elements) == bool(wrong)
-    assert not list(unmeasured(Measured.from_plain(found)))
+    assert not list(unmeasured(LayerMeasurements.from_plain(found)))
 
 
 def test_what_is_compiled_in_place_is_measured_with_what_is_around_it(measure):
     found = measure(training(lambda: partly(compiles=False)), training(lambda: partly(compiles=True)))
-    numbers = list(numbers_of(Measured.from_plain(found), 0))
+    numbers = list(numbers_of(LayerMeasurements.from_plain(found), 0))
     assert [one.module for one in numbers if one.flagged and one.value == "output"] == [""]
 
 
@@ -366,6 +366,6 @@ def test_a_model_that_is_compiled_in_place_is_said_to_be_out_of_sight(measure):
     def batch():
         return torch.ones(2, 4)
 
-    measured = Measured.from_plain(measure(training(Inner, batch), training(compiled, batch)))
+    measured = LayerMeasurements.from_plain(measure(training(Inner, batch), training(compiled, batch)))
     assert not any(one.flagged for one in numbers_of(measured, 0))
     assert any("within compiled code" in why for why in unmeasured(measured))

@@ -87,7 +87,7 @@ def test_equal_runs_are_told_with_their_bound():
 
 
 def test_the_bound_shrinks_with_the_pairs_and_advice_ends_when_taken():
-    assert "more than 26%" in bound_in_words(compared(pairs=10))
+    assert "more than 42%" in bound_in_words(compared(pairs=10))
     assert "--runs" in bound_in_words(compared(pairs=9))
     assert "--runs" not in bound_in_words(compared(pairs=10))
 

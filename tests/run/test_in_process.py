@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, _utils, datal
 from detaudit.diagnose.same_process import call_recorded
 from detaudit.model.plan import RunPlan, Target, TargetKind
 from detaudit.model.trace import Level
-from detaudit.record.current import current
+from detaudit.record.observing import current
 from detaudit.trace.reader import TraceReader
 
 optimizer = sys.modules["torch.optim.optimizer"]

@@ -7,8 +7,8 @@ import textwrap
 import pytest
 
 from detaudit.axes.variable import ARITHMETIC_VARIABLES, PREFIX
+from detaudit.config import Settings, vary_options
 from detaudit.model.plan import TargetRef
-from detaudit.options import Settings
 from detaudit.run.progress import Silence
 from detaudit.targets.find import find_target
 from detaudit.vary.audit import audit_along_axes
@@ -31,13 +31,11 @@ def vary(tmp_path, monkeypatch, request):
 
     def audited(program, *axes, **settings):
         path.write_text(textwrap.dedent(program))
-        settings = Settings(vary=axes, **settings)
+        options = vary_options(Settings(**settings), read_options(axes))
         with monkeypatch.context() as patched:
             if SETTLED_WHEN_LOADED.isdisjoint(axis.partition("=")[0] for axis in axes):
                 origin = request.getfixturevalue("origin")
                 patched.setattr(STARTS_RUNS, origin.in_place_of_subprocess())
-            return audit_along_axes(
-                find_target(TargetRef(str(path))), settings, read_options(axes), Silence()
-            )
+            return audit_along_axes(find_target(TargetRef(str(path))), options, Silence())
 
     return audited

@@ -9,10 +9,10 @@ import pytest
 from detaudit.errors import UsageError
 from detaudit.model.codec import from_plain, to_plain
 from detaudit.model.plan import Target, TargetKind
-from detaudit.options import Settings
 from detaudit.replay.batches.ask import examine
 from detaudit.replay.batches.samples import CannotTellError
 from detaudit.replay.wire.batches import BatchAnswer, BatchOrder
+from detaudit.run.options import RunOptions
 from detaudit.run.progress import Silence
 from detaudit.vary.batch import audit_batch, report_of
 
@@ -59,7 +59,7 @@ def ask(tmp_path):
 
 
 def audit(path, sizes):
-    return audit_batch(Target(TargetKind.MODEL_FILE, "model.py", path=path), Settings(), sizes, Silence())
+    return audit_batch(Target(TargetKind.MODEL_FILE, "model.py", path=path), RunOptions(), sizes, Silence())
 
 
 def changed(name, old, new):
@@ -272,7 +272,7 @@ def test_fewer_than_two_sizes_are_an_error(sizes):
 def test_a_script_makes_its_own_batches():
     target = Target(TargetKind.SCRIPT, "train.py", path=Path("train.py"))
     with pytest.raises(UsageError, match="makes its batches itself"):
-        audit_batch(target, Settings(), [1, 4], Silence())
+        audit_batch(target, RunOptions(), [1, 4], Silence())
 
 
 def test_a_model_file_that_fails_leaves_the_question_open(tmp_path):

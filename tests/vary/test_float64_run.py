@@ -11,7 +11,7 @@ from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
-from detaudit.vary.experiment import Pair, up_to
+from detaudit.vary.experiment import ConditionPair, up_to
 from detaudit.vary.layers import measure_layers, run_in_float64
 
 MODEL = """
@@ -43,7 +43,7 @@ def pair_of(path, folder, **variables):
     """A program with SCALED in its environment on one side, and more variables on both."""
     first = RunPlan(find_target(TargetRef(str(path))), 1, Level.LAYER, 0, variables=tuple(variables.items()))
     second = replace(first, variables=(*first.variables, ("SCALED", "1")))
-    return Pair(first, second, ("plain", "scaled"), Runs(folder, Silence()))
+    return ConditionPair(first, second, ("plain", "scaled"), Runs(folder, Silence()))
 
 
 pytestmark = pytest.mark.usefixtures("forked")

@@ -26,8 +26,8 @@ from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.drive import default_loss
 from detaudit.targets.find import find_target
-from detaudit.vary.experiment import Pair
-from detaudit.vary.layer_flags import Measured, numbers_of
+from detaudit.vary.experiment import ConditionPair
+from detaudit.vary.layer_flags import LayerMeasurements, numbers_of
 from detaudit.vary.layers import measure_layers
 
 PLANTED = Path(__file__).parent / "planted"
@@ -92,7 +92,7 @@ def without_mkldnn():
 
 def flagged(name, folder, dtype=torch.float32):
     own = run(name, folder, Part.TAKES, dtype)
-    measured = Measured.from_plain(json.loads((own / LAYERS).read_text()))
+    measured = LayerMeasurements.from_plain(json.loads((own / LAYERS).read_text()))
     numbers = list(numbers_of(measured, 0))
     assert not [one.why for one in numbers if one.why and not one.flagged]
     return {one.module for one in numbers if one.flagged}
@@ -148,7 +148,7 @@ EMPTY = {"rows": [], "parents": [], "unkept": [], "compiled": False, "definition
 
 def judged(*rows, parents=(), compiled=False):
     """Return what is flagged, by module and value, with the reason."""
-    measured = Measured.from_plain(
+    measured = LayerMeasurements.from_plain(
         {**EMPTY, "rows": list(rows), "parents": list(parents), "compiled": compiled}
     )
     return {(one.module, one.value): one.why for one in numbers_of(measured, 0) if one.flagged}
@@ -210,7 +210,7 @@ def test_weights_that_were_only_rounded_otherwise_are_not_flagged():
 def test_of_a_parameter_inside_of_another_layer_only_what_is_wrong_is_shown():
     inner = row("", "gradient of 0.weight", "backward", inner=True)
     plain = EMPTY
-    assert not list(numbers_of(Measured.from_plain({**plain, "rows": [inner]}), 0))
+    assert not list(numbers_of(LayerMeasurements.from_plain({**plain, "rows": [inner]}), 0))
     assert judged({**inner, "wrong": "no gradient in the second run"})
 
 
@@ -256,7 +256,7 @@ def pair(tmp_path, forked):  # noqa: ARG001 - for what it does
         target = find_target(TargetRef(str(path)))
         plan = RunPlan(target, 1, Level.LAYER, 0)
         other = RunPlan(target, 1, Level.LAYER, 0, variables=((variable, "1"),))
-        return Pair(plan, other, ("plain", variable), Runs(tmp_path / "runs", Silence()))
+        return ConditionPair(plan, other, ("plain", variable), Runs(tmp_path / "runs", Silence()))
 
     return pair_of
 

@@ -11,7 +11,7 @@ from detaudit.model.trace import Level
 from detaudit.run.progress import Silence
 from detaudit.run.runs import Runs
 from detaudit.targets.find import find_target
-from detaudit.vary.experiment import Pair
+from detaudit.vary.experiment import ConditionPair
 from detaudit.vary.operators import measure_operators
 
 NET = """
@@ -46,7 +46,7 @@ def measure(tmp_path, monkeypatch):
             RunPlan(target, 1, Level.LAYER, 0, variables=((variable, value),)) for value in (first, second)
         ]
         names = f"{variable}={first}", f"{variable}={second}"
-        pair = Pair(*plans, names, Runs(tmp_path / "runs", Silence()))
+        pair = ConditionPair(*plans, names, Runs(tmp_path / "runs", Silence()))
         return measure_operators(pair, step), pair
 
     return measured

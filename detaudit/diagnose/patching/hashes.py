@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from detaudit.diagnose.patching.imports import Head, Names, same_target, values_of
-from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.diagnose.patching.imports import Head, ImportedNames, same_target, values_of
+from detaudit.diagnose.patching.source import Edit, SourceFile
 
 _ORDERLESS = frozenset(
     ("sorted", "len", "set", "frozenset", "sum", "min", "max", "any", "all", "isinstance", "bool", "print")
@@ -19,9 +19,9 @@ _PASS_ON = frozenset(("enumerate", "list", "tuple", "iter", "reversed"))
 """Functions that iterate over their first argument, in its order."""
 
 
-def fix_hash_order(source: Source, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
+def fix_hash_order(source: SourceFile, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
     """Sort the set that the line iterates over, or replace the `hash()` that it calls."""
-    names = Names(source)
+    names = ImportedNames(source)
     hashes = [
         call for call in source.calls_at(line) if names.builtin(call.func) == "hash" and len(call.args) == 1
     ]
@@ -39,7 +39,7 @@ def fix_hash_order(source: Source, _cause: str, line: int, _symbol: str | None) 
     return list(dict.fromkeys(edits)) or None
 
 
-def _checksums(source: Source, names: Names, calls: list[ast.Call]) -> list[Edit]:
+def _checksums(source: SourceFile, names: ImportedNames, calls: list[ast.Call]) -> list[Edit]:
     head = Head(source, names)
     module = head.module("zlib")
     edits = head.add([], [module.statement]) if module.statement else []
@@ -51,7 +51,7 @@ def _checksums(source: Source, names: Names, calls: list[ast.Call]) -> list[Edit
     return edits
 
 
-def _iterated(source: Source, names: Names) -> Iterator[ast.expr]:
+def _iterated(source: SourceFile, names: ImportedNames) -> Iterator[ast.expr]:
     """Yield all expressions that a file iterates over in their own order."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.For | ast.comprehension) and not _makes_set(source, node):
@@ -64,25 +64,25 @@ def _iterated(source: Source, names: Names) -> Iterator[ast.expr]:
             )
 
 
-def _makes_set(source: Source, node: ast.AST) -> bool:
+def _makes_set(source: SourceFile, node: ast.AST) -> bool:
     return isinstance(source.parent(node), ast.SetComp)
 
 
-def _passed_on(names: Names, node: ast.expr) -> ast.expr:
+def _passed_on(names: ImportedNames, node: ast.expr) -> ast.expr:
     """Return what is iterated over in the end: `names` in `enumerate(names)`."""
     while isinstance(node, ast.Call) and names.builtin(node.func) in _PASS_ON and node.args:
         node = node.args[0]
     return node
 
 
-def _passes(call: ast.Call, names: Names, part: ast.expr) -> bool:
+def _passes(call: ast.Call, names: ImportedNames, part: ast.expr) -> bool:
     """Say whether a call surely iterates over an argument, or is given a set that is made on the spot."""
     if names.builtin(call.func) in _PASS_ON:
         return part is call.args[0]
     return isinstance(part, ast.Set | ast.SetComp | ast.Call)
 
 
-def _is_set(source: Source, names: Names, node: ast.expr, *, follow: bool = True) -> bool:
+def _is_set(source: SourceFile, names: ImportedNames, node: ast.expr, *, follow: bool = True) -> bool:
     """Say whether an expression is a set, by its form or by the values assigned to its name."""
     if isinstance(node, ast.Set | ast.SetComp):
         return True
@@ -97,7 +97,7 @@ def _is_set(source: Source, names: Names, node: ast.expr, *, follow: bool = True
     return any(values) or any(same_target(node, one) for one in _annotated(source))
 
 
-def _annotated(source: Source) -> Iterator[ast.expr]:
+def _annotated(source: SourceFile) -> Iterator[ast.expr]:
     """Yield the names and attributes that a file says are sets."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.AnnAssign) and _names_set(node.annotation):
@@ -112,7 +112,9 @@ def _names_set(annotation: ast.expr) -> bool:
     return name in _SET_TYPES
 
 
-def _elsewhere(source: Source, names: Names, line: int, iterated: list[ast.expr]) -> list[ast.expr]:
+def _elsewhere(
+    source: SourceFile, names: ImportedNames, line: int, iterated: list[ast.expr]
+) -> list[ast.expr]:
     """Where a set is iterated over that the line assigns to a name."""
     targets = [
         target
@@ -123,7 +125,7 @@ def _elsewhere(source: Source, names: Names, line: int, iterated: list[ast.expr]
     return [node for node in iterated if any(same_target(node, one) for one in targets)]
 
 
-def _sorted(source: Source, names: Names, node: ast.expr) -> list[Edit]:
+def _sorted(source: SourceFile, names: ImportedNames, node: ast.expr) -> list[Edit]:
     above = source.parent(node)
     if isinstance(above, ast.Call) and names.builtin(above.func) == "list" and above.args == [node]:
         return [] if above.keywords else [source.replace(above.func, "sorted")]

@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from detaudit.diagnose.patching.source import Edit, Source
+from detaudit.diagnose.patching.source import Edit, SourceFile
 
 _SETUP = frozenset(
     (
@@ -32,7 +32,7 @@ class Module:
 class Head:
     """The first statements of a file."""
 
-    def __init__(self, source: Source, names: Names) -> None:
+    def __init__(self, source: SourceFile, names: ImportedNames) -> None:
         self._source = source
         self._names = names
         body = source.tree.body
@@ -120,10 +120,10 @@ def imported(nodes: Iterable[ast.AST]) -> dict[str, str]:
     return found
 
 
-class Names:
+class ImportedNames:
     """The names of one file."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: SourceFile) -> None:
         self._imported = imported(ast.walk(source.tree))
         self._bound = {name for node in ast.walk(source.tree) for name in _binds(node)} | set(self._imported)
 
@@ -167,7 +167,7 @@ def _binds(node: ast.AST) -> list[str]:
     return []
 
 
-def values_of(source: Source, target: ast.expr) -> list[ast.expr]:
+def values_of(source: SourceFile, target: ast.expr) -> list[ast.expr]:
     """List the values that a file assigns to a name, or to the attribute of that name of any object."""
     key = _key(target)
     if key is None:

@@ -7,8 +7,8 @@ import json
 import sys
 from functools import lru_cache
 
-from detaudit.diagnose.patching.imports import Names, values_of
-from detaudit.diagnose.patching.source import Edit, Source, keyword, set_keyword
+from detaudit.diagnose.patching.imports import ImportedNames, values_of
+from detaudit.diagnose.patching.source import Edit, SourceFile, keyword, set_keyword
 from detaudit.errors import RunError
 from detaudit.run import guard
 
@@ -37,9 +37,9 @@ for cut in range(len(parts) - 1, 0, -1):
 _ASK_SECONDS = 60
 
 
-def fix_library(source: Source, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
+def fix_library(source: SourceFile, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
     """Hand the call on the line a seed, or the call that made the object whose method it calls."""
-    names, calls = Names(source), source.calls_at(line)
+    names, calls = ImportedNames(source), source.calls_at(line)
     edits = [edit for call in calls for edit in _seeded(source, names, call) or []]
     if edits:
         return edits
@@ -51,7 +51,7 @@ def fix_library(source: Source, _cause: str, line: int, _symbol: str | None) -> 
     return [edit for call in inside for edit in _seeded(source, names, call) or []] or None
 
 
-def _seeded(source: Source, names: Names, call: ast.Call) -> list[Edit] | None:
+def _seeded(source: SourceFile, names: ImportedNames, call: ast.Call) -> list[Edit] | None:
     name = names.full(call.func)
     if name is not None:
         parameter = _parameter(name, call)
@@ -95,7 +95,7 @@ def _is_true(call: ast.Call, name: str) -> bool:
     return given is not None and isinstance(given.value, ast.Constant) and given.value.value is True
 
 
-def _seeded_environment(source: Source, call: ast.Call, method: ast.Attribute) -> list[Edit] | None:
+def _seeded_environment(source: SourceFile, call: ast.Call, method: ast.Attribute) -> list[Edit] | None:
     """Seed an environment by its first reset, and its spaces by themselves."""
     receiver = method.value
     if method.attr == "reset" and not _is_repeated(source, call):
@@ -108,7 +108,7 @@ def _seeded_environment(source: Source, call: ast.Call, method: ast.Attribute) -
     return None
 
 
-def _is_repeated(source: Source, node: ast.AST) -> bool:
+def _is_repeated(source: SourceFile, node: ast.AST) -> bool:
     """Whether a node is inside a loop, as far as its own function goes."""
     for above in source.above(node):
         if isinstance(above, ast.For | ast.AsyncFor | ast.While | ast.comprehension):
@@ -118,7 +118,7 @@ def _is_repeated(source: Source, node: ast.AST) -> bool:
     return False
 
 
-def _after_making(source: Source, target: ast.expr, statement: str) -> list[Edit] | None:
+def _after_making(source: SourceFile, target: ast.expr, statement: str) -> list[Edit] | None:
     """Add a statement after the one that assigns an object; None if there is not exactly one."""
     assigned = source.all(ast.Assign)
     made = [one for one in assigned if [ast.unparse(place) for place in one.targets] == [ast.unparse(target)]]

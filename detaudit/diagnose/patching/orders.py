@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from detaudit.diagnose.patching.imports import Names, values_of
-from detaudit.diagnose.patching.source import Edit, Source, drop_keyword, keyword
+from detaudit.diagnose.patching.imports import ImportedNames, values_of
+from detaudit.diagnose.patching.source import Edit, SourceFile, drop_keyword, keyword
 
 _AS_COMPLETED = ("concurrent.futures.as_completed", "asyncio.as_completed")
 _UNORDERED = "imap_unordered"
@@ -26,9 +26,9 @@ _WALK_PARTS = 3
 """`os.walk` gives the folder, the folders in it, and the files in it."""
 
 
-def fix_delivery(source: Source, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
+def fix_delivery(source: SourceFile, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
     """Take results in the order in which the work was handed out."""
-    names = Names(source)
+    names = ImportedNames(source)
     edits: list[Edit] = []
     for call in source.calls_at(line):
         if names.full(call.func) in _AS_COMPLETED:
@@ -39,7 +39,7 @@ def fix_delivery(source: Source, _cause: str, line: int, _symbol: str | None) ->
     return edits or _in_order_loaders(source, line)
 
 
-def _in_given_order(source: Source, names: Names, call: ast.Call) -> list[Edit] | None:
+def _in_given_order(source: SourceFile, names: ImportedNames, call: ast.Call) -> list[Edit] | None:
     """Iterate over the futures themselves; where they are a set, over a list in its place."""
     if not call.args or isinstance(source.parent(call), ast.AsyncFor):
         return None
@@ -62,7 +62,7 @@ def _in_given_order(source: Source, names: Names, call: ast.Call) -> list[Edit] 
     return edits
 
 
-def _in_order_loaders(source: Source, line: int) -> list[Edit] | None:
+def _in_order_loaders(source: SourceFile, line: int) -> list[Edit] | None:
     """Drop `in_order=False` from the loader that the line makes, or from the only one that has it."""
     loaders = [
         (call, one)
@@ -76,9 +76,9 @@ def _in_order_loaders(source: Source, line: int) -> list[Edit] | None:
     return drop_keyword(source, *chosen[0]) if len(chosen) == 1 else None
 
 
-def fix_listing(source: Source, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
+def fix_listing(source: SourceFile, _cause: str, line: int, _symbol: str | None) -> list[Edit] | None:
     """Sort by name what the line lists, or sorts by something else."""
-    names = Names(source)
+    names = ImportedNames(source)
     if names.is_bound("sorted"):
         return None
     edits: list[Edit] = []
@@ -92,19 +92,19 @@ def fix_listing(source: Source, _cause: str, line: int, _symbol: str | None) -> 
     return list(dict.fromkeys(edits)) or None
 
 
-def _sorts(names: Names, call: ast.Call) -> bool:
+def _sorts(names: ImportedNames, call: ast.Call) -> bool:
     is_method = isinstance(call.func, ast.Attribute) and call.func.attr == "sort"
     return is_method or names.builtin(call.func) in _SORTING
 
 
-def _lists(names: Names, call: ast.Call) -> bool:
+def _lists(names: ImportedNames, call: ast.Call) -> bool:
     name = names.full(call.func)
     if name is not None:
         return name in _FUNCTIONS
     return isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS
 
 
-def _by_name(source: Source, names: Names, call: ast.Call) -> list[Edit]:
+def _by_name(source: SourceFile, names: ImportedNames, call: ast.Call) -> list[Edit]:
     """Have a sort that goes by times, sizes or numbers of files go by their names."""
     key = keyword(call, "key")
     if key is None or not any(_name(node) in _BY_FILE for node in ast.walk(key.value)):
@@ -122,14 +122,14 @@ def _name(node: ast.AST) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _gives_entries(source: Source, names: Names, node: ast.expr) -> bool:
+def _gives_entries(source: SourceFile, names: ImportedNames, node: ast.expr) -> bool:
     """Whether an expression, or what a name stands for, is what `os.scandir` gives."""
     values = [node, *values_of(source, node)]
     calls = [value for value in values if isinstance(value, ast.Call)]
     return any(names.full(call.func) == "os.scandir" for call in calls)
 
 
-def _sorted_listing(source: Source, names: Names, call: ast.Call) -> list[Edit]:
+def _sorted_listing(source: SourceFile, names: ImportedNames, call: ast.Call) -> list[Edit]:
     above = source.parent(call)
     if isinstance(above, ast.withitem):
         # The block needs what `scandir` gives, to close it.
@@ -145,7 +145,7 @@ def _sorted_listing(source: Source, names: Names, call: ast.Call) -> list[Edit]:
     return source.wrap(call, "sorted(", f"{key})")
 
 
-def _sorted_walk(source: Source, call: ast.Call) -> list[Edit]:
+def _sorted_walk(source: SourceFile, call: ast.Call) -> list[Edit]:
     """Sort folders and files in place at the start of the loop: so `os.walk` descends in that order too."""
     loop = source.parent(call)
     if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Tuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TypeGuard
 
-from detaudit.diagnose.patching.imports import Head, Names, values_of
-from detaudit.diagnose.patching.source import Edit, Source, add_argument, is_none, keyword
+from detaudit.diagnose.patching.imports import Head, ImportedNames, values_of
+from detaudit.diagnose.patching.source import Edit, SourceFile, add_argument, is_none, keyword
 from detaudit.model.cause import Cause
 
 MODULES: dict[str, str] = {
@@ -43,9 +43,9 @@ _ENTROPY = frozenset(
 )
 
 
-def fix_unseeded(source: Source, cause: str, line: int, symbol: str | None) -> list[Edit] | None:
+def fix_unseeded(source: SourceFile, cause: str, line: int, symbol: str | None) -> list[Edit] | None:
     """Seed the generator that the line makes or uses, or else the global one at the head of the file."""
-    names, module = Names(source), MODULES[cause]
+    names, module = ImportedNames(source), MODULES[cause]
     edits = Seeds(source, names, module).at(line, symbol)
     if edits:
         return edits
@@ -55,15 +55,15 @@ def fix_unseeded(source: Source, cause: str, line: int, symbol: str | None) -> l
     return _seed_head(source, names, [module])
 
 
-def fix_order(source: Source, _cause: str, _line: int, symbol: str | None) -> list[Edit] | None:
+def fix_order(source: SourceFile, _cause: str, _line: int, symbol: str | None) -> list[Edit] | None:
     """Seed at the head of the file, before anything can draw; each library, if it is not said which."""
-    names = Names(source)
+    names = ImportedNames(source)
     roots = {module: module.split(".")[0] for module in SEEDING}
     meant = [module for module, root in roots.items() if (symbol or "").startswith(f"{root}.")]
     return _seed_head(source, names, meant or [one for one, root in roots.items() if names.imports(root)])
 
 
-def _seed_head(source: Source, names: Names, modules: list[str]) -> list[Edit] | None:
+def _seed_head(source: SourceFile, names: ImportedNames, modules: list[str]) -> list[Edit] | None:
     head = Head(source, names)
     referred = [head.module(module) for module in modules]
     statements = [f"{one.name}.{SEEDING[module]}(0)" for one, module in zip(referred, modules, strict=True)]
@@ -75,7 +75,7 @@ def _seed_head(source: Source, names: Names, modules: list[str]) -> list[Edit] |
 class Seeds:
     """Where one file makes and seeds the generators of one library, and what to write there instead."""
 
-    def __init__(self, source: Source, names: Names, module: str, seed: str = "0") -> None:
+    def __init__(self, source: SourceFile, names: ImportedNames, module: str, seed: str = "0") -> None:
         self._source, self._names, self._module, self._seed = source, names, module, seed
         self._constructors = {f"{module}.{name}" for name in CONSTRUCTORS[module]}
 

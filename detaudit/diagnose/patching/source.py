@@ -25,7 +25,7 @@ class Edit:
     text: str
 
 
-class Source:
+class SourceFile:
     """A source file as its author wrote it, and as Python reads it. Raises SyntaxError if that fails."""
 
     def __init__(self, text: str) -> None:
@@ -36,7 +36,7 @@ class Source:
         self._parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
     @classmethod
-    def read(cls, path: Path) -> Source | None:
+    def read(cls, path: Path) -> SourceFile | None:
         """Read a file; None if it is not UTF-8 or not Python."""
         try:
             return cls(path.read_bytes().decode())
@@ -139,7 +139,7 @@ def is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def set_keyword(source: Source, call: ast.Call, name: str, text: str) -> list[Edit] | None:
+def set_keyword(source: SourceFile, call: ast.Call, name: str, text: str) -> list[Edit] | None:
     """Give a call a keyword that it has not, or has as None; None if it has it otherwise."""
     present = keyword(call, name)
     if present is not None:
@@ -147,7 +147,7 @@ def set_keyword(source: Source, call: ast.Call, name: str, text: str) -> list[Ed
     return add_argument(source, call, f"{name}={text}")
 
 
-def add_argument(source: Source, call: ast.Call, text: str) -> list[Edit] | None:
+def add_argument(source: SourceFile, call: ast.Call, text: str) -> list[Edit] | None:
     """Add an argument at the end of a call; None where others may follow unseen."""
     arguments: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
     if any(one.arg is None for one in call.keywords):
@@ -166,7 +166,7 @@ def add_argument(source: Source, call: ast.Call, text: str) -> list[Edit] | None
     return [Edit(place, place, f", {text}")]
 
 
-def drop_keyword(source: Source, call: ast.Call, one: ast.keyword) -> list[Edit]:
+def drop_keyword(source: SourceFile, call: ast.Call, one: ast.keyword) -> list[Edit]:
     """Take a keyword out of a call, and a comma with it."""
     text, start, end = source.text, source.start(one), source.end(one)
     line_start, line_end = source.line_start(start), source.line_end(end)

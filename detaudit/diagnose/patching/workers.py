@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 
-from detaudit.diagnose.patching.imports import Head, Names
+from detaudit.diagnose.patching.imports import Head, ImportedNames
 from detaudit.diagnose.patching.seeds import CONSTRUCTORS, Seeds
-from detaudit.diagnose.patching.source import Edit, Source, add_argument, keyword
+from detaudit.diagnose.patching.source import Edit, SourceFile, add_argument, keyword
 
 _MODULES = ("torch", "numpy.random", "random")
 
 
-def fix_worker_seeds(source: Source, _cause: str, line: int, symbol: str | None) -> list[Edit] | None:
+def fix_worker_seeds(source: SourceFile, _cause: str, line: int, symbol: str | None) -> list[Edit] | None:
     """Seed from the seed that torch has in each worker: on the line, or by a function for the loader."""
-    names = Names(source)
+    names = ImportedNames(source)
     loader = _loader_of(source, names, line)
     if loader is None or not _is_inside(loader, line):
         edits = _seeded_line(source, names, line, symbol)
@@ -22,7 +22,7 @@ def fix_worker_seeds(source: Source, _cause: str, line: int, symbol: str | None)
     return None if loader is None else _seeded_loader(source, names, loader)
 
 
-def _seeded_line(source: Source, names: Names, line: int, symbol: str | None) -> list[Edit]:
+def _seeded_line(source: SourceFile, names: ImportedNames, line: int, symbol: str | None) -> list[Edit]:
     """Seed what the line makes or seeds in a worker."""
     head = Head(source, names)
     torch = head.module("torch")
@@ -37,13 +37,13 @@ def _seeded_line(source: Source, names: Names, line: int, symbol: str | None) ->
     return []
 
 
-def _is_worker_init(source: Source, name: str) -> bool:
+def _is_worker_init(source: SourceFile, name: str) -> bool:
     given = [keyword(call, "worker_init_fn") for call in source.all(ast.Call)]
     values = [one.value for one in given if one]
     return any(isinstance(value, ast.Name | ast.Attribute) and ast.unparse(value) == name for value in values)
 
 
-def _loader_of(source: Source, names: Names, line: int) -> ast.Call | None:
+def _loader_of(source: SourceFile, names: ImportedNames, line: int) -> ast.Call | None:
     """Find the loader that a line makes, or the only loader in the file that has workers."""
     loaders = [call for call in source.all(ast.Call) if (names.full(call.func) or "").endswith(".DataLoader")]
     here = [call for call in loaders if _is_inside(call, line)]
@@ -56,7 +56,7 @@ def _is_inside(call: ast.Call, line: int) -> bool:
     return call.lineno <= line <= (call.end_lineno or 0)
 
 
-def _seeded_loader(source: Source, names: Names, loader: ast.Call) -> list[Edit] | None:
+def _seeded_loader(source: SourceFile, names: ImportedNames, loader: ast.Call) -> list[Edit] | None:
     """Give a loader a function that seeds its workers, and a generator of its own to draw their seeds."""
     head = Head(source, names)
     torch, numpy, random = (head.module(module) for module in _MODULES)

@@ -25,7 +25,7 @@ from detaudit.replay.calls.replay import (
 )
 from detaudit.torch_private.tensors import tree_flatten, tree_unflatten
 
-Key = tuple[str, int]
+CallKey = tuple[str, int]
 """A module's path, and the number of calls of that module that the run has before this one."""
 Tensors = dict[int, torch.Tensor]
 """Some of the tensors in arguments or results, or their gradients, by their positions there."""
@@ -67,12 +67,12 @@ class Evaluated:
     weight_gradients: dict[str, torch.Tensor]
 
 
-class Watch:
+class ModuleWatch:
     """Records the calls of a model's modules while a forward pass runs."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.calls: dict[Key, WatchedCall] = {}
+        self.calls: dict[CallKey, WatchedCall] = {}
         """The calls, in the order in which they ended."""
         self._on = False
         self._begun: list[WatchedCall] = []
@@ -97,7 +97,7 @@ class Watch:
         finally:
             self._on = False
 
-    def backward(self, cotangents: dict[tuple[Key, int], torch.Tensor]) -> dict[str, torch.Tensor]:
+    def backward(self, cotangents: dict[tuple[CallKey, int], torch.Tensor]) -> dict[str, torch.Tensor]:
         """Propagate gradients of outermost outputs back; return those of the weights."""
         self.model.zero_grad(set_to_none=True)
         pairs = [(self.calls[key].alive[place], gradient) for (key, place), gradient in cotangents.items()]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from detaudit.replay.batches.calls import Evaluated, Key, Tensors, WatchedCall, evaluate
+from detaudit.replay.batches.calls import CallKey, Evaluated, Tensors, WatchedCall, evaluate
 from detaudit.replay.batches.measure import (
     BACKWARD,
     FORWARD,
@@ -17,8 +17,8 @@ from detaudit.replay.batches.measure import (
     OUTPUT,
     SENT_BACK,
     Record,
+    RowTable,
     Seat,
-    Table,
     distance,
     enter_alone,
     worse,
@@ -34,11 +34,11 @@ _NOT_ALIKE = "its batches have other shapes or settings with other neighbours"
 class Isolation:
     """Calls the modules of a model again, with their inputs of a run or with a part of these."""
 
-    table: Table
+    table: RowTable
     settings: Callable[[], AbstractContextManager[None]]
     """The context in which a module is called."""
 
-    def isolate(self, count: int, record: Record, keys: list[Key]) -> None:
+    def isolate(self, count: int, record: Record, keys: list[CallKey]) -> None:
         """Feed modules the batch of a run, then the sample in a batch of `count`, and compare the results."""
         for key in keys:
             call, seat = record.calls[key], record.seat
@@ -77,7 +77,7 @@ class Isolation:
         with self.settings():
             return evaluate(call, leaves, cotangents)
 
-    def _cut(self, key: Key, call: WatchedCall, seat: Seat, count: int) -> list[Any]:
+    def _cut(self, key: CallKey, call: WatchedCall, seat: Seat, count: int) -> list[Any]:
         """Cut a call's arguments to the sample and `count - 1` of its neighbours."""
         places = {id(tensor): place for place, tensor in call.given.items()}
 
@@ -89,7 +89,7 @@ class Isolation:
 
         return each_once(call.leaves, cut)
 
-    def _mixed(self, key: Key, call: WatchedCall, theirs: WatchedCall | None, seat: Seat) -> list[Any]:
+    def _mixed(self, key: CallKey, call: WatchedCall, theirs: WatchedCall | None, seat: Seat) -> list[Any]:
         """Mix a call's arguments for the sample with another call's arguments for the neighbours."""
         _check(call)
         if theirs is None or theirs.problem or call.settings != theirs.settings:
@@ -108,7 +108,7 @@ class Isolation:
 
         return each_once(call.leaves, mix)
 
-    def _cotangents(self, key: Key, call: WatchedCall, seat: Seat) -> Tensors:
+    def _cotangents(self, key: CallKey, call: WatchedCall, seat: Seat) -> Tensors:
         """Return the gradients of a call's outputs for the sample, and zeros for neighbours and padding."""
         found: Tensors = {}
         for place, gradient in call.gradients.items():
@@ -120,7 +120,7 @@ class Isolation:
                 found[place] = layout.put(torch.zeros_like(gradient), own, [seat.position], seat.size)
         return found
 
-    def _cotangents_alone(self, key: Key, call: WatchedCall, seat: Seat, count: int) -> Tensors:
+    def _cotangents_alone(self, key: CallKey, call: WatchedCall, seat: Seat, count: int) -> Tensors:
         """Return the sample's gradients in a batch of `count` in which the sample comes first."""
         found: Tensors = {}
         for place, gradient in call.gradients.items():
@@ -132,7 +132,7 @@ class Isolation:
         return found
 
     def _distances(
-        self, key: Key, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat], *, spoilt: bool
+        self, key: CallKey, one: Evaluated, other: Evaluated, seats: tuple[Seat, Seat], *, spoilt: bool
     ) -> Iterator[tuple[SampleRow, Distance]]:
         """Measure how far the sample's values of two evaluations are apart, each with its row."""
         for pair in self.table.pairs(key, OUTPUT, one.outputs, other.outputs, seats):

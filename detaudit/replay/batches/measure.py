@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from detaudit.model.variation import Apart
-from detaudit.replay.batches.calls import Key, WatchedCall
+from detaudit.replay.batches.calls import CallKey, WatchedCall
 from detaudit.replay.batches.rows import Layout, UncuttableError, find_layout
 from detaudit.replay.distance import apart
 from detaudit.replay.wire.batches import Distance, SampleRow
@@ -17,9 +17,9 @@ from detaudit.replay.wire.batches import Distance, SampleRow
 FORWARD, BACKWARD = "forward", "backward"
 INPUT, OUTPUT = "input", "output"
 SENT_BACK = "gradient of input"
-Layouts = dict[tuple[Key, str, int], Layout | None]
+Layouts = dict[tuple[CallKey, str, int], Layout | None]
 """How samples lie in each input and output of each call; None if the shapes do not tell."""
-Place = tuple[str, str]
+ValuePlace = tuple[str, str]
 """A module's path, and a phase."""
 
 
@@ -50,7 +50,7 @@ class Record:
     """Values of one run: the calls of all modules, and the gradients of the weights."""
 
     seat: Seat
-    calls: dict[Key, WatchedCall]
+    calls: dict[CallKey, WatchedCall]
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     spoilt: bool = False
     """Whether neighbours are not finite: then their zeros times NaN are in the gradients of the weights."""
@@ -65,12 +65,12 @@ class Record:
 
 
 @dataclass(slots=True)
-class Table:
+class RowTable:
     """All rows, in the order in which they were first seen, and how samples lie in each value."""
 
     layouts: Layouts
     rows: dict[tuple[str, str, str], SampleRow] = field(default_factory=dict)
-    first: dict[Place, None] = field(default_factory=dict)
+    first: dict[ValuePlace, None] = field(default_factory=dict)
     """The places at which the last two compared runs differ, in the order of the forward pass."""
     same: bool | None = None
     """Whether the sample's outputs and gradients are equal in these runs; None if that was not seen."""
@@ -81,11 +81,11 @@ class Table:
         """Return the row of a value; a new one if there is none."""
         return self.rows.setdefault((module, phase, value), SampleRow(module, phase, value))
 
-    def fail(self, key: Key, error: UncuttableError) -> None:
+    def fail(self, key: CallKey, error: UncuttableError) -> None:
         """Note why a call of a module could not be compared, or why the module could not be tried alone."""
         self.row(key[0], FORWARD, OUTPUT).why = str(error)
 
-    def layout(self, key: Key, side: str, place: int) -> Layout:
+    def layout(self, key: CallKey, side: str, place: int) -> Layout:
         """Return how samples lie in a value. Raises UncuttableError if that is not known."""
         layout = self.layouts.get((key, side, place))
         if layout is None:
@@ -93,7 +93,12 @@ class Table:
         return layout
 
     def pairs(
-        self, key: Key, side: str, one: dict[int, torch.Tensor], other: dict[int, torch.Tensor], seats: Seats
+        self,
+        key: CallKey,
+        side: str,
+        one: dict[int, torch.Tensor],
+        other: dict[int, torch.Tensor],
+        seats: Seats,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Cut the sample's part out of each of a module's values in two runs. Raises UncuttableError."""
         for place in sorted(one.keys() & other.keys()):
@@ -115,7 +120,7 @@ class Table:
                 raise UncuttableError(f"a sample's part of its {side} has the shape {shapes}")
             yield first, second
 
-    def compare(self, base: Record, other: Record) -> list[Key]:
+    def compare(self, base: Record, other: Record) -> list[CallKey]:
         """Compare two runs; write the result to `first` and `same`.
 
         Returns the calls in whose inputs, outputs or gradients there is a difference; whether they make
@@ -133,14 +138,14 @@ class Table:
         self._compare_weights(base, other)
         return unclear
 
-    def origin(self) -> Place:
+    def origin(self) -> ValuePlace:
         """Return the place where the sample's values first differ between the last two compared runs."""
         found = [one for one in self.first if one[0] not in self.unsettled]
         forward = [one for one in found if one[1] == FORWARD]
         # The backward pass comes to the last module first.
         return forward[0] if forward else found[-1] if found else ("", "")
 
-    def _compare_call(self, base: Record, other: Record, key: Key, call: WatchedCall) -> bool:
+    def _compare_call(self, base: Record, other: Record, key: CallKey, call: WatchedCall) -> bool:
         ours, seats = base.calls.get(key), (base.seat, other.seat)
         if ours is None:
             raise UncuttableError("it is called more often in a batch than alone")
@@ -179,7 +184,7 @@ class Table:
             bool((base.weights[name] != other.weights[name]).any()) for name in both
         )
 
-    def _same_inputs(self, key: Key, ours: WatchedCall, theirs: WatchedCall, seats: Seats) -> bool:
+    def _same_inputs(self, key: CallKey, ours: WatchedCall, theirs: WatchedCall, seats: Seats) -> bool:
         if ours.problem or theirs.problem or ours.given.keys() != theirs.given.keys():
             return False
         pairs = self.pairs(key, INPUT, ours.given, theirs.given, seats)

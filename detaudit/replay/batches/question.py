@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from detaudit.replay.batches.calls import Key, Watch
+from detaudit.replay.batches.calls import CallKey, ModuleWatch
 from detaudit.replay.batches.draws import AllFloat64, SameDraws, have_moved, torch_states
 from detaudit.replay.batches.isolate import Isolation
-from detaudit.replay.batches.measure import OUTPUT, Layouts, Record, Seat, Table
+from detaudit.replay.batches.measure import OUTPUT, Layouts, Record, RowTable, Seat
 from detaudit.replay.batches.rows import UncuttableError
 from detaudit.replay.batches.samples import SWAPPED, Samples, Variant, alone, variants
 from detaudit.replay.calls.module_call import random_states
@@ -23,7 +23,7 @@ from detaudit.targets import drive
 
 _LEAST_PADDING = 3
 SPOILT = "infinities or NaN in the rest of the batch: gradients of weights are not compared"
-Cotangents = dict[tuple[Key, int], torch.Tensor]
+Cotangents = dict[tuple[CallKey, int], torch.Tensor]
 """A gradient for each output of the model: by the call of an outermost module, and the output's position."""
 
 
@@ -53,8 +53,8 @@ class Question:
     """Whether the model itself asks for a lower dtype than float64; None if that is not known yet."""
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.model)
-        self.table = Table(self.layouts)
+        self.watch = ModuleWatch(self.model)
+        self.table = RowTable(self.layouts)
         self.alone = Isolation(self.table, self._settings)
 
     @property
@@ -172,10 +172,10 @@ class Question:
             self.say("two runs with the same sample alone are not the same: audit without --vary first")
         return again, gradients
 
-    def _own(self, key: Key, place: int, tensor: torch.Tensor, seat: Seat) -> torch.Tensor:
+    def _own(self, key: CallKey, place: int, tensor: torch.Tensor, seat: Seat) -> torch.Tensor:
         return self.table.layout(key, OUTPUT, place).take(tensor, [seat.position], seat.size)
 
-    def ends(self, record: Record) -> list[tuple[Key, int]]:
+    def ends(self, record: Record) -> list[tuple[CallKey, int]]:
         """Return the outputs of the model that have a part for each sample."""
         return [
             (key, place)

@@ -110,7 +110,11 @@ class LayerCalls:
 
     def in_step(self, stream: StreamState) -> bool:
         """Say whether a stream belongs to the main thread and is in the step."""
-        return stream.step == self._step and not stream.is_side and self._recorder.role is StreamRole.MAIN
+        return (
+            stream.step == self._step
+            and not stream.is_side
+            and self._recorder.process.role is StreamRole.MAIN
+        )
 
     def _begins(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         under_way = self._recorder.stream().calls

@@ -22,9 +22,9 @@ OUTPUT, OF_INPUT, GRADIENT_OF, BUFFER = "output", "gradient of input", "gradient
 INPUT, OF_OUTPUT = "input", "gradient of output"
 FORWARD, BACKWARD = "forward", "backward"
 
-Key = tuple[str, str]
+ValueKey = tuple[str, str]
 """Phase and value: `("backward", "gradient of weight")`."""
-Values = dict[Key, torch.Tensor]
+Values = dict[ValueKey, torch.Tensor]
 
 _TORCHS_HOOKS = "torch.nn.utils"
 """Package whose hooks compute a module's weights, and so are part of the module."""

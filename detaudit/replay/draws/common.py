@@ -17,8 +17,8 @@ import torch
 
 from detaudit.replay.draws.files import Drawn
 from detaudit.replay.draws.forms import (
-    Call,
-    Form,
+    DrawForm,
+    DrawingCall,
     MismatchError,
     draws_nothing,
     form_of,
@@ -36,10 +36,10 @@ _Where = Callable[[], tuple[int, str]]
 """Returns the step of a thread, and its line."""
 
 
-class Side(Protocol):
+class DrawSide(Protocol):
     """How one thread of a run exchanges its random numbers."""
 
-    def exchange(self, call: Call) -> None:
+    def exchange(self, call: DrawingCall) -> None:
         """Keep the numbers of a call that was just made, or replace them by the other run's."""
 
     def stop(self, why: str) -> None:
@@ -53,7 +53,7 @@ class Keeping:
         self._keep, self._where, self._say = keep, where, say
         self._stopped = False
 
-    def exchange(self, call: Call) -> None:
+    def exchange(self, call: DrawingCall) -> None:
         """Keep the numbers of a call."""
         form = None if self._stopped else form_of(call)
         if form is None:
@@ -82,7 +82,7 @@ class Taking:
         """Whether this thread may draw more than the other run did without a report."""
         self._stopped = False
 
-    def exchange(self, call: Call) -> None:
+    def exchange(self, call: DrawingCall) -> None:
         """Replace the numbers that the call drew by the other run's."""
         if self._stopped:
             return
@@ -120,7 +120,7 @@ class CommonDraws(OnlookingMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, side: Callable[[], Side | None]) -> None:
+    def __init__(self, side: Callable[[], DrawSide | None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._side = side
         self._draws: dict[Any, bool] = {}
@@ -139,7 +139,7 @@ class CommonDraws(OnlookingMode):
             # In inference mode operators arrive whole that are otherwise seen by their parts.
             with self:
                 return call_by_parts(func, args, kwargs)
-        call = Call(func, args, kwargs)
+        call = DrawingCall(func, args, kwargs)
         side = self._side_for(call)
         call.result = func(*args, **kwargs)
         if side is not None and not _is_unreal(call.result):
@@ -161,7 +161,7 @@ class CommonDraws(OnlookingMode):
                 raise MismatchError(f"{func} draws and uses its random numbers within itself")
         return result
 
-    def _side_for(self, call: Call) -> Side | None:
+    def _side_for(self, call: DrawingCall) -> DrawSide | None:
         side, draws = self._side(), False
         # A compiler tries operators out on tensors without values; nothing is drawn then.
         if side is not None and not any(map(_is_unreal, tensors_in([call.args, call.kwargs]))):
@@ -172,7 +172,7 @@ class CommonDraws(OnlookingMode):
 
 
 @contextlib.contextmanager
-def _quietly(side: Side) -> Iterator[None]:
+def _quietly(side: DrawSide) -> Iterator[None]:
     """Work on tensors unseen by modes and autograd; no error in the block reaches the program."""
     try:
         with Unseen():
@@ -197,7 +197,7 @@ def _is_unreal(result: Any) -> bool:
     return isinstance(first, torch.Tensor) and (is_fake(first) or first.is_meta)
 
 
-def _drawn(call: Call, form: Form, where: tuple[int, str]) -> Drawn:
+def _drawn(call: DrawingCall, form: DrawForm, where: tuple[int, str]) -> Drawn:
     numbers = form.read(call)
     for one in numbers:
         if is_wrapper_subclass(one) or one.is_nested:
@@ -219,12 +219,12 @@ def _at(drawn: Drawn) -> str:
     return f" ({drawn.where})" if drawn.where else ""
 
 
-def _unseen(call: Call) -> str:
+def _unseen(call: DrawingCall) -> str:
     return f"{call.name} draws and uses its random numbers within itself"
 
 
 @dataclass(slots=True)
-class Draws:
+class BlockDraws:
     """The random numbers that were drawn in a block, in order."""
 
     drawn: list[Drawn] = field(default_factory=list)
@@ -233,16 +233,16 @@ class Draws:
 
 
 @contextlib.contextmanager
-def kept_draws() -> Iterator[Draws]:
+def kept_draws() -> Iterator[BlockDraws]:
     """Keep the random numbers that this thread draws in the block, in memory."""
-    draws = Draws()
+    draws = BlockDraws()
     side = Keeping(draws.drawn.append, _nowhere, draws.problems.append)
     with CommonDraws(lambda: side):
         yield draws
 
 
 @contextlib.contextmanager
-def taken_draws(draws: Draws) -> Iterator[list[str]]:
+def taken_draws(draws: BlockDraws) -> Iterator[list[str]]:
     """Replace what this thread draws in the block by the numbers of `draws`, in order; give the problems.
 
     The list is complete at the end of the block. The generators go on as they would: code that only tries

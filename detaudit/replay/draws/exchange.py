@@ -19,7 +19,7 @@ from detaudit.model.plan import Exchange, Part
 from detaudit.model.trace import StreamRole
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
-from detaudit.replay.draws.common import CommonDraws, Keeping, Side, Taking, is_apart
+from detaudit.replay.draws.common import CommonDraws, DrawSide, Keeping, Taking, is_apart
 from detaudit.replay.draws.files import DrawFile, Drawn, read_draws
 from detaudit.replay.draws.forms import MismatchError
 from detaudit.replay.wire.files import NAMED
@@ -46,9 +46,9 @@ class _Sides:
     def __init__(self, recorder: Recorder, exchange: Exchange) -> None:
         self._recorder = recorder
         self._exchange = exchange
-        self._sides: dict[StreamState, Side] = {}
+        self._sides: dict[StreamState, DrawSide] = {}
 
-    def here(self) -> Side | None:
+    def here(self) -> DrawSide | None:
         """Return the side of the calling thread; None if it must not exchange numbers now."""
         if not self._recorder.active or is_apart():
             return None
@@ -59,7 +59,7 @@ class _Sides:
             self._recorder.problem(f"random numbers could not be exchanged: {type(error).__name__}: {error}")
             return None
 
-    def _side(self) -> Side:
+    def _side(self) -> DrawSide:
         recorder = self._recorder
         stream = recorder.known_stream() or recorder.stream()
         side = self._sides.get(stream)
@@ -75,7 +75,7 @@ class _Sides:
                 # The other run may have been given more steps.
                 side.finish(self._recorder.session.steps)
 
-    def _open(self, stream: StreamState) -> Side:
+    def _open(self, stream: StreamState) -> DrawSide:
         def where() -> tuple[int, str]:
             return stream.step, self._line()
 
@@ -88,12 +88,12 @@ class _Sides:
             return Keeping(file.append, where, self._recorder.problem)
         kept = _kept(folder, name, self._recorder.session.folder)
         # How far a loader's workers run ahead depends on timing; a batch that is used is compared itself.
-        ahead = self._recorder.role is StreamRole.LOADER_WORKER
+        ahead = self._recorder.process.role is StreamRole.LOADER_WORKER
         return Taking(kept, where, self._recorder.problem, may_run_ahead=ahead)
 
     def _name(self, stream: StreamState) -> str:
         """Return the thread's name, which is equal in both runs, in a form for file names."""
-        return xxh3_64_hexdigest(f"{self._recorder.process_name()}\0{stream.label}".encode())
+        return xxh3_64_hexdigest(f"{self._recorder.process.name}\0{stream.label}".encode())
 
     def _line(self) -> str:
         sites = self._recorder.sites

@@ -41,7 +41,7 @@ class MismatchError(Exception):
 
 
 @dataclass(slots=True)
-class Call:
+class DrawingCall:
     """A call of an operator that draws."""
 
     operator: Any
@@ -88,14 +88,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class DrawForm:
     """How the numbers of one kind of call are read and replaced."""
 
-    read: Callable[[Call], tuple[torch.Tensor, ...]]
-    put: Callable[[Call, tuple[torch.Tensor, ...]], None]
+    read: Callable[[DrawingCall], tuple[torch.Tensor, ...]]
+    put: Callable[[DrawingCall, tuple[torch.Tensor, ...]], None]
 
 
-def draws_nothing(call: Call) -> bool:
+def draws_nothing(call: DrawingCall) -> bool:
     """Say whether a call takes no random number, although its operator can."""
     if call.base in _NO_DRAW or call.base.endswith("_backward"):
         # A backward pass uses the mask that its forward pass drew.
@@ -106,30 +106,30 @@ def draws_nothing(call: Call) -> bool:
     return any(p is not None for p in probabilities) and not any(probabilities)
 
 
-def form_of(call: Call) -> Form | None:
+def form_of(call: DrawingCall) -> DrawForm | None:
     """Return the form of a call's numbers; None if they are used inside the operator and never seen."""
     if call.base in _DROPOUTS:
-        return Form(_read_dropout, _put_dropout)
+        return DrawForm(_read_dropout, _put_dropout)
     if call.base.removesuffix("_") == _SLOPES:
-        return Form(_read_slopes, _put_slopes)
+        return DrawForm(_read_slopes, _put_slopes)
     known = call.family in _PLAIN and isinstance(call.result, torch.Tensor)
-    return _FORMS.get(call.family, Form(_read_plain, _put_plain)) if known else None
+    return _FORMS.get(call.family, DrawForm(_read_plain, _put_plain)) if known else None
 
 
-def saved_before(call: Call) -> torch.Tensor | None:
+def saved_before(call: DrawingCall) -> torch.Tensor | None:
     """Copy the tensor that must be known from before the call, for its numbers to be replaced; else None."""
     return call.args[0].clone() if call.base == f"{_SLOPES}_" else None
 
 
-def _read_plain(call: Call) -> tuple[torch.Tensor, ...]:
+def _read_plain(call: DrawingCall) -> tuple[torch.Tensor, ...]:
     return (call.result,)
 
 
-def _put_plain(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+def _put_plain(call: DrawingCall, numbers: tuple[torch.Tensor, ...]) -> None:
     call.result.copy_(numbers[0])
 
 
-def _put_below(call: Call, number: torch.Tensor, bound: float) -> None:
+def _put_below(call: DrawingCall, number: torch.Tensor, bound: float) -> None:
     """Write uniform numbers; keep those that round to their bound in a narrower dtype below the bound."""
     result = call.result
     result.copy_(number)
@@ -139,11 +139,11 @@ def _put_below(call: Call, number: torch.Tensor, bound: float) -> None:
         result.masked_fill_((result == bound) & (number < bound).to(result.device), below)
 
 
-def _read_dropout(call: Call) -> tuple[torch.Tensor, ...]:
+def _read_dropout(call: DrawingCall) -> tuple[torch.Tensor, ...]:
     return (call.result[1] != 0,)
 
 
-def _put_dropout(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+def _put_dropout(call: DrawingCall, numbers: tuple[torch.Tensor, ...]) -> None:
     """Compute dropout from the mask with the roundings of torch's own kernels, which differ on the CPU."""
     output, mask = call.result
     mask.copy_(numbers[0])
@@ -159,11 +159,11 @@ def _put_dropout(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
         output.copy_(given.to(wide) * mask.to(wide) * scale)
 
 
-def _read_slopes(call: Call) -> tuple[torch.Tensor, ...]:
+def _read_slopes(call: DrawingCall) -> tuple[torch.Tensor, ...]:
     return (call.argument("noise"),)
 
 
-def _put_slopes(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+def _put_slopes(call: DrawingCall, numbers: tuple[torch.Tensor, ...]) -> None:
     """Write RReLU's slopes: one for each input that is not positive; for all others, the noise is 1."""
     before = call.args[0] if call.overwritten is None else call.overwritten
     noise = call.argument("noise")
@@ -179,11 +179,11 @@ def _put_slopes(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
     call.result.copy_(torch.where(falls, before * slopes, before))
 
 
-def _read_spread(call: Call) -> tuple[torch.Tensor, ...]:
+def _read_spread(call: DrawingCall) -> tuple[torch.Tensor, ...]:
     return (call.result, *_spread(call))
 
 
-def _put_spread(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
+def _put_spread(call: DrawingCall, numbers: tuple[torch.Tensor, ...]) -> None:
     """Write the same standard numbers, shifted and stretched by this side's arguments."""
     value, start, stretch = numbers
     own_start, own_stretch = _spread(call)
@@ -196,16 +196,16 @@ def _put_spread(call: Call, numbers: tuple[torch.Tensor, ...]) -> None:
         call.result.copy_(value.to(call.result.dtype))
 
 
-def _spread(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
+def _spread(call: DrawingCall) -> tuple[torch.Tensor, torch.Tensor]:
     """Return how far standard numbers are shifted, and how far they are stretched."""
     first, second = (torch.as_tensor(call.argument(name)).cpu().double() for name in _SPREADS[call.family])
     return first, second - first if call.family == _UNIFORM else second
 
 
 _FORMS = {
-    _MASK: Form(lambda call: (call.result != 0,), _put_plain),
-    "rand": Form(_read_plain, lambda call, numbers: _put_below(call, numbers[0], 1.0)),
-    _NORMAL: Form(_read_spread, _put_spread),
-    _UNIFORM: Form(_read_spread, _put_spread),
+    _MASK: DrawForm(lambda call: (call.result != 0,), _put_plain),
+    "rand": DrawForm(_read_plain, lambda call, numbers: _put_below(call, numbers[0], 1.0)),
+    _NORMAL: DrawForm(_read_spread, _put_spread),
+    _UNIFORM: DrawForm(_read_spread, _put_spread),
 }
 """Families whose results need more than a plain read and write."""

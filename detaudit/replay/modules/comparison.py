@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from detaudit.replay.calls.replay import (
     INPUT,
     OUTPUT,
     Given,
-    Key,
+    ValueKey,
     numbered,
     replay,
     trained,
@@ -44,7 +44,7 @@ from detaudit.replay.wire.layers import (
     Identity,
     MeasuredLayers,
     Numbers,
-    Origin,
+    ValueOrigin,
     ValueRow,
 )
 
@@ -73,20 +73,19 @@ class LayerComparison:
     def measure(self, definitions: tuple[Definition, ...], *, compiled: bool) -> MeasuredLayers:
         """Measure every call and the step in this run. Raises OSError if the first run left nothing."""
         contents = self._folder.contents()
+        parents = dict(contents.parents)
         weights = self._folder.weights()
         rows: list[ValueRow] = []
-        identities = [_identity(one["identity"]) for one in contents["calls"]]
-        for number in range(len(identities)):
+        for number, (identity, _) in enumerate(contents.parents):
             kept = self._folder.load_call(number, weights)
-            rows += self._of_call(kept, _called_inside(contents, identities[number]), opens=not number)
-        unkept = [(_identity(one), why) for one, why in contents["unkept"]]
-        alone = list(self._only_here({*identities, *(one for one, _ in unkept)}))
+            rows += self._of_call(kept, _called_inside(parents, identity), opens=not number)
+        alone = list(self._only_here({*parents, *(one for one, _ in contents.unkept)}))
         rows += [*alone, *self._of_step()]
         return MeasuredLayers(
             tuple(rows),
-            (*_parents(contents).items(), *((row.call, self._parents[row.call]) for row in alone)),
-            (*unkept, *self._unkept.items()),
-            contents["compiled"] or compiled,
+            (*contents.parents, *((row.call, self._parents[row.call]) for row in alone)),
+            (*contents.unkept, *self._unkept.items()),
+            contents.compiled or compiled,
             definitions,
             tuple(_named_dtypes(one) for one in self._autocast),
         )
@@ -106,7 +105,7 @@ class LayerComparison:
             kept.replayed.why = why
         for key, row in rows_of(kept.replayed, _computing(kept, own), rounding_of_call(own), in_runs):
             inner = key[1].startswith(GRADIENT_OF) and _owner(key[1]) in inside
-            yield named(row, identity, kept.kind, key, Origin.MADE, inner=inner)
+            yield named(row, identity, kept.kind, key, ValueOrigin.MADE, inner=inner)
         if self._parents[identity] is None:
             yield from self._of_root(kept, own, in_runs.float64, opens=opens)
 
@@ -116,17 +115,17 @@ class LayerComparison:
         """Compare the values from outside: weights, batches, the gradient of the loss."""
         for name in (one for one in kept.parameters if one in own.parameters):
             row = _as_in_runs(kept.parameters[name], own.parameters[name])
-            yield named(row, kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), Origin.START)
+            yield named(row, kept.identity, kept.kind, (FORWARD, f"{name} {AT_START}"), ValueOrigin.START)
         around = InRuns(around_call(kept), around_call(own), float64)
         computed = {(FORWARD, numbered(INPUT, at)) for at in kept.of_inputs}
         for key in around.keys:
             one, other = around.first.get(key), around.second.get(key)
             row = beside_float64(_as_in_runs(one, other), around, key)
             if key[0] == BACKWARD:
-                yield named(row, kept.identity, kept.kind, key, Origin.OUTSIDE)
+                yield named(row, kept.identity, kept.kind, key, ValueOrigin.OUTSIDE)
             elif one is not None and other is not None:
                 # What the step begins with is a batch; later inputs may be computed from what it gave.
-                origin = Origin.BATCH if opens and key not in computed else Origin.OUTSIDE
+                origin = ValueOrigin.BATCH if opens and key not in computed else ValueOrigin.OUTSIDE
                 yield named(row, kept.identity, kept.kind, key, origin)
 
     def _only_here(self, known: set[Identity]) -> Iterator[ValueRow]:
@@ -157,13 +156,13 @@ class LayerComparison:
             root, module, name = place
             value = f"{name}.{entry}" if entry else name
             yield named(
-                row, (root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), Origin.MADE
+                row, (root, module or "", OPTIMIZER, 0), plain["kind"], (OPTIMIZER, value), ValueOrigin.MADE
             )
 
 
 def _lone(identity: Identity, kind: str, only: str) -> ValueRow:
     """Make a row for a call that only one of the runs makes."""
-    return replace(named(Numbers(), identity, kind, (FORWARD, OUTPUT), Origin.MADE), only=only)
+    return replace(named(Numbers(), identity, kind, (FORWARD, OUTPUT), ValueOrigin.MADE), only=only)
 
 
 def _named_dtypes(seen: Iterable[Autocast]) -> tuple[tuple[str, str], ...]:
@@ -193,7 +192,7 @@ def _computing(kept: KeptCall, own: ModuleCall) -> Any:
         buffers={name: _as(one, own.buffers.get(name)) for name, one in kept.buffers.items()},
     )
 
-    def compute(arithmetic: Float64 | None) -> dict[Key, torch.Tensor]:
+    def compute(arithmetic: Float64 | None) -> dict[ValueKey, torch.Tensor]:
         return replay(own.module, as_here if arithmetic is None else given, arithmetic)
 
     return compute
@@ -262,21 +261,9 @@ def _fed(step: OptimizerStep, own: OptimizerStep, arithmetic: Float64 | None) ->
     )
 
 
-def _identity(plain: Any) -> Identity:
-    root, path, phase, occurrence = plain
-    return root, path, phase, occurrence
-
-
-def _parents(contents: dict[str, Any]) -> dict[Identity, Identity | None]:
-    """Map each call of the first run to the call inside which it was made, or None."""
-    return {
-        _identity(one["identity"]): one["parent"] and _identity(one["parent"]) for one in contents["calls"]
-    }
-
-
-def _called_inside(contents: dict[str, Any], identity: Identity) -> frozenset[str]:
+def _called_inside(parents: Mapping[Identity, Identity | None], identity: Identity) -> frozenset[str]:
     """Return the paths, below the module of a call, of the modules that are called inside the call."""
-    parents, inside = _parents(contents), set()
+    inside = set()
     for one, parent in parents.items():
         above = parent
         while above is not None:

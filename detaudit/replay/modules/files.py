@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
+from detaudit.model.codec import from_plain, to_plain
 from detaudit.replay.arithmetic.float64 import Rounding
 from detaudit.replay.calls.module_call import PLAIN, ModuleCall, State
 from detaudit.replay.calls.replay import Values
-from detaudit.replay.draws.common import Draws
+from detaudit.replay.draws.common import BlockDraws
 from detaudit.replay.draws.files import Drawn
 from detaudit.replay.modules.references import Reference
 from detaudit.replay.wire.layers import Identity
@@ -30,12 +31,24 @@ class Replayed:
 
     values: dict[Any, torch.Tensor]
     references: dict[Any, Reference]
-    draws: Draws
+    draws: BlockDraws
     rounding: Rounding
     why: str = ""
     """Why it could not be run again, or why its values do not show what the program did."""
     without_reference: str = ""
     """Why there are no references, if there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What one run left of a step, but for the values."""
+
+    parents: tuple[tuple[Identity, Identity | None], ...]
+    """Each call that was kept with the call inside which it was made, or None."""
+    unkept: tuple[tuple[Identity, str], ...]
+    """Calls that could not be kept, and why."""
+    compiled: bool
+    """Whether the run has compiled code."""
 
 
 @dataclass(slots=True)
@@ -73,18 +86,18 @@ class LayerFolder:
         for number, (call, replayed) in enumerate(zip(calls, replays, strict=True)):
             torch.save(_plain_call(call, replayed, numbers), self._folder / f"{number}.pt")
 
-    def save_contents(self, contents: dict[str, object]) -> None:
+    def save_contents(self, contents: Contents) -> None:
         """Write the table of contents; this comes last, since without it the folder counts as empty."""
-        (self._folder / _CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
+        (self._folder / _CONTENTS).write_text(json.dumps(to_plain(contents)), encoding="utf-8")
 
     def is_whole(self) -> bool:
         """Say whether a run has written everything."""
         return (self._folder / _CONTENTS).exists()
 
-    def contents(self) -> dict[str, Any]:
+    def contents(self) -> Contents:
         """Read the table of contents. Raises OSError if the other run left none."""
-        contents: dict[str, Any] = json.loads((self._folder / _CONTENTS).read_text(encoding="utf-8"))
-        return contents
+        plain = json.loads((self._folder / _CONTENTS).read_text(encoding="utf-8"))
+        return from_plain(Contents, plain, _CONTENTS)
 
     def weights(self) -> list[torch.Tensor]:
         """Read the weights of all calls."""
@@ -182,7 +195,7 @@ def _replayed(plain: dict[str, Any]) -> Replayed:
     return Replayed(
         values,
         references,
-        Draws(drawn, plain["draw_problems"]),
+        BlockDraws(drawn, plain["draw_problems"]),
         Rounding(**plain["rounding"]),
         plain["why"],
         plain["without_reference"],

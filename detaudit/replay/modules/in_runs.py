@@ -18,7 +18,7 @@ from detaudit.replay.calls.replay import (
     OF_INPUT,
     OF_OUTPUT,
     OUTPUT,
-    Key,
+    ValueKey,
     numbered,
 )
 from detaudit.replay.distance import apart
@@ -52,14 +52,14 @@ class InRuns:
         return apart(value, exact).relative
 
 
-def values_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
+def values_in_run(call: KeptCall | ModuleCall) -> dict[ValueKey, torch.Tensor]:
     """Return the outputs of a module call in its run, and the gradients of its inputs and parameters."""
     of_inputs = {(BACKWARD, numbered(OF_INPUT, at)): one for at, one in call.of_inputs.items()}
     of_parameters = {(BACKWARD, GRADIENT_OF + name): one for name, one in call.of_parameters.items()}
     return outputs_in_run(call) | of_inputs | of_parameters
 
 
-def outputs_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
+def outputs_in_run(call: KeptCall | ModuleCall) -> dict[ValueKey, torch.Tensor]:
     """Return the outputs of a module call in its run."""
     return {
         (FORWARD, numbered(OUTPUT, at)): one
@@ -68,7 +68,7 @@ def outputs_in_run(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
     }
 
 
-def around_call(call: KeptCall | ModuleCall) -> dict[Key, torch.Tensor]:
+def around_call(call: KeptCall | ModuleCall) -> dict[ValueKey, torch.Tensor]:
     """Return the values that a module call got from outside: its arguments, and the arriving gradients."""
     arguments = {
         (FORWARD, numbered(INPUT, at)): one
@@ -97,8 +97,8 @@ class WholeRun:
         self._numbers: dict[Identity, int] = {}
         self._weights: list[torch.Tensor] = []
         if self._folder.is_whole():
-            calls = self._folder.contents()["calls"]
-            self._numbers = {tuple(one["identity"]): number for number, one in enumerate(calls)}
+            parents = self._folder.contents().parents
+            self._numbers = {identity: number for number, (identity, _) in enumerate(parents)}
             self._weights = self._folder.weights()
 
     def of_call(self, identity: Identity) -> Tensors:

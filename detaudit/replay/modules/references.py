@@ -14,7 +14,7 @@ import torch
 from detaudit.replay.arithmetic.float64 import Float64, RoundedByChance, Rounding, widened
 from detaudit.replay.arithmetic.proportion import Error
 from detaudit.replay.calls.module_call import ModuleCall
-from detaudit.replay.draws.common import Draws, draws_apart, kept_draws, taken_draws
+from detaudit.replay.draws.common import BlockDraws, draws_apart, kept_draws, taken_draws
 from detaudit.torch_private.modules import Convolution
 
 _TRIALS = 3
@@ -73,14 +73,14 @@ class Reference:
         return self.noise / size if size else 0.0
 
 
-def drawing(compute: Callable[[], _Result]) -> tuple[_Result, Draws]:
+def drawing(compute: Callable[[], _Result]) -> tuple[_Result, BlockDraws]:
     """Compute something; return the result and the random numbers that were drawn."""
     with draws_apart(), kept_draws() as draws:
         result = compute()
     return result, draws
 
 
-def redrawing(draws: Draws, compute: Callable[[], _Result]) -> _Result:
+def redrawing(draws: BlockDraws, compute: Callable[[], _Result]) -> _Result:
     """Compute something with these random numbers. Raises RandomNumbersError if it draws otherwise."""
     with taken_draws(draws) as problems:
         result = compute()
@@ -89,20 +89,22 @@ def redrawing(draws: Draws, compute: Callable[[], _Result]) -> _Result:
     return result
 
 
-def references(compute: Compute[_Key], draws: Draws, rounding: Rounding) -> dict[_Key, Reference]:
+def references(compute: Compute[_Key], draws: BlockDraws, rounding: Rounding) -> dict[_Key, Reference]:
     """Compute every value in float64. Errors that the computation raises are passed on."""
     values = redrawing(draws, lambda: compute(Float64()))
     bare = {key: Reference(value, 0.0, rounding, unsettled=False) for key, value in values.items()}
     return tried(compute, draws, bare, range(_TRIALS))
 
 
-def tried_more(compute: Compute[_Key], draws: Draws, known: dict[_Key, Reference]) -> dict[_Key, Reference]:
+def tried_more(
+    compute: Compute[_Key], draws: BlockDraws, known: dict[_Key, Reference]
+) -> dict[_Key, Reference]:
     """Return the references after more trials of random rounding."""
     return tried(compute, draws, known, range(_TRIALS, _TRIALS + _MORE_TRIALS))
 
 
 def tried(
-    compute: Compute[_Key], draws: Draws, known: Mapping[_Key, Reference], seeds: Iterable[int]
+    compute: Compute[_Key], draws: BlockDraws, known: Mapping[_Key, Reference], seeds: Iterable[int]
 ) -> dict[_Key, Reference]:
     """Return the references after trials of random rounding with these seeds."""
     found = dict(known)

@@ -12,7 +12,7 @@ from detaudit.replay.calls.compiled_parts import CompiledError
 from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.calls.replay import Given, given_by, replay
 from detaudit.replay.distance import apart
-from detaudit.replay.draws.common import Draws
+from detaudit.replay.draws.common import BlockDraws
 from detaudit.replay.modules.files import Replayed
 from detaudit.replay.modules.in_runs import outputs_in_run
 from detaudit.replay.modules.references import (
@@ -27,7 +27,7 @@ from detaudit.replay.modules.references import (
 )
 from detaudit.replay.optimizer import OptimizerStep, step_again
 
-NOT_REPLAYED = Replayed({}, {}, Draws(), Rounding(0.0, 0.0), "it was not asked for")
+NOT_REPLAYED = Replayed({}, {}, BlockDraws(), Rounding(0.0, 0.0), "it was not asked for")
 """The replay of a run of which only the recorded values are wanted."""
 
 UNFAITHFUL = "run alone, it gives other numbers than in the run"
@@ -59,7 +59,7 @@ def why_unfaithful(call: ModuleCall) -> str:
 def replay_step(step: OptimizerStep) -> Replayed:
     """Make the optimizer's step of this run again."""
     if step.why:
-        return Replayed({}, {}, Draws(), Rounding(0.0, 0.0), step.why)
+        return Replayed({}, {}, BlockDraws(), Rounding(0.0, 0.0), step.why)
     return _first_replay(
         lambda arithmetic: step_again(step, arithmetic), rounding_of(step.weights), step.left
     )
@@ -69,7 +69,7 @@ def _first_replay(compute: Compute[Any], rounding: Rounding, in_run: Mapping[Any
     try:
         values, draws = drawing(lambda: compute(None))
     except Exception as error:  # noqa: BLE001 - code of the program that is called alone may fail in any way
-        return Replayed({}, {}, Draws(), rounding, f"it cannot be run alone: {_said(error)}")
+        return Replayed({}, {}, BlockDraws(), rounding, f"it cannot be run alone: {_said(error)}")
     found, without = with_references(compute, draws, rounding)
     faithful = _is_faithful(values, in_run, rounding)
     why = "" if faithful else UNFAITHFUL
@@ -77,7 +77,7 @@ def _first_replay(compute: Compute[Any], rounding: Rounding, in_run: Mapping[Any
 
 
 def with_references(
-    compute: Compute[Any], draws: Draws, rounding: Rounding
+    compute: Compute[Any], draws: BlockDraws, rounding: Rounding
 ) -> tuple[dict[Any, Reference], str]:
     """Compute the references of a piece of the program; return a reason too if there are none."""
     try:
@@ -86,7 +86,7 @@ def with_references(
         return {}, f"it cannot be run in float64: {_said(error)}"
 
 
-def replay_other(compute: Compute[Any], draws: Draws) -> tuple[dict[Any, torch.Tensor], str]:
+def replay_other(compute: Compute[Any], draws: BlockDraws) -> tuple[dict[Any, torch.Tensor], str]:
     """Compute in this run what the other run kept; return a reason too if that fails."""
     try:
         return redrawing(draws, lambda: compute(None)), ""

@@ -11,18 +11,18 @@ import torch
 from detaudit.model.variation import Apart
 from detaudit.replay.arithmetic.float64 import Rounding
 from detaudit.replay.arithmetic.proportion import another_function, out_of_proportion
-from detaudit.replay.calls.replay import Key
+from detaudit.replay.calls.replay import ValueKey
 from detaudit.replay.distance import apart
-from detaudit.replay.draws.common import Draws
+from detaudit.replay.draws.common import BlockDraws
 from detaudit.replay.modules.files import Replayed
 from detaudit.replay.modules.in_runs import InRuns
 from detaudit.replay.modules.references import Compute, Reference, tried_more
 from detaudit.replay.modules.replays import replay_other, with_references
-from detaudit.replay.wire.layers import Identity, Numbers, Origin, ValueRow
+from detaudit.replay.wire.layers import Identity, Numbers, ValueOrigin, ValueRow
 
 
 def named(
-    numbers: Numbers, call: Identity, kind: str, key: Key, origin: Origin, *, inner: bool = False
+    numbers: Numbers, call: Identity, kind: str, key: ValueKey, origin: ValueOrigin, *, inner: bool = False
 ) -> ValueRow:
     """Put the numbers of a value into a row with the name of its call and value."""
     phase, value = key
@@ -112,7 +112,7 @@ class _Second:
 
     def _try_more(self) -> None:
         self._tried = True
-        draws: Draws = self._first.draws
+        draws: BlockDraws = self._first.draws
         self._own = tried_more(self._compute, draws, self._own)
 
     def _exactly_wrong(self, key: Any, one: torch.Tensor, other: torch.Tensor) -> str:

@@ -19,7 +19,7 @@ from detaudit.record.stream import StreamState
 from detaudit.replay.calls.keep import LayerCalls
 from detaudit.replay.calls.module_call import ModuleCall, unobserved
 from detaudit.replay.modules.comparison import LayerComparison
-from detaudit.replay.modules.files import LayerFolder, plain_leaf
+from detaudit.replay.modules.files import Contents, LayerFolder, plain_leaf
 from detaudit.replay.modules.in_runs import WholeRun
 from detaudit.replay.modules.replays import NOT_REPLAYED, replay_own, replay_step
 from detaudit.replay.optimizer import OptimizerStep, OptimizerSteps
@@ -72,14 +72,11 @@ class LayerValues:
         every = self._calls.calls
         parents = [None if one.parent is None else every[one.parent].identity for one in calls]
         self._folder.save_contents(
-            {
-                "calls": [
-                    {"identity": one.identity, "kind": one.kind, "parent": parent}
-                    for one, parent in zip(calls, parents, strict=True)
-                ],
-                "unkept": list(self._calls.unkept.items()),
-                "compiled": is_compiled(),
-            }
+            Contents(
+                tuple((one.identity, parent) for one, parent in zip(calls, parents, strict=True)),
+                tuple(self._calls.unkept.items()),
+                is_compiled(),
+            )
         )
 
     def _compare(self) -> None:

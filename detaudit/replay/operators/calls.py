@@ -20,7 +20,7 @@ from detaudit.record.recorder import Recorder
 from detaudit.record.schema import OperatorPlan
 from detaudit.record.stream import StreamState
 from detaudit.replay.operators.arguments import outputs_of, tensors_in
-from detaudit.replay.wire.files import Lines
+from detaudit.replay.wire.files import RecordFile
 from detaudit.replay.wire.operators import OperatorIdentity
 from detaudit.torch_private.modes import Unseen
 from detaudit.torch_private.tensors import is_fake
@@ -59,7 +59,7 @@ class StepCalls(ABC):
         self._counts: Counter[tuple[str, str, str | None, str]] = Counter()
         self._seen: OperatorCall | None = None
         """The call that is under way, if its results are wanted."""
-        self.lines = Lines(file)
+        self.lines = RecordFile(file)
 
     @abstractmethod
     def looks_at(self, call: OperatorCall) -> bool:
@@ -117,7 +117,7 @@ class StepCalls(ABC):
             return False
         if any(map(is_unreal, tensors_in([args, kwargs]))):
             return False
-        if self._recorder.role is not StreamRole.MAIN:
+        if self._recorder.process.role is not StreamRole.MAIN:
             self.lines.note("operators in processes that the program starts are not compared")
         elif stream.is_side:
             self.lines.note("operators in threads that the program starts are not compared")

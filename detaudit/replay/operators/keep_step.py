@@ -32,7 +32,7 @@ def exchange_values(recorder: Recorder, exchange: Exchange) -> None:
 
 
 @dataclass(slots=True)
-class _Values:
+class _KeptValues:
     """Values and states that are kept before a call is made."""
 
     values: dict[str, Any] | None
@@ -49,13 +49,13 @@ class KeptCalls(StepCalls):
         super().__init__(recorder, exchange, exchange.folder / KEPT)
         self._store = Store(exchange.folder)
         self._number = 0
-        self._values = _Values(None, "", [])
+        self._values = _KeptValues(None, "", [])
 
     def looks_at(self, call: OperatorCall) -> bool:
         """Keep the arguments of a call that is about to be made."""
         values, why = self._store.keep({"args": call.args, "kwargs": call.kwargs})
         states = digests_of(generator_states(call.args, call.kwargs)) if call.plan.draws else []
-        self._values = _Values(values, why, states)
+        self._values = _KeptValues(values, why, states)
         return True
 
     def failed(self, call: OperatorCall) -> None:
@@ -94,7 +94,7 @@ class Store:
     def keep(self, values: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
         """Keep all tensors in arguments or results; return these as plain data, or None and the reason."""
         try:
-            memory = _Memory(self, values)
+            memory = _CallMemory(self, values)
             return {name: memory.encode(value) for name, value in values.items()}, ""
         except (TypeError, ValueError, OSError, RuntimeError) as error:
             return None, str(error).partition("\n")[0]
@@ -111,7 +111,7 @@ class Store:
         self._bytes += path.stat().st_size
 
 
-class _Memory:
+class _CallMemory:
     """The tensors of one call as plain data, with their strides and with the memory that they share."""
 
     def __init__(self, store: Store, values: dict[str, Any]) -> None:

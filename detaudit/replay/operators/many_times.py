@@ -28,7 +28,7 @@ from detaudit.digest.tensor import tensor_digest
 from detaudit.replay.distance import Difference, difference, worse
 from detaudit.replay.operators.arguments import decode, is_written, outputs_of, tensors_in
 from detaudit.replay.wire.files import line_of
-from detaudit.replay.wire.operators import Replay, SavedCall, Tried
+from detaudit.replay.wire.operators import Replay, SavedCall, SettingTried
 from detaudit.torch_private.operators import schema_of
 
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
@@ -36,7 +36,7 @@ _MOST_ARGUMENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class LoadedCall:
     """A saved call, ready to be made."""
 
     operator: Any
@@ -73,14 +73,14 @@ class Call:
         return outputs_of(self.operator, args, kwargs, result, self.saved["left_out"])
 
 
-def load(path: str) -> Call:
+def load(path: str) -> LoadedCall:
     """Read a file that `detaudit.replay.operators.save_call` wrote."""
     saved = torch.load(path, weights_only=True)
     namespace, _, name = saved["operator"].partition("::")
-    return Call(getattr(getattr(getattr(torch.ops, namespace), name), saved["overload"]), saved)
+    return LoadedCall(getattr(getattr(getattr(torch.ops, namespace), name), saved["overload"]), saved)
 
 
-def measure(call: Call, times: int, seconds: float) -> Replay:
+def measure(call: LoadedCall, times: int, seconds: float) -> Replay:
     """Make the call repeatedly, for at most `seconds` seconds, and count the different results."""
     first = call.outputs()
     expected = _digest(first)
@@ -121,7 +121,7 @@ def _digest(outputs: list[torch.Tensor]) -> str:
     return b"".join(tensor_digest(output) for output in outputs).hex()
 
 
-def apply(call: Call, setting: str) -> None:
+def apply(call: LoadedCall, setting: str) -> None:
     """Set the conditions of the captured run, and then those of a setting."""
     saved = call.saved
     name, _, number = setting.partition("=")
@@ -137,7 +137,7 @@ def apply(call: Call, setting: str) -> None:
         setattr(torch.backends.cudnn, flag, value)
 
 
-def describe(call: Call) -> SavedCall:
+def describe(call: LoadedCall) -> SavedCall:
     """Describe the call for a reader."""
     saved = call.saved
     names = [argument.name for argument in call.schema.arguments]
@@ -160,7 +160,7 @@ def describe(call: Call) -> SavedCall:
     )
 
 
-def _expressions(call: Call) -> Iterator[str]:
+def _expressions(call: LoadedCall) -> Iterator[str]:
     """Write Python expressions for the results and the written arguments, as `outputs` collects them."""
     returns = call.schema.returns
     for number, one in enumerate(returns):
@@ -197,11 +197,11 @@ def _text(value: object) -> str:
     return repr(value)
 
 
-def answers(path: str, times: int, seconds: float, settings: list[str]) -> Iterator[SavedCall | Tried]:
+def answers(path: str, times: int, seconds: float, settings: list[str]) -> Iterator[SavedCall | SettingTried]:
     """Describe a saved call, then report the result under each setting."""
     call = load(path)
     yield describe(call)
-    last: Tried | None = None
+    last: SettingTried | None = None
     with torch.no_grad():
         for setting in settings:
             if _needed(setting, call, None if last is None else last.replay):
@@ -210,7 +210,7 @@ def answers(path: str, times: int, seconds: float, settings: list[str]) -> Itera
                 yield last
 
 
-def _needed(setting: str, call: Call, last: Replay | None) -> bool:
+def _needed(setting: str, call: LoadedCall, last: Replay | None) -> bool:
     """Say whether a setting tells more than those before it: some are needed only if others leave doubt."""
     name, _, threads = setting.partition("=")
     if name == "filled":
@@ -223,12 +223,12 @@ def _needed(setting: str, call: Call, last: Replay | None) -> bool:
     return True
 
 
-def _outcome(call: Call, setting: str, times: int, seconds: float) -> Tried:
+def _outcome(call: LoadedCall, setting: str, times: int, seconds: float) -> SettingTried:
     try:
-        return Tried(setting, measure(call, times, seconds))
+        return SettingTried(setting, measure(call, times, seconds))
     except RuntimeError as error:
         text = str(error).partition("\n")[0]
-        return Tried(
+        return SettingTried(
             setting, None, "it has no deterministic implementation" if _NO_DETERMINISTIC in text else text
         )
 

@@ -16,7 +16,7 @@ from detaudit.replay.distance import apart
 from detaudit.replay.operators.arguments import KeptArguments, tensors_in
 from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, outputs_of_call
 from detaudit.replay.wire.files import AGAIN, ANSWERS, KEPT, read_records
-from detaudit.replay.wire.operators import Again, Answer, KeptOperator, OnlyHere
+from detaudit.replay.wire.operators import CallAnswer, CallToRepeat, KeptOperator, OnlyHere
 
 _ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")
 """Prefixes of operators that only compute; other operators may have effects that last."""
@@ -33,7 +33,7 @@ class RepeatedCalls(StepCalls):
         super().__init__(recorder, exchange, Path(recorder.session.folder) / ANSWERS)
         self._folder = exchange.folder
         self._kept = {one.identity: one for one in read_records(exchange.folder / KEPT, KeptOperator)}
-        self._again = {one.number for one in read_records(exchange.folder / AGAIN, Again)}
+        self._again = {one.number for one in read_records(exchange.folder / AGAIN, CallToRepeat)}
         self._seconds = _SECONDS
 
     def looks_at(self, call: OperatorCall) -> bool:
@@ -58,7 +58,7 @@ class RepeatedCalls(StepCalls):
         kept = self._kept.get(call.identity)
         if kept is not None:
             why = "the program's own call gave nothing that could be compared"
-            self.lines.add(Answer(kept.number, why=why))
+            self.lines.add(CallAnswer(kept.number, why=why))
 
     def _compare(
         self, kept: KeptOperator, call: OperatorCall, make: Callable[[], list[torch.Tensor]]
@@ -67,26 +67,26 @@ class RepeatedCalls(StepCalls):
         try:
             outputs = make()
             equal = tuple(digests_of(outputs)) == kept.outputs
-            answer = Answer(kept.number) if equal else self._difference(kept, outputs)
+            answer = CallAnswer(kept.number) if equal else self._difference(kept, outputs)
             if answer.changed or kept.number in self._again:
                 answer = replace(answer, unsteady=self._is_unsteady(kept, call))
         except Exception as error:  # noqa: BLE001 - any operator may fail in any way
-            answer = Answer(kept.number, why=_reason(error))
+            answer = CallAnswer(kept.number, why=_reason(error))
         self.lines.add(answer)
 
-    def _difference(self, kept: KeptOperator, outputs: list[torch.Tensor]) -> Answer:
+    def _difference(self, kept: KeptOperator, outputs: list[torch.Tensor]) -> CallAnswer:
         if kept.given is None:
-            return Answer(kept.number, changed=True, why=f"how far is not known: {kept.why}")
+            return CallAnswer(kept.number, changed=True, why=f"how far is not known: {kept.why}")
         expected = KeptArguments(self._folder).decode(json.loads(kept.given)["outputs"])
         shapes = [[tuple(one.shape) for one in side] for side in (expected, outputs)]
         if shapes[0] != shapes[1]:
             why = f"results of other shapes: {shapes[0]} and {shapes[1]}"
-            return Answer(kept.number, changed=True, why=why)
+            return CallAnswer(kept.number, changed=True, why=why)
         found = list(map(apart, expected, outputs))
         # Of sparse results, other bits may be other zeros, or the same elements in another order.
         if not any(one.elements for one in found):
-            return Answer(kept.number)
-        return Answer(kept.number, changed=True, apart=max(found, key=lambda one: one.ulp))
+            return CallAnswer(kept.number)
+        return CallAnswer(kept.number, changed=True, apart=max(found, key=lambda one: one.ulp))
 
     def _repeat(self, kept: KeptOperator, call: OperatorCall) -> list[torch.Tensor]:
         """Call the operator alone, on copies of the arguments that the other run kept."""

@@ -53,7 +53,7 @@ class CallCapture:
             self._before += 1
 
     def _counts(self, plan: OperatorPlan) -> bool:
-        if plan.name != self._wanted.operator or self._recorder.role is not StreamRole.MAIN:
+        if plan.name != self._wanted.operator or self._recorder.process.role is not StreamRole.MAIN:
             return False
         stream = self._recorder.stream()
         return stream.step == self._wanted.step and not stream.is_side
@@ -74,7 +74,7 @@ def save_call(path: str, plan: OperatorPlan, operator: Any, args: Any, kwargs: A
 
 def _call(plan: OperatorPlan, operator: Any, args: Any, kwargs: Any) -> dict[str, object]:
     tensors = list(tensors_in([args, kwargs]))
-    copies = _Copies(tensors)
+    copies = _StridedCopies(tensors)
     devices = sorted({str(tensor.device) for tensor in tensors if tensor.is_cuda})
     return {
         "torch": str(torch.__version__),
@@ -105,7 +105,7 @@ def _generators(devices: list[str]) -> dict[str, torch.Tensor]:
     return states | {device: torch.cuda.get_rng_state(device) for device in devices}
 
 
-class _Copies:
+class _StridedCopies:
     """Copies of tensors with their strides; copies share memory where the tensors share memory."""
 
     def __init__(self, tensors: list[torch.Tensor]) -> None:

@@ -41,7 +41,7 @@ class Note:
     text: str
 
 
-class Lines:
+class RecordFile:
     """A file that grows line by line, and is complete up to its last line whenever the program ends."""
 
     def __init__(self, path: Path) -> None:

@@ -15,7 +15,7 @@ Identity = tuple[str, str, str, int]
 ONLY_FIRST, ONLY_SECOND = "first", "second"
 
 
-class Origin(StrEnum):
+class ValueOrigin(StrEnum):
     """Where a value comes from."""
 
     MADE = "made"
@@ -63,7 +63,7 @@ class ValueRow(Numbers):
     phase: str
     value: str
     """`output`, `gradient of weight`, ..."""
-    origin: Origin = Origin.MADE
+    origin: ValueOrigin = ValueOrigin.MADE
     inner: bool = False
     """Whether it is the gradient of a weight of an inner module that is called in this call."""
     only: str | None = None

@@ -43,7 +43,7 @@ class KeptOperator:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallAnswer:
     """Answer of the second run to a call that the first run kept."""
 
     number: int
@@ -66,7 +66,7 @@ class OnlyHere:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class CallToRepeat:
     """A kept call that must be made several times."""
 
     number: int
@@ -124,7 +124,7 @@ class SavedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class SettingTried:
     """The result of one setting."""
 
     setting: str
