@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from xxhash import xxh3_128_digest
@@ -258,7 +258,7 @@ def _wrapper_digest(tensor: torch.Tensor) -> bytes:
     return combine(f"{type(tensor).__name__}|{shape}|{len(names)}", inner)
 
 
-def _is_spread(tensor: torch.Tensor) -> bool:
+def _is_spread(tensor: torch.Tensor) -> TypeGuard[DTensor]:
     """Say whether a tensor is spread over ranks: a DTensor, of which this process has a part."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)

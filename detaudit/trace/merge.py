@@ -15,8 +15,8 @@ def merge(main: Path, others: list[Path]) -> None:
     """Copy every stream of `others` (in order of process start) into `main`, which is changed in place.
 
     Further processes of the same name get `#2`, `#3`, ... behind it. What the others say of their ranks, and
-    of what they could not record, is put into the header. The files `others` are not changed. Raises TraceError
-    for a damaged trace and sqlite3.Error if `main` cannot be written.
+    of what they could not record, is put into the header. The files `others` are not changed. Raises
+    TraceError for a damaged trace and sqlite3.Error if `main` cannot be written.
     """
     with TraceReader(main) as reader:
         ranks, problems = list(reader.info.ranks), list(reader.info.problems)
