@@ -24,6 +24,7 @@ from detaudit.compare.result import (
     why_unverified,
 )
 from detaudit.compare.scope import gravest, narrowed, seen_closely, within_scope
+from detaudit.diagnose.between_ranks import rank_findings
 from detaudit.diagnose.budget import Budget
 from detaudit.diagnose.case import Case
 from detaudit.diagnose.diagnosis import Diagnosis, diagnose, draw_notices, elaborate
@@ -142,7 +143,8 @@ def audit_target(
             perturbed = perturb(case, readers["1"], chosen(options.perturb), len(readers))
             reseeds = reseed_notices(case, readers["1"], named=options.diagnose)
             told = [*reseeds, *perturbed.notices, *notices]
-            findings = (*perturbed.findings, *_differing(comparisons))
+            between = rank_findings(case, readers["1"], closely=options.level == AUTO)
+            findings = (*between, *perturbed.findings, *_differing(comparisons))
             return perturbed.put_into(_answer(case, readers, comparisons, Diagnosis(findings), told))
         diagnosis, notices = _explain(case, comparisons, readers, options)
         if options.perturb is not None:

@@ -1,4 +1,4 @@
-"""The causes for which two runs can differ: one label, one page and one fix for each.
+"""The causes for which two runs, or the ranks of one run, differ: one label, one page and one fix for each.
 
 Pure data. No torch, no input or output.
 """
@@ -10,7 +10,7 @@ from typing import Self
 
 
 class Cause(StrEnum):
-    """Why two runs differ. The value is the label in results and the name of the page that explains it.
+    """Why two runs differ, or the ranks of one run. The value is the label in results and the name of the page that explains it.
 
     Related causes stand together.
     """
@@ -117,5 +117,30 @@ class Cause(StrEnum):
         "initialise it: torch.zeros, or fill it (nn.init) before it is read",
     )
     THREAD_RACE = "thread-race", "let one thread update, or put a lock around it and fix the order"
+    REPLICAS_DRIFT = (
+        "replicas-drift",
+        (
+            "let all ranks make the same update: synchronise every gradient, and change weights on all ranks "
+            "alike or on none"
+        ),
+    )
+    SHARDS_OVERLAP = (
+        "shards-overlap",
+        "give the DataLoader a sampler that divides the samples: DistributedSampler(dataset, shuffle=True)",
+    )
+    EPOCH_NOT_SET = (
+        "epoch-not-set",
+        "call sampler.set_epoch(epoch) at the beginning of each epoch, before the loader is iterated",
+    )
+    COLLECTIVE_ORDER = (
+        "collective-order",
+        "call the collective operations in the same order on all ranks of a group",
+    )
     RESUME_STATE = "resume-state", "save the missing state in the checkpoint, and restore it"
     NUMERIC_SETTING = "numeric-setting", "keep the setting the same to get the same bits"
+
+
+RELATIONS = frozenset(
+    {Cause.REPLICAS_DRIFT, Cause.SHARDS_OVERLAP, Cause.EPOCH_NOT_SET, Cause.COLLECTIVE_ORDER}
+)
+"""The causes for which the ranks of one run differ, or are alike, though its runs agree."""

@@ -25,6 +25,8 @@ class EvidenceKind(StrEnum):
     """The proposed change was made in a copy of the program, and the copy was run."""
     AXIS = "axis"
     """A setting was set back."""
+    RANKS = "ranks"
+    """Ranks of one run were compared with each other."""
     MEASUREMENT = "measurement"
     """A layer was called alone, and how far its numbers are apart was measured."""
 

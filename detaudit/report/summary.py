@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from detaudit.model.cause import RELATIONS
 from detaudit.model.evidence import EvidenceKind
 from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, FaultScope, Finding, Verdict
 from detaudit.pages.page import labels
@@ -48,6 +49,8 @@ def headline(result: AuditResult) -> Line:
 
 def _scope(result: AuditResult) -> str:
     """Say what the verdict is about, where it does not cover all that was compared."""
+    if result.findings and all(finding.cause in RELATIONS for finding in result.findings):
+        return " (the runs agree; their ranks are at fault)"
     if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
         return " (evaluation only: the training is the same)"
     if result.verdict is Verdict.REPRODUCIBLE and result.scope == TRAINING:
@@ -74,7 +77,11 @@ def _change(finding: Finding) -> Iterator[Line]:
 
 
 def _finding(finding: Finding) -> Iterator[Line]:
-    yield Line("first difference", f"runs {' and '.join(finding.origin.run)}, {within_run(finding.origin)}")
+    if finding.cause in RELATIONS:
+        yield Line("between ranks", f"run {finding.origin.run[0]}, {within_run(finding.origin)}")
+    else:
+        runs = " and ".join(finding.origin.run)
+        yield Line("first difference", f"runs {runs}, {within_run(finding.origin)}")
     if finding.cause is None and finding.confirmed:
         yield Line("made by", finding.message)
         yield from _at(finding)
@@ -83,14 +90,15 @@ def _finding(finding: Finding) -> Iterator[Line]:
         yield from _at(finding)
         yield Line("cause", "not diagnosed: the place above is where the runs part, not yet why")
     else:
-        yield Line("", f"the {finding.origin.event} differs")
+        if finding.cause not in RELATIONS:
+            yield Line("", f"the {finding.origin.event} differs")
         yield Line("cause", f"{_named(finding)}: {finding.message}")
         yield from _at(finding)
         yield from _proof(finding)
     if finding.fix is not None:
         yield Line("fix to try", finding.fix)
     yield from _reaches(finding)
-    if finding.affects is not None:
+    if finding.affects is not None and finding.cause not in RELATIONS:
         yield Line("differs after it", _reach(finding.affects))
 
 
