@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from detaudit.compare.align import EventPair
 from detaudit.compare.ranks import as_ranges, is_collective
 from detaudit.compare.replicas import Drift, RankStream, first_departing, only_in_one
 from detaudit.compare.shards import ShardFault
@@ -23,7 +24,7 @@ _WAITING = ("wait_tensor", "barrier", "check_for_nan")
 def drift_finding(
     drift: Drift, ranks: Sequence[RankStream], operators: Sequence[RankStream], run: str
 ) -> Finding:
-    """Describe copies of weights that part. `operators`: the ranks of a run by operator; empty if none was made."""
+    """Describe copies of weights that part. `operators`: the ranks of a run by operator, if one was made."""
     departed = drift.departed[0]
     ours, theirs = _of(ranks, drift.reference), _of(ranks, departed)
     pair = first_departing(ours, theirs, drift.step)
@@ -46,10 +47,16 @@ def drift_finding(
         event,
         site,
         message,
-        run,
+        run=run,
         ranks=as_ranges(drift.departed),
         symbol=None if alone is None else alone.event.place.name,
     )
+
+
+def _only_in_one(operators: Sequence[RankStream], drift: Drift) -> EventPair | None:
+    if not operators:
+        return None
+    return only_in_one(_of(operators, drift.reference), _of(operators, drift.departed[0]), drift.step)
 
 
 def _how_copies_part(event: Event | None, drift: Drift) -> str:
@@ -63,8 +70,8 @@ def _how_copies_part(event: Event | None, drift: Drift) -> str:
             f"changed it after the exchange; their copies of the weight part in step {drift.step}"
         )
     return (
-        f"the weight {name} has {who} from step {drift.step} on, although the gradient that the optimizer uses "
-        "agrees: a rank changes the weight itself, or its optimizer works with other settings"
+        f"the weight {name} has {who} from step {drift.step} on, although the gradient that the optimizer "
+        "uses agrees: a rank changes the weight itself, or its optimizer works with other settings"
     )
 
 
@@ -76,24 +83,24 @@ def shard_finding(fault: ShardFault, run: str) -> Finding:
     step = shard.batches[0].step
     if fault.epoch_not_set:
         message = (
-            f"epoch {shard.facts.iteration} takes the samples in the same order as epoch {other.facts.iteration} "
-            "on each rank: DistributedSampler was not told the epoch"
+            f"epoch {shard.facts.iteration} takes the samples in the same order as epoch "
+            f"{other.facts.iteration}, on each rank: DistributedSampler was not told the epoch"
         )
-        return _finding(Cause.EPOCH_NOT_SET, shard.rank, step, event, site, message, run)
+        return _finding(Cause.EPOCH_NOT_SET, shard.rank, step, event, site, message, run=run)
     things = f"{fault.common} {'batches' if shard.samples is None else 'samples'}"
     message = (
-        f"ranks {other.rank} and {shard.rank} train on the same {things} in epoch {shard.facts.iteration}: the "
-        f"data of the loader ({shard.facts.sampler}) is not divided among the ranks"
+        f"ranks {other.rank} and {shard.rank} train on the same {things} in epoch {shard.facts.iteration}: "
+        f"the data of the loader ({shard.facts.sampler}) is not divided among the ranks"
     )
     ranks = as_ranges((other.rank, shard.rank))
-    return _finding(Cause.SHARDS_OVERLAP, shard.rank, step, event, site, message, run, ranks=ranks)
+    return _finding(Cause.SHARDS_OVERLAP, shard.rank, step, event, site, message, run=run, ranks=ranks)
 
 
 def collective_finding(operators: Sequence[RankStream], run: str) -> Finding | None:
     """Find the first collective operation that ranks call in another order; None where the order agrees.
 
-    Ranks may well call one on different lines. But where all of them use the same lines in a step, and not in
-    the same order, what belongs to different lines is exchanged.
+    Ranks may well have calls of their own. But where all of them make the same calls in a step, by the text
+    of their lines, and not in the same order, what belongs to different calls is exchanged.
     """
     if len(operators) < 2:  # noqa: PLR2004 - a single rank has no other to differ from
         return None
@@ -119,7 +126,7 @@ def _order_finding(
     )
     ranks = as_ranges((reference.number, rank.number))
     return _finding(
-        Cause.COLLECTIVE_ORDER, rank.number, step, second, second.site, message, run, ranks=ranks,
+        Cause.COLLECTIVE_ORDER, rank.number, step, second, second.site, message, run=run, ranks=ranks,
         symbol=second.place.name,
     )  # fmt: skip
 
@@ -140,10 +147,14 @@ def _collectives(rank: RankStream, step: int) -> Iterator[Event]:
 
 
 def _first_out_of_order(ours: Sequence[Event], theirs: Sequence[Event]) -> tuple[Event, Event] | None:
-    keys = [[(event.place.name, _place(event.site)) for event in events] for events in (ours, theirs)]
+    keys = [[(event.place.name, _text(event.site)) for event in events] for events in (ours, theirs)]
     if keys[0] == keys[1] or sorted(keys[0]) != sorted(keys[1]):
         return None
     return next((one, other) for one, other, a, b in zip(ours, theirs, *keys, strict=True) if a != b)
+
+
+def _text(site: Site | None) -> str:
+    return "" if site is None else site.code or _place(site)
 
 
 def _place(site: Site | None) -> str:
@@ -154,15 +165,15 @@ def _of(ranks: Sequence[RankStream], number: int) -> RankStream:
     return next(rank for rank in ranks if rank.number == number)
 
 
-def _finding(
+def _finding(  # noqa: PLR0917 - the parts of a finding, each given in each place
     cause: Cause,
     rank: int,
     step: int,
     event: Event | None,
     site: Site | None,
     message: str,
-    run: str,
     *,
+    run: str,
     ranks: str = "",
     symbol: str | None = None,
 ) -> Finding:

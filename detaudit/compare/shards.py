@@ -116,10 +116,8 @@ def _followed(rank: RankStream, batch: Batch) -> _Use:
     events = rank.reader.step(rank.stream, batch.step).events
     own = next((event for event in events if event.sequence == batch.sequence), None)
     behind = [event for event in events if event.sequence > batch.sequence]
-    given, call = (
-        next((event for event in behind if event.place.kind is kind), None)
-        for kind in (Kind.INPUT, Kind.MODULE)
-    )
+    given = next((event for event in behind if event.place.kind is Kind.INPUT), None)
+    call = next((event for event in behind if event.place.kind is Kind.MODULE), None)
     return _Use(own, given, call)
 
 

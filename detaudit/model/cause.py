@@ -1,4 +1,4 @@
-"""The causes for which two runs, or the ranks of one run, differ: one label, one page and one fix for each.
+"""The causes for which two runs, or the ranks of one run, differ: a label, a page and a fix for each.
 
 Pure data. No torch, no input or output.
 """
@@ -10,7 +10,9 @@ from typing import Self
 
 
 class Cause(StrEnum):
-    """Why two runs differ, or the ranks of one run. The value is the label in results and the name of the page that explains it.
+    """Why two runs differ, or the ranks of one run.
+
+    The value is the label in results, and the name of the page that explains it.
 
     Related causes stand together.
     """

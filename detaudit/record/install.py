@@ -22,6 +22,7 @@ from detaudit.record.modules import Modules
 from detaudit.record.names import Names
 from detaudit.record.observing import current, set_current
 from detaudit.record.operators import Operators, phase_of
+from detaudit.record.pipelines import leave_out_inference
 from detaudit.record.rank_names import RankNames
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import RecordingScope
@@ -31,6 +32,7 @@ from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws
+from detaudit.sources.imports import ImportWatch
 from detaudit.sources.taps import Taps
 from detaudit.torch_private.compiling import TRACERS
 from detaudit.torch_private.modes import DispatchMode, innermost_mode
@@ -90,6 +92,7 @@ def _observe(
     Backward(recorder, weights, updates)
     Loaders(recorder)
     RankNames(recorder)
+    leave_out_inference(recorder, ImportWatch() if taps is None else taps.imports)
     watch_workers(scope)
     _watch_forks()
     _close_when_leaving(recorder)

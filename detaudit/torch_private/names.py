@@ -95,6 +95,10 @@ _RELIED_ON: dict[str, dict[str, str]] = {
     "torch.autograd.graph.Node": {
         "_sequence_nr": "operators of a backward pass have no line and no module",
     },
+    "torch.distributed.pipelining.stage._PipelineStageBase": {
+        "_backward_metadata_inference": "the first step of a pipeline is recorded as random",
+        "_forward_metadata_inference": "the first step of a pipeline is recorded as random",
+    },
     "torch.jit": {
         "_get_trace_graph": "torch.jit sees nothing of a program that is recorded by operator",
     },
