@@ -23,7 +23,7 @@ from detaudit.record.names import Names
 from detaudit.record.observing import current, set_current
 from detaudit.record.operators import Operators, phase_of
 from detaudit.record.pipelines import leave_out_inference
-from detaudit.record.rank_names import RankNames
+from detaudit.record.rank_names import name_by_rank
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import RecordingScope
 from detaudit.record.session import Session
@@ -91,7 +91,7 @@ def _observe(
     Modules(recorder, names, weights, gradients, updates)
     Backward(recorder, weights, updates)
     Loaders(recorder)
-    RankNames(recorder)
+    name_by_rank(recorder)
     leave_out_inference(recorder, ImportWatch() if taps is None else taps.imports)
     watch_workers(scope)
     _watch_forks()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detaudit.model.trace import Rank, StreamRole
-from detaudit.record.ranks import rank_of_parent
+from detaudit.record.ranks import own_rank, rank_of_launcher
 from detaudit.record.session import Session
 
 TRAINING = frozenset({StreamRole.MAIN, StreamRole.RANK})
@@ -15,6 +15,10 @@ class TracedProcess:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        inherited = own_rank()
+        self.may_be_rank = inherited is None
+        """False for a process that a rank has forked: it has the rank's group, and is no rank itself."""
+        self._parent = rank_of_launcher() if inherited is None else inherited.name
         self._name: str | None = None
         self.role = StreamRole.MAIN if session.is_main else StreamRole.PROCESS
         self.rank: Rank | None = None
@@ -25,12 +29,12 @@ class TracedProcess:
         """The name: `main`, `rank 1`, `rank 1/loader worker 0`."""
         if self._name is None:
             name = self._session.process_name()
-            self._name = name if self._session.is_main else _below_rank(name)
+            self._name = name if self._session.is_main else self._below_parent(name)
         return self._name
 
     def rename(self, name: str, role: StreamRole) -> None:
         """Give the process a name of its own (a loader worker's)."""
-        self._name, self.role = _below_rank(name), role
+        self._name, self.role = self._below_parent(name), role
 
     def become(self, rank: Rank) -> None:
         """Take the name of a rank; the program's main process stays that."""
@@ -42,8 +46,6 @@ class TracedProcess:
         """Return the role of a thread, by its label."""
         return StreamRole.THREAD if self.role in TRAINING and thread != "main" else self.role
 
-
-def _below_rank(name: str) -> str:
-    """Put the rank that a process belongs to before its name: each rank has workers of the same name."""
-    parent = rank_of_parent()
-    return f"{parent}/{name}" if parent else name
+    def _below_parent(self, name: str) -> str:
+        """Put the rank that the process belongs to before its name: ranks have workers of the same name."""
+        return f"{self._parent}/{name}" if self._parent else name

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import os
-
 from detaudit.record.ranks import own_rank
 from detaudit.record.recorder import Recorder
 from detaudit.record.stream import StreamState
 
 
-class RankNames:
-    """Renames the process at the end of the first step at which its rank is known, or of the program."""
+def name_by_rank(recorder: Recorder) -> None:
+    """Rename the process at the end of the first step at which its rank is known, or of the program."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._looks = True
-        self._process = os.getpid()
-        recorder.listeners.on_step_end.append(self._look)
-        recorder.listeners.on_close.append(self._look)
-
-    def _look(self, _stream: StreamState | None = None) -> None:
-        if not self._looks:
+    def look(_stream: StreamState | None = None) -> None:
+        process = recorder.process
+        if process.rank is not None or not process.may_be_rank:
             return
         rank = own_rank()
-        if rank is None:
-            return
-        self._looks = False
-        # A process that a rank has forked has its group too, and is no rank itself.
-        if os.getpid() == self._process:
-            self._recorder.process.become(rank)
-            self._recorder.rename()
+        if rank is not None:
+            process.become(rank)
+            recorder.rename()
+
+    recorder.listeners.on_step_end.append(look)
+    recorder.listeners.on_close.append(look)

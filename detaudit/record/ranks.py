@@ -34,14 +34,8 @@ def own_rank() -> Rank | None:
     return Rank(distributed.get_rank(), world, socket.gethostname(), _whole(os.environ.get(_RESTARTS)))
 
 
-def rank_of_parent() -> str:
-    """Name the rank that has started this process, for a process that is none itself; "" if there is none.
-
-    A forked process has inherited the group of its parent; one that was spawned has the launcher's variables.
-    """
-    inherited = own_rank()
-    if inherited is not None:
-        return inherited.name
+def rank_of_launcher() -> str:
+    """Name the rank for which a launcher has started this process or one above it; "" if there is none."""
     number, world = os.environ.get(_RANK, ""), _whole(os.environ.get(_WORLD))
     return f"rank {number}" if number.isdecimal() and world > 1 else ""
 
