@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,8 @@ from detaudit.diagnose.perturb import chosen, perturb
 from detaudit.diagnose.reseeding import reseed_notices
 from detaudit.diagnose.zoom import look_closer
 from detaudit.errors import TargetError
+from detaudit.model.cause import Cause
+from detaudit.model.data import DataFault
 from detaudit.model.plan import RunOutcome, RunPlan, Target, TargetKind, TargetRef
 from detaudit.model.result import ALL, TRAINING, AuditResult, Comparison, FaultScope, Finding, Notice, Verdict
 from detaudit.model.trace import Level
@@ -223,11 +225,17 @@ def _answer(
             *conditions_notices(runs),
             *notices_from(shown),
             *nested_notices(readers.values()),
-            *data_notices(audit_data(readers["1"])),
+            *_unfound(data_notices(audit_data(readers["1"])), diagnosis.findings),
             *_seed_notice(plan),
         ),
     )
     return within_scope(result, case.asked)
+
+
+def _unfound(notices: tuple[Notice, ...], findings: tuple[Finding, ...]) -> Iterator[Notice]:
+    """Leave out what is a finding already: the order of the epochs, where the sampler is at fault."""
+    repeats = any(finding.cause is Cause.EPOCH_NOT_SET for finding in findings)
+    return (one for one in notices if not (repeats and one.id == DataFault.EPOCHS_SAME_ORDER))
 
 
 def _unverified(

@@ -95,7 +95,7 @@ _RELIED_ON: dict[str, dict[str, str]] = {
     "torch.autograd.graph.Node": {
         "_sequence_nr": "operators of a backward pass have no line and no module",
     },
-    "torch.distributed.pipelining.stage._PipelineStageBase": {
+    "torch.distributed.pipelining.stage.PipelineStage": {
         "_backward_metadata_inference": "the first step of a pipeline is recorded as random",
         "_forward_metadata_inference": "the first step of a pipeline is recorded as random",
     },
