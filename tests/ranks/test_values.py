@@ -1,4 +1,4 @@
-"""Values that are spread over ranks, or still on their way between them, are compared and never waited for."""
+"""Values that are spread over ranks, or still on their way between them, are compared, never waited for."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def train(rank, world):
     torch.manual_seed(rank)
     part = nn.Sequential(nn.Linear(4, 4), nn.Tanh()) if rank < world - 1 else nn.Linear(4, 1)
     schedule = ScheduleGPipe(
-        PipelineStage(part, rank, world, torch.device("cpu")), n_microbatches=2, loss_fn=nn.functional.mse_loss
+        PipelineStage(part, rank, world, torch.device("cpu")),
+        n_microbatches=2,
+        loss_fn=nn.functional.mse_loss,
     )
     optimizer = torch.optim.SGD(part.parameters(), lr=0.01)
     torch.manual_seed(5{unseeded})
