@@ -11,8 +11,8 @@ import pytest
 from detaudit.errors import DetauditError, UsageError
 from detaudit.model.result import AuditResult, Verdict
 from pytest_detaudit.answer import in_brief
-from pytest_detaudit.collected import Collected, collected
 from pytest_detaudit.locked import LockChange, update_lock
+from pytest_detaudit.session_results import Collected, collected
 from pytest_detaudit.settings import settings_for, usage_error
 
 if TYPE_CHECKING:

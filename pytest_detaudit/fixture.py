@@ -18,9 +18,9 @@ from detaudit.vary.axis_syntax import read_table
 from detaudit.vary.options import VaryOptions
 from pytest_detaudit.answer import Answer, in_brief, in_lines, not_audited, verified
 from pytest_detaudit.audit import audit_model_file, audit_test, audit_test_along_axes, name_of
-from pytest_detaudit.collected import collected
 from pytest_detaudit.order import Order, id_of
 from pytest_detaudit.ordered import OrderedTests
+from pytest_detaudit.session_results import collected
 from pytest_detaudit.settings import adjusted, settings_for, usage_error
 
 Isolation = Literal["process", "same"]

@@ -19,8 +19,8 @@ from detaudit.reference.locking import Locked, LockState, lock_target
 from detaudit.report.output import write
 from detaudit.run.progress import Silence
 from pytest_detaudit.audit import as_target, in_folder_of
-from pytest_detaudit.collected import Collected, collected
 from pytest_detaudit.order import Order, id_of
+from pytest_detaudit.session_results import Collected, collected
 
 UPDATE = "pytest {test} --detaudit-update"
 

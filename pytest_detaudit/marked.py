@@ -14,8 +14,8 @@ from detaudit.model.result import AuditResult, Verdict
 from detaudit.vary.axis_syntax import read_table
 from pytest_detaudit.answer import Answer, Unverified, in_brief, in_lines, verified
 from pytest_detaudit.audit import audit_test, audit_test_along_axes
-from pytest_detaudit.collected import collected
 from pytest_detaudit.order import Order, id_of
+from pytest_detaudit.session_results import collected
 from pytest_detaudit.settings import adjusted, settings_for
 
 if TYPE_CHECKING:

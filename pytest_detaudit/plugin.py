@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_detaudit.collected import OUTPUT, collected
+from pytest_detaudit.session_results import OUTPUT, collected
 
 if TYPE_CHECKING:
     from pytest_detaudit.fixture import Detaudit
@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.pluginmanager.register(OrderedTests(config, order), "detaudit-ordered")
     elif config.getoption("detaudit") and not _is_within():
-        from pytest_detaudit.suite import Suite
+        from pytest_detaudit.trained_tests import Suite
 
         config.pluginmanager.register(Suite(config), "detaudit-suite")
 

@@ -9,8 +9,16 @@ from pathlib import Path
 
 from detaudit.compare.compare import compare
 from detaudit.diagnose.alternatives import alternative
+from detaudit.diagnose.call_alone import (
+    STRESS_THREADS,
+    TIMES,
+    Answers,
+    ask,
+    check_repro,
+    strongest,
+    write_repro,
+)
 from detaudit.diagnose.case import Case
-from detaudit.diagnose.replay import STRESS_THREADS, TIMES, Answers, ask, check_repro, strongest, write_repro
 from detaudit.errors import RunError
 from detaudit.model.plan import Capture
 from detaudit.model.result import Finding

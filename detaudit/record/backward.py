@@ -11,8 +11,8 @@ import torch
 from detaudit.model.trace import Kind, Phase
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
+from detaudit.record.step_ends import Updates
 from detaudit.record.stream import StreamState
-from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.torch_private.compiling import compile_as
 

@@ -15,7 +15,6 @@ import torch
 from detaudit.model.trace import Level
 from detaudit.record.backward import Backward
 from detaudit.record.draws import IsolatedDraws
-from detaudit.record.ending import end_when_stopped, watch_over_end
 from detaudit.record.gradients import Gradients
 from detaudit.record.loaders import Loaders
 from detaudit.record.modules import Modules
@@ -23,12 +22,13 @@ from detaudit.record.names import Names
 from detaudit.record.observing import current, set_current
 from detaudit.record.operators import Operators, phase_of
 from detaudit.record.pipelines import leave_out_inference
+from detaudit.record.program_end import end_when_stopped, watch_over_end
 from detaudit.record.rank_names import name_by_rank
 from detaudit.record.recorder import Recorder
 from detaudit.record.scope import RecordingScope
 from detaudit.record.session import Session
 from detaudit.record.sites import Sites
-from detaudit.record.updates import Updates
+from detaudit.record.step_ends import Updates
 from detaudit.record.weights import Weights
 from detaudit.record.workers import watch_workers
 from detaudit.sources import line_draws, side_draws

@@ -17,8 +17,8 @@ from detaudit.record.gradients import GradientOfOutput, Gradients
 from detaudit.record.names import Names, uncompiled
 from detaudit.record.observing import observing
 from detaudit.record.recorder import Recorder
+from detaudit.record.step_ends import Updates
 from detaudit.record.stream import OpenCall, StreamState
-from detaudit.record.updates import Updates
 from detaudit.record.weights import Weights
 from detaudit.torch_private.compiling import tracing_state
 from detaudit.torch_private.modules import ASKING_FOR_HOOKS, GLOBAL_HOOKS

@@ -12,7 +12,7 @@ import sys
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING
 
-from detaudit.run import variables
+from detaudit.run import variable_names
 from detaudit.run.heap import keep_scattering, scatter
 from detaudit.sources.imports import ImportWatch
 
@@ -27,14 +27,14 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def prepare() -> None:
     """Arrange for recording to start when the program imports torch; put taps in place at once."""
-    path = os.environ[variables.SESSION]
+    path = os.environ[variable_names.SESSION]
     is_main = _is_first(path)
     scatter()
     _awaited.append(path)
     # Registered early, so run late: what the program imports at exit counts too.
     atexit.register(leave_word_if_not_begun)
     # Without a ledger, nothing more than this is imported before the program.
-    taps = _put_taps(path, is_main=is_main) if variables.LEDGER in os.environ else None
+    taps = _put_taps(path, is_main=is_main) if variable_names.LEDGER in os.environ else None
     if taps is not None and not is_main:
         atexit.register(_write_ledger_if_not_begun, path, taps)
     watch = ImportWatch() if taps is None else taps.imports

@@ -14,7 +14,7 @@ from detaudit.axes.catalogue import axis_of
 from detaudit.model.codec import to_plain
 from detaudit.model.plan import Drive, RunPlan, TargetKind
 from detaudit.record.session import SESSION_FILE
-from detaudit.run import variables
+from detaudit.run import variable_names
 from detaudit.sources import surroundings
 from detaudit.sources.catalogue import BY_NAME
 
@@ -61,14 +61,14 @@ def variables_of(plan: RunPlan) -> dict[str, str]:
 def environment_of(plan: RunPlan, folder: Path) -> dict[str, str]:
     """Make the environment of a run's process, whose session is in `folder`."""
     environment = nested.within(variables_of(plan), folder)
-    environment[variables.SESSION] = str((folder / SESSION_FILE).resolve())
-    environment.pop(variables.LEDGER, None)
+    environment[variable_names.SESSION] = str((folder / SESSION_FILE).resolve())
+    environment.pop(variable_names.LEDGER, None)
     if plan.ledger:
-        environment[variables.LEDGER] = "1"
+        environment[variable_names.LEDGER] = "1"
     if plan.jobs > 1 and _WAITING not in environment:
         environment = _WAIT_BRIEFLY | environment
     # Another length in each run: what lies behind it lies elsewhere, also where the system moves nothing.
-    environment[variables.PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
+    environment[variable_names.PADDING] = "x" * secrets.randbelow(_MOST_PADDING)
     paths = [str(_SITE), *map(str, plan.import_first)]
     if plan.import_from is not None:
         paths.append(str(plan.import_from))

@@ -10,7 +10,7 @@ from typing import Any
 from detaudit.model.codec import from_plain
 from detaudit.model.trace import Site
 from detaudit.model.variation import Apart, LayerNumbers
-from detaudit.replay.arithmetic.proportion import Error, another_function, lost, out_of_proportion
+from detaudit.replay.arithmetic.beyond_rounding import Error, another_function, lost, out_of_proportion
 from detaudit.replay.wire.layers import Identity, MeasuredLayers, ValueOrigin, ValueRow
 
 _FORWARD = "forward"

@@ -10,16 +10,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-import detaudit.diagnose.replay as replaying
+import detaudit.diagnose.call_alone as replaying
 from detaudit.diagnose.alternatives import alternative
+from detaudit.diagnose.call_alone import STRESS_THREADS, TIMES, ask, check_repro, strongest, write_repro
 from detaudit.diagnose.kernels import evidence_dict, examine, occurrence_of, sentence
-from detaudit.diagnose.replay import STRESS_THREADS, TIMES, ask, check_repro, strongest, write_repro
 from detaudit.digest.tensor import tensor_digest
 from detaudit.errors import RunError
 from detaudit.model.plan import Capture, RunPlan, TargetRef
 from detaudit.model.trace import Kind, Level
 from detaudit.record.schema import make_plan
-from detaudit.replay.operators.many_times import load, measure
+from detaudit.replay.operators.repeat_saved_call import load, measure
 from detaudit.replay.operators.save_call import CAPTURED, save_call
 from detaudit.run.progress import Silence
 from detaudit.run.runs import execute

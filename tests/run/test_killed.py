@@ -75,7 +75,7 @@ def test_it(detaudit):
 
 REPLAYS = """
 from pathlib import Path
-from detaudit.diagnose import replay
+from detaudit.diagnose import call_alone
 
 replay._START = "import family; family.start(); family.live()"
 replay.ask(Path("call.pt"), 1, "captured")

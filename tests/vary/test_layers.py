@@ -18,7 +18,7 @@ from detaudit.model.trace import Level
 from detaudit.record.install import recording
 from detaudit.record.recorder import StopAfterSteps
 from detaudit.record.session import Session
-from detaudit.replay.arithmetic.proportion import FACTOR, Error, another_function, out_of_proportion
+from detaudit.replay.arithmetic.beyond_rounding import FACTOR, Error, another_function, out_of_proportion
 from detaudit.replay.wire.files import LAYERS
 from detaudit.replay.wire.layers import ValueRow
 from detaudit.run.listeners import listeners_of

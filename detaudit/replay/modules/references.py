@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from detaudit.replay.arithmetic.beyond_rounding import Error
 from detaudit.replay.arithmetic.float64 import Float64, RoundedByChance, Rounding, widened
-from detaudit.replay.arithmetic.proportion import Error
 from detaudit.replay.calls.module_call import ModuleCall
 from detaudit.replay.draws.common import BlockDraws, draws_apart, kept_draws, taken_draws
 from detaudit.torch_private.modules import Convolution

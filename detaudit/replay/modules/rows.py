@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from detaudit.model.variation import Apart
+from detaudit.replay.arithmetic.beyond_rounding import another_function, out_of_proportion
 from detaudit.replay.arithmetic.float64 import Rounding
-from detaudit.replay.arithmetic.proportion import another_function, out_of_proportion
 from detaudit.replay.calls.replay import ValueKey
 from detaudit.replay.distance import apart
 from detaudit.replay.draws.common import BlockDraws

@@ -14,7 +14,7 @@ from detaudit.model.plan import Exchange, Part
 from detaudit.record.recorder import Recorder
 from detaudit.replay.operators.arguments import Spans, as_text, encode, is_strided, storage_key, tensors_in
 from detaudit.replay.operators.calls import OperatorCall, StepCalls, digests_of, generator_states
-from detaudit.replay.operators.repeat import RepeatedCalls
+from detaudit.replay.operators.repeat_step import RepeatedCalls
 from detaudit.replay.wire.files import KEPT
 from detaudit.replay.wire.operators import KeptOperator
 

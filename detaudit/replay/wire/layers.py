@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from detaudit.model.trace import Site
 from detaudit.model.variation import Apart
-from detaudit.replay.arithmetic.proportion import Error
+from detaudit.replay.arithmetic.beyond_rounding import Error
 
 Identity = tuple[str, str, str, int]
 """A module call: root, path, phase, and the number of earlier calls of that module in the step."""

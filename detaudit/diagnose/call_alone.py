@@ -28,7 +28,7 @@ _GRACE_SECONDS = 60.0
 
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from detaudit.replay.operators.many_times import main; main(*sys.argv[2:])"
+    "from detaudit.replay.operators.repeat_saved_call import main; main(*sys.argv[2:])"
 )
 _PACKAGE_PARENT = Path(__file__).parent.parent.parent
 
@@ -113,7 +113,7 @@ class Answers:
 
     call: SavedCall | None = None
     replays: dict[str, Replay] = field(default_factory=dict)
-    """By setting (see `detaudit.replay.operators.many_times`)."""
+    """By setting (see `detaudit.replay.operators.repeat_saved_call`)."""
     errors: dict[str, str] = field(default_factory=dict)
     """By setting, why it could not be tried; by the empty text, why the process ended early."""
 
