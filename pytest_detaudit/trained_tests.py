@@ -15,9 +15,9 @@ from detaudit.model.result import AuditResult, Verdict
 from detaudit.run.progress import Progress, Silence
 from detaudit.run.workspace import workspace
 from pytest_detaudit.answer import Finished, not_audited, not_watched
-from pytest_detaudit.session_results import collected
 from pytest_detaudit.marked import is_marked
 from pytest_detaudit.order import Order, command_for, id_of
+from pytest_detaudit.session_results import collected
 from pytest_detaudit.settings import adjusted, settings_for, usage_error
 from pytest_detaudit.training import TrainingWatch
 

@@ -27,6 +27,8 @@ class RankStream:
     number: int
     reader: TraceReader
     stream: int
+    data_parallel: tuple[int, ...] = ()
+    """The ranks that train the same weights on other samples; empty where that is not known."""
 
     @property
     def label(self) -> str:
@@ -48,11 +50,11 @@ class Drift:
 
 def rank_streams(reader: TraceReader) -> list[RankStream]:
     """List the ranks of a run that is in one trace, in their order."""
-    numbers = {rank.name: rank.number for rank in reader.info.ranks}
+    ranks = {rank.name: rank for rank in reader.info.ranks}
     found = [
-        RankStream(numbers[stream.process], reader, stream.id)
+        RankStream(ranks[stream.process].number, reader, stream.id, ranks[stream.process].data_parallel)
         for stream in reader.streams
-        if stream.thread == "main" and stream.process in numbers
+        if stream.thread == "main" and stream.process in ranks
     ]
     return sorted(found, key=lambda rank: rank.number)
 
@@ -87,12 +89,16 @@ class _Group:
         self.steps[step][digest].append(rank)
 
     def drift(self) -> Drift | None:
-        """Say where the copies part for good. A rank that has ended is not there to be compared."""
+        """Say where the copies part for good.
+
+        Where ranks take unequal numbers of steps (`Join`), the same number is not the same step, and nothing
+        is said.
+        """
         first = None
         for step in sorted(self.steps, reverse=True):
             kinds = self.steps[step]
             if sum(map(len, kinds.values())) < len(self.members):
-                continue
+                return None
             if len(kinds) == 1:
                 break
             first = step

@@ -33,6 +33,8 @@ class Shard:
     """What one rank took from one pass over a loader."""
 
     rank: int
+    group: tuple[int, ...]
+    """The ranks among which the data is divided; empty where that is not known."""
     facts: LoaderIteration
     batches: tuple[Batch, ...]
     first: Event | None
@@ -98,7 +100,7 @@ def _shard(rank: RankStream, facts: LoaderIteration, batches: Sequence[Batch]) -
     if first.call is None or first.call.place.phase is Phase.EVAL:
         return None
     inputs = tuple(None if one.input is None else one.input.outputs for one in followed)
-    return Shard(rank.number, facts, tuple(batches), first.batch, inputs)
+    return Shard(rank.number, rank.data_parallel, facts, tuple(batches), first.batch, inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def _followed(rank: RankStream, batch: Batch) -> _Use:
 
 def _overlap(shards: Sequence[Shard]) -> ShardFault | None:
     for ours, theirs in combinations(shards, 2):
-        if min(len(ours.batches), len(theirs.batches)) < LEAST_BATCHES:
+        divided = ours.rank in theirs.group and theirs.rank in ours.group
+        if not divided or min(len(ours.batches), len(theirs.batches)) < LEAST_BATCHES:
             continue
         common = _same_batches(ours, theirs) or _common_samples(ours, theirs)
         if common:

@@ -71,6 +71,19 @@ VALIDATION = """sampler.set_epoch(epoch)
             for x, y in DataLoader(samples, batch_size=8):
                 model.module(x)"""
 
+JOINED = """for x, y in loader:
+                step(model, optimizer, x, y)"""
+SPREAD = """from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+
+
+def spread(model, world):
+    plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
+    return parallelize_module(model, init_device_mesh("cpu", (world,)), plan)
+
+
+def train"""
+
 CLEAN = {
     "statistics of each rank's own": [
         ("network()", NORMALISED),
@@ -89,6 +102,18 @@ CLEAN = {
         (STEP[0], "step(model, optimizer, x[rank::2], y[rank::2])"),
     ],
     "a validation set that all ranks go through": [(EPOCH, VALIDATION)],
+    "ranks that take unequal numbers of steps": [
+        ("sampler=sampler)", "sampler=range(rank * 12, 12 + rank * 20))"),
+        (EPOCH, "pass"),
+        ("for x, y in loader:", "with Join([model]):"),
+        (STEP[0], JOINED),
+        ("def train", "from torch.distributed.algorithms.join import Join\n\n\ndef train"),
+    ],
+    "parts of layers that are spread over ranks": [
+        *WITHOUT_SAMPLER,
+        ("DDP(network())", "spread(network(), world)"),
+        ("def train", SPREAD),
+    ],
 }
 
 
