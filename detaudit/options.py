@@ -14,7 +14,7 @@ from detaudit.errors import UsageError
 
 PREFIX = "DETAUDIT_"
 LARGEST_SEED = 2**32 - 1
-"""numpy takes no larger one."""
+"""numpy accepts no larger seed."""
 PERTURBATIONS = (
     "hash-seed",
     "file-order",
@@ -54,11 +54,13 @@ class Option:
     pattern: str = ""
     """A regular expression that a text must match as a whole; a number in a file is read as text."""
     several: tuple[str, ...] = ()
-    """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
+    """The names that the option takes, any number of them, with commas between them; `all` means all names,
+    and so does `--name` alone."""
     repeated: bool = False
-    """True if it may be given several times: one per line in the environment, a list in files."""
+    """True if the option may be given several times: one per line in the environment, a list in files."""
     is_path: bool = False
-    """True if it names a file or folder; one in a configuration file is relative to that file."""
+    """True if the value is the path of a file or folder; in a configuration file, the path is relative to
+    that file."""
 
     @property
     def variable(self) -> str:

@@ -148,7 +148,7 @@ def _names(reports: Iterable[pytest.TestReport]) -> Iterator[str]:
 
 
 NOT_PASSED = ("failed", "error", "skipped", "xfailed", "xpassed")
-"""How pytest calls what else can become of a test."""
+"""The names of pytest for the outcomes of a test that did not pass."""
 
 CHOOSING = (
     "keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "ignore_glob", "maxfail", "collectonly",

@@ -25,7 +25,7 @@ INDENT = 2
 CODE_INDENT = 4
 NAME_STYLE = "cyan"
 CODE_STYLES = {("Keyword",): "bold", ("Literal", "String"): "green", ("Comment",): "magenta"}
-"""Of the terminal's own colours, those that can be read on black and on white."""
+"""Styles for code, in those of the terminal's own colours that can be read on black and on white."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from detaudit.reference.locking import Locked
 
 EXIT_CODES = {"differs": EXIT_NOT_REPRODUCIBLE, "failed": EXIT_UNVERIFIED}
-"""By the state of a target; every other one is good."""
+"""Exit codes by the state of a target; every other state is a success."""
 
 SETTINGS = ("steps", "scope", "level", "seed", "timeout", "jobs", "update")
 WORDS = {

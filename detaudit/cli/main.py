@@ -26,10 +26,10 @@ VERBS = {
     "explain": "Show the page for a cause (what it is, how it shows, what to change) or for a topic.",
     "env": "Show the versions, flags and settings that matter for reproducibility here.",
 }
-"""Each is a module of this package; only the one that is called is loaded."""
+"""Each verb is a module of this package; only the module of the verb that is called is loaded."""
 
 STARTING = frozenset({"check", "lock", "record", "bisect"})
-"""Those that start programs."""
+"""The verbs that start programs."""
 
 EPILOG = """\
 exit codes: 0 reproducible, 1 not reproducible, 2 unverified or could not run, 130 interrupted

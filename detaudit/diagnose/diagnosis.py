@@ -25,7 +25,8 @@ from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 MOST_LINES = 24
-"""Among more lines nobody looks for the one: the answer would cost more runs than it is worth."""
+"""The most lines among which the guilty line is searched: with more lines, the search would cost more runs
+than its answer is worth."""
 IS_IT_THIS_LINE = "is it this line?"
 
 

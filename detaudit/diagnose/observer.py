@@ -9,7 +9,7 @@ from detaudit.model.trace import Event, Kind, Phase, Place, Step, StreamRole
 from detaudit.trace.reader import TraceReader
 
 _CHANGEABLE = frozenset({Phase.BACKWARD, Phase.OPTIMIZER})
-"""The events in which a changed backward pass shows first."""
+"""Phases in which a changed backward pass shows first."""
 
 
 def observer_effect(hooked: TraceReader, watched: TraceReader, before: int | None = None) -> list[Notice]:

@@ -20,7 +20,8 @@ from detaudit.trace.data import read_ledger, read_states
 from detaudit.trace.reader import TraceReader
 
 SOURCES = {"python": python_random.NAME, "numpy": numpy_random.NAME}
-"""Where the ledger has the seeds of a generator; those of all others are torch's."""
+"""The source under which the ledger lists the seeds of a generator; seeds of all other generators are
+torch's."""
 NAMES = {"python": "Python's", "numpy": "numpy's"}
 
 MOST_STATES = 100_000

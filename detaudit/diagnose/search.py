@@ -25,7 +25,7 @@ from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
 
 TRIED_ALONE = 3
-"""How many suspects are tried on their own before all are held at once."""
+"""The number of suspects that are tried alone before all are held fixed at once."""
 MOST_FAULTS = 6
 PHASES = list(Phase)
 
@@ -36,13 +36,13 @@ class SourceFault:
 
     source: Source
     closer: Closer
-    """The difference that it explains, looked at closely."""
+    """A closer look at the difference that the fault explains."""
     comparison: Comparison
     pairs: tuple[EntryPair, ...]
-    """What the ledgers have of the source."""
+    """The entries of the source in the two ledgers."""
     all_pairs: tuple[EntryPair, ...]
     without: tuple[int, int]
-    """Pairs that are equal, and all pairs, where everything else that was found is held, and not this."""
+    """Equal pairs and all pairs of runs with all other found sources held fixed, but not this source."""
 
     def likely_line(self) -> bytes:
         """Give the key of the line that would be named."""
@@ -70,10 +70,10 @@ class Search:
 
     laboratory: Laboratory
     amounts: dict[str, str] = field(default_factory=dict)
-    """At which amount a source is held, where that matters."""
+    """The amount at which a source is held fixed, for sources that have an amount."""
     faults: list[SourceFault] = field(default_factory=list)
     settled: SourceTrial | None = None
-    """The last word: runs with all found sources held fixed, and nothing else, are equal."""
+    """The last trial: runs with all found sources held fixed, and nothing else, are equal."""
     failures: list[str] = field(default_factory=list)
 
     def run(self, closer: Closer, comparison: Comparison, differing: int, pairs: int) -> None:

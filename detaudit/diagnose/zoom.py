@@ -21,7 +21,8 @@ from detaudit.sources import surroundings
 from detaudit.trace.reader import TraceReader
 
 FURTHER_STEPS = 20
-"""How far behind the step in question a second look goes: a race may come out equal there and show later."""
+"""The number of later steps that a second look covers: by chance, a race may give equal results in the step
+in question, and show only later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Request:
     bad: str
     wanted: Property
     runs: int | None
-    """Runs of each commit; None: as many as the fault needs."""
+    """Number of runs of each commit; None: as many as the fault needs."""
     options: RunOptions
     link: str | None = None
     """Folders that git ignores and each commit needs as well, with commas between them."""
@@ -57,12 +57,12 @@ class Found:
     """The answer."""
 
     candidates: tuple[Commit, ...]
-    """The first bad commit; several if those between them could not be run."""
+    """The first bad commit; several commits if those between them could not be run."""
     changed: tuple[str, ...]
-    """Lines that it changed, if it is one."""
+    """Lines that the first bad commit changed; empty if there are several candidates."""
     ends: Ends
     tried: tuple[Tried, ...]
-    """The commits between the ends that were put to the test."""
+    """The commits between the ends that were tested."""
 
     @property
     def tried_good(self) -> int:

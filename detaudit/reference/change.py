@@ -37,7 +37,8 @@ from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 MOST_EVENTS = 50_000
-"""In as many events of a run the things that differ are counted: memory must not grow with its length."""
+"""The most events of a run in which differing things are counted, so that memory does not grow with its
+length."""
 
 
 @dataclass(frozen=True)

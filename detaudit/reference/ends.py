@@ -34,7 +34,7 @@ class End:
     """One end of the search."""
 
     name: str
-    """As the user calls it."""
+    """The commit's name, as the user gave it."""
     commit: str
 
     def __str__(self) -> str:

@@ -29,10 +29,11 @@ from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 RUNS = 2
-"""A target is locked only if these are equal."""
+"""The number of runs of a target; it is locked only if the runs are equal."""
 
 STEPS = 3
-"""The number of steps that are locked at first: later steps rest on all that a step leaves behind."""
+"""The number of steps that are locked at first: later steps depend on everything that a step leaves
+behind."""
 
 
 class LockState(StrEnum):
@@ -46,7 +47,7 @@ class LockState(StrEnum):
     DIFFERS = "differs"
     """The two runs of the target differ: nothing was locked."""
     FAILED = "failed"
-    """The target did not run as it should: nothing was locked."""
+    """The target did not run to its end without an error: nothing was locked."""
 
 
 @dataclass(frozen=True, slots=True)

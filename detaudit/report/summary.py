@@ -13,9 +13,9 @@ from detaudit.report.references import is_from_reference, reference_lines
 
 MOST_NOTICES = 3
 MOST_OUTPUT = 8
-"""Lines of what a failed run has written: the end of a traceback, and its message."""
+"""The most lines of a failed run's output that are shown: the end of a traceback, and its message."""
 RUNS_SUGGESTED = 11
-"""Enough to see, with 95 % confidence, what shows in four of ten pairs."""
+"""Enough runs to see, with 95 % confidence, a fault that shows in four of ten pairs."""
 
 HEADLINES = {
     Verdict.REPRODUCIBLE: ("REPRODUCIBLE", Tone.GOOD),

@@ -12,7 +12,7 @@ from detaudit.run.progress import Progress
 from detaudit.run.runs import watch
 
 FAILURE = "failure.txt"
-"""In the folder of a test: why it did not pass."""
+"""A file in the folder of a test: the reason why the test did not pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TestOutcome:
     __test__ = False
 
     trace: Path | None
-    """None if it used nothing of torch's, or did not run."""
+    """None if the test did not use torch, or did not run."""
     failure: str | None
 
 

@@ -18,7 +18,7 @@ from detaudit.sources.taps import Asked, Taps
 NAME = "completion-order"
 _TAKES = Fact(Act.TAKES_RESULT)
 NUMBER = "_detaudit_number"
-"""Attribute of a future: its number among all of its process, in the order of submission."""
+"""Attribute of a future: its number among all futures of the process, in the order of submission."""
 
 
 def _tap(taps: Taps) -> None:

@@ -27,9 +27,9 @@ TIMES_AND_NUMBERS = (
     "os.lstat",
     "os.DirEntry.inode",
 )
-"""What tells of a file more than its name."""
+"""Functions that tell more about a file than its name."""
 TIME = 1_600_000_000
-"""The time that all files have when it is held."""
+"""The time of all files while it is held."""
 BETWEEN = frozenset({"__main__", "pathlib", "pathlib._local", "pathlib._abc"})
 """Modules of Python's library through which a program asks for the times of a file."""
 DELETING = frozenset({"rmtree", "_rmtree_safe_fd", "_rmtree_safe_fd_step", "_rmtree_unsafe"})

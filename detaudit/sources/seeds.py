@@ -46,7 +46,7 @@ class GeneratorFamily:
     source: str
     cause: Cause
     owner: str
-    """Whose they are, in a sentence: "numpy's"."""
+    """The owner of the generators, in a sentence: "numpy's"."""
     seeding: tuple[str, ...]
     """The calls with which a program seeds the global generator."""
     fixes: dict[str, str]

@@ -84,7 +84,8 @@ def _poll_with_both_answers(seen: Observation) -> LedgerEntry | None:
 
 
 _ACCESSES = (Act.WRITES_SHARED_DATA_BESIDE, Act.READS_SHARED_DATA_BESIDE, Act.WRITES_SHARED_DATA)
-"""What is named rather: what a thread does beside the main one, and of that what it changes."""
+"""The order in which accesses are named: first those of threads beside the main one, and of these first the
+writes."""
 
 
 def _shared_access(seen: Observation) -> LedgerEntry | None:
@@ -95,7 +96,7 @@ def _shared_access(seen: Observation) -> LedgerEntry | None:
 
 
 IN_PROCESS = "process"
-"""What a task is about that a process of a pool carries out; others run in threads."""
+"""The `about` of a task that a process of a pool carries out; other tasks run in threads."""
 
 
 def _beginnings(seen: Observation, about: str) -> list[Site]:

@@ -190,7 +190,8 @@ _RELIED_ON: dict[str, dict[str, str]] = {
         "_is_compiled": "--vary device=xpu cannot say why there is no such device",
     },
 }
-"""By the module or the class that has them: public where there is a public way to it."""
+"""Private names, each with what fails without it, by the module or class that has them (under its public path
+if there is one)."""
 
 BY_NAME = {
     "torch.nn.utils.stateless._reparametrize_module": ("tie_weights",),
@@ -222,4 +223,4 @@ class PrivateName(NamedTuple):
 NAMES = tuple(
     PrivateName(owner, name, loss) for owner, names in _RELIED_ON.items() for name, loss in names.items()
 )
-"""All of them."""
+"""All private names."""

@@ -46,7 +46,7 @@ class PackedStep:
     sites: bytes
     """The site keys of the events."""
     sequences: Sequence[int]
-    """Their sequence numbers, rising."""
+    """The sequence numbers of the events, rising."""
     generators: str
 
 

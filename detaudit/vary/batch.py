@@ -45,7 +45,7 @@ class BatchVariant:
     """`last of 8`, `padded with zeros to 8`, ..."""
     size: int
     equal: bool | None
-    """Whether output and gradients have the same bits as for the sample alone; None: could not be seen."""
+    """Whether output and gradients have the same bits as for the sample alone; None if that is not known."""
     module: str
     """The module that makes the first value that differs; empty: the model's own code, or no module."""
     phase: str
@@ -74,7 +74,7 @@ class BatchReport:
     problems: tuple[str, ...] = ()
     """The reasons why the question is not, or not fully, answered."""
     notes: tuple[str, ...] = ()
-    """The things that were not tried, and those that were done so that samples can be compared."""
+    """The things that were not tried, and the things that were done so that samples can be compared."""
 
     @property
     def equal(self) -> bool:

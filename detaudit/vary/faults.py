@@ -58,7 +58,7 @@ class AxisFault:
     unexplained: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     is_arithmetic: bool = False
-    """True if an operator makes it from the same inputs: the arithmetic differs, not the program."""
+    """True if an operator makes the difference from equal inputs: the arithmetic differs, not the program."""
 
 
 def is_other_data(comparison: Comparison) -> bool:
@@ -212,7 +212,7 @@ class _LineDraws:
     """The draws of one line from a global generator in both runs."""
 
     entry: LedgerEntry
-    """Its first entry."""
+    """The first entry of the stream."""
     amounts: list[int]
 
 

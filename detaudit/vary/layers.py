@@ -21,7 +21,7 @@ from detaudit.vary.experiment import ConditionPair, problems_of, up_to
 from detaudit.vary.layer_flags import LayerMeasurements, calls_around, is_output_of_root, numbers_of
 
 _EXACT = {name: axis.setting(axis.in_float64) for name, axis in AXES.items() if axis.in_float64}
-"""What makes the run an exact one: on the CPU, in float64, in eager mode."""
+"""The conditions of the exact run: on the CPU, in float64, in eager mode."""
 
 Layer = tuple[str, str]
 """Root, and path below it."""

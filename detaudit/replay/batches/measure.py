@@ -18,7 +18,7 @@ FORWARD, BACKWARD = "forward", "backward"
 INPUT, OUTPUT = "input", "output"
 SENT_BACK = "gradient of input"
 Layouts = dict[tuple[CallKey, str, int], Layout | None]
-"""How samples lie in each input and output of each call; None if the shapes do not tell."""
+"""The positions of samples in each input and output of each call; None if the shapes do not show them."""
 ValuePlace = tuple[str, str]
 """A module's path, and a phase."""
 
