@@ -265,7 +265,7 @@ def _workspace(undo: ExitStack) -> list[Switch]:
         os.environ[WORKSPACE] = REPEATABLE_WORKSPACES[0]
         undo.callback(os.environ.pop, WORKSPACE, None)
         note = (
-            "CUDA was in use before: if cuBLAS was too, this comes too late"
+            "CUDA was in use before: if cuBLAS was in use too, this comes too late"
             if torch.cuda.is_initialized()
             else ""
         )

@@ -139,10 +139,10 @@ def answer(function: Callable[..., object], *, at: str) -> AuditResult:
         if asked == _LOADING[-1].function:
             raise Reached
     note(f"detaudit.check({asked[1]}) at {at}")
-    reason = "not started: this process is itself a run of an audit, and that one tells"
+    reason = "no audit started: this process is itself a run of an audit, and the answer comes from there"
     return AuditResult.unanswered(reason, TargetSummary("callable", ":".join(asked)))
 
 
 def in_words(asked: tuple[str, ...]) -> str:
     """Say that another audit was asked for in a run."""
-    return f"the program asks for an audit itself ({asked[0]}), and within a run none is started"
+    return f"the program asks for an audit itself ({asked[0]}), and a run starts no other audit"

@@ -84,10 +84,7 @@ def not_audited(name: str, error: DetauditError) -> AuditResult:
 
 def not_watched() -> AuditResult:
     """Answer about a session in which nobody can say which tests train."""
-    reason = (
-        "torch was loaded, and it was not seen which tests train, since it was not loaded as an import "
-        "statement does it"
-    )
+    reason = "detaudit did not see which tests train, since torch was not loaded by an import statement"
     return AuditResult.unanswered(reason, TargetSummary("test", "all tests"))
 
 

@@ -40,7 +40,7 @@ class LockChange:
         if self.written:
             yield f"{self.path.name}: {_entries(len(self.written))} written"
         for target in self.unused:
-            done = "removed" if self.removed else "nothing uses it; --detaudit-update removes it"
+            done = "removed" if self.removed else "no test uses it; --detaudit-update removes it"
             yield f"{self.path.name}: {target.name}: {done}"
 
 

@@ -114,7 +114,7 @@ def flag(name: str) -> Callable[[TraceReader, bool], str | None]:
 
     def in_force(reader: TraceReader, on: bool) -> str | None:  # noqa: FBT001 - the value of an axis
         # A process that only starts others which train never loads torch: nothing is known then.
-        return None if reader.info.environment.get(name, on) is on else "the program sets it itself"
+        return None if reader.info.environment.get(name, on) is on else "the program sets the value itself"
 
     return in_force
 

@@ -87,12 +87,12 @@ def _run(argv: list[str]) -> int:
         hint = f"see `detaudit {arguments.verb} --help`"
         if hasattr(arguments, "passed_on"):
             hint = (
-                "arguments for the target itself go behind --, as in `detaudit check train.py -- --epochs 3`"
+                "arguments for the target itself go after --, as in `detaudit check train.py -- --epochs 3`"
             )
         raise UsageError("usage", f"unknown arguments: {' '.join(unknown)}", hint)
     if passed_on is not None:
         if not hasattr(arguments, "passed_on"):
-            raise UsageError("usage", f"{arguments.verb} runs nothing that arguments behind -- could go to")
+            raise UsageError("usage", f"{arguments.verb} runs no target, so it takes no arguments after --")
         arguments.passed_on = tuple(passed_on)
     return int(_module(arguments.verb).run(arguments))
 

@@ -119,7 +119,9 @@ def _findings(search: Search) -> Iterator[Finding]:
             mentioned.add(naming.seed)
         same = [one.symbol for _, one in named if naming.seed is not None and one.seed == naming.seed]
         others = [symbol for symbol in same if symbol and symbol != naming.symbol]
-        words = f"{naming.message}; {' and '.join(others)} has a part in it too" if others else naming.message
+        words = (
+            f"{naming.message}; {' and '.join(others)} also takes part in it" if others else naming.message
+        )
         yield _finding(fault, replace(naming, message=words), search)
 
 

@@ -73,9 +73,9 @@ def _told(reseed: Reseed, seeding: LedgerEntry | None) -> str:
         where = f"{seeding.site.file}:{seeding.site.line}"
         by = f"{where} seeds it with {seeding.shown} again ({seeding.site.code})"
     return (
-        f"the training draws the same numbers from {whose} global generator again: in step {reseed.again} "
-        f"those of step {reseed.first}; {by}. Let that line use a generator of its own, or put the state "
-        "back after it"
+        f"the training draws the same numbers from {whose} global generator again: step "
+        f"{reseed.again} draws those of step {reseed.first}; {by}. Let that line use a generator of its own, "
+        "or put the state back after it"
     )
 
 

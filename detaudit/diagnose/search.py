@@ -139,7 +139,7 @@ class Search:
     def _try(self, suspect: Suspect, needed: int, *, likely: bool) -> SourceTrial:
         """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
         source = suspect.source
-        why = "seen at work" if suspect.was_seen else "it can act unseen"
+        why = "seen at work" if suspect.was_seen else "it may act without being seen"
         trial = self.laboratory.hold(self._held(source), needed, why, likely=likely)
         if trial.failed is None or source.gentler is None:
             return trial
@@ -169,10 +169,10 @@ class Search:
         held, failing, trial = bearable([*suspected, *rest], hold)
         if failing:
             words = " and ".join(one.words for one in failing)
-            self.failures.append(f"{words} could not be held fixed: the program fails with that")
+            self.failures.append(f"{words} could not be held fixed: the program then fails")
         if not trial.settled:
             self.failures.append(
-                trial.failed or "with everything held fixed that can be, the runs still differ"
+                trial.failed or "the runs still differ with every source held fixed that can be held"
             )
             return None
         guilty = needed_of(held, hold)
@@ -180,7 +180,8 @@ class Search:
         later = trial.different is not None and moved(comparison.first, trial.different.first)
         if not trial.settled and not later:
             self.failures.append(
-                trial.failed or "the runs were equal for a while with everything held fixed, and then not"
+                trial.failed
+                or "with every source held fixed, the first runs were equal, and later runs were not"
             )
             return None
         by_name = {one.source.name: one for one in ranked}

@@ -134,9 +134,7 @@ def _search(trial: Trial, notes: Path, good: End, bad: End) -> str:
             process.wait()
     log = git(notes, "bisect", "log")
     if not _NAMED.search(log):
-        raise RunError(
-            "bisect-not-ended", "git bisect run did not come to its end", "what it said last is above"
-        )
+        raise RunError("bisect-not-ended", "git bisect run did not finish", "its last output is above")
     return log
 
 
@@ -164,9 +162,7 @@ def _found(repository: Path, place: Path, ends: Ends, log: str) -> Found:
     judged_bad = {ends.tried[1].commit, *(one.commit for one in tried if one.outcome is Outcome.BAD)}
     if len(named) == 1 and named[0] not in judged_bad:
         # To git every exit code that it does not know is a bad commit: that of a step that broke, too.
-        raise RunError(
-            "bisect-step-failed", f"the test of {named[0][:SHORT]} failed", "what it said is above"
-        )
+        raise RunError("bisect-step-failed", f"the test of {named[0][:SHORT]} failed", "its output is above")
     candidates = tuple(commit_of(repository, one) for one in named)
     changed: tuple[str, ...] = ()
     if len(candidates) == 1:

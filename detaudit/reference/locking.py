@@ -121,7 +121,7 @@ def _locked(
     first, second = readers
     entries = asked_about(steady(entries_of(first, steps), entries_of(second, steps)), scope)
     if not reasons and not entries:
-        reasons.append("nothing trains in the main thread, which is what a lock holds")
+        reasons.append("a lock holds the training in the main thread, and nothing trains there")
     if reasons:
         return lock, Locked(target, LockState.FAILED, reason="; ".join(reasons))
     comparison = narrowed(compare(first, second), scope)

@@ -36,9 +36,9 @@ UNVERIFIED = "unverified"
 Plain = dict[str, Any]
 
 DESCRIPTIONS = {
-    DIFFERENCE: "Two runs of the same training differ; why was not found out.",
-    "differs-from-lock": "The training repeats itself, and does not give the numbers that its lock holds.",
-    "differs-from-commit": "The training repeats itself, and does not give the numbers of another commit.",
+    DIFFERENCE: "Two runs of the same training differ; the cause was not found.",
+    "differs-from-lock": "The training repeats itself, but does not give the numbers in its lock.",
+    "differs-from-commit": "The training repeats itself, but does not give the numbers of another commit.",
 }
 """Descriptions of the rules that are not causes, and so have no page."""
 

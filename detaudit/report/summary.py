@@ -81,7 +81,7 @@ def _finding(finding: Finding) -> Iterator[Line]:
     elif finding.cause is None:
         yield Line("", finding.message)
         yield from _at(finding)
-        yield Line("cause", "not diagnosed: the place above is where the runs part, not yet why")
+        yield Line("cause", "not diagnosed: the place above says where the runs part, not why")
     else:
         yield Line("", f"the {finding.origin.event} differs")
         yield Line("cause", f"{_named(finding)}: {finding.message}")
@@ -173,7 +173,9 @@ def _how(result: AuditResult, compared: Compared) -> str:
 def _training(result: AuditResult, compared: Compared) -> str:
     """Say what is known of the training where only evaluations differ."""
     steps = f"all {count(compared.steps, 'step')}{_until(result)}"
-    return f"the same losses, gradients and weights in {steps}; --scope training asks about that alone"
+    return (
+        f"the same losses, gradients and weights in {steps}; --scope training asks about the training alone"
+    )
 
 
 def _until(result: AuditResult) -> str:
@@ -215,7 +217,7 @@ def excluded(compared: Compared) -> str:
     confidence, share = compared.bound["confidence"], 1 - compared.bound["agreement_at_least"]
     return (
         f"a fault that shows in more than {share:.0%} of pairs of runs (with {confidence:.0%} confidence); "
-        "a rarer one may be there"
+        "a rarer fault is possible"
     )
 
 

@@ -43,7 +43,9 @@ def run_tests(plan: RunPlan, count: int, run: str, folder: Path, progress: Progr
 
 def _outcome(folder: Path, code: int, *, timed_out: bool) -> TestOutcome:
     if not folder.is_dir():
-        reason = "the time was up" if timed_out else f"the process ended before it, with exit status {code}"
+        reason = (
+            "the time was up" if timed_out else f"the process ended before the test, with exit status {code}"
+        )
         return TestOutcome(None, reason)
     failure = folder / FAILURE
     text = failure.read_text(encoding="utf-8") if failure.exists() else None

@@ -71,7 +71,7 @@ SOURCE = Source(
     suspicion=Suspicion(66, unseen=6, by_chance=True),
     held_by_line=True,
     name_fault=naming_order(
-        Cause.ADDRESS_ORDER, "where objects lie in memory, which is elsewhere in each run"
+        Cause.ADDRESS_ORDER, "the addresses of objects in memory, which differ in each run"
     ),
     perturbed_by=(
         Perturbation(

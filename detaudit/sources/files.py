@@ -201,8 +201,8 @@ SOURCE = Source(
     suspicion=Suspicion(72),
     name_fault=naming(
         Cause.FS_ORDER,
-        "{entry.operation} gives an order, or times, that are not the same in each run",
-        dict.fromkeys(TIMES_AND_NUMBERS, "order by name, and not by the time or the number of a file"),
+        "{entry.operation} gives an order, or times, that differ in each run",
+        dict.fromkeys(TIMES_AND_NUMBERS, "sort by name, not by the time or the number of a file"),
     ),
     asked_through=(NAME,),
     held_by_line=True,

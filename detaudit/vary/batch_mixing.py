@@ -148,13 +148,15 @@ def unsettled_in(found: ModeAnswer, mixing: list[Mixing]) -> list[str]:
         if mixing or not _beyond_rounding(found, "propagated"):
             return []
         reasons = sorted({f"{row.module or 'the model'}: {row.why}" for row in rows if row.why})
-        why = "; ".join(reasons) or "none does it by itself"
-        text = "a sample's numbers depend on its batch by more than rounding, and which module makes them is "
+        why = "; ".join(reasons) or "no module does so by itself"
+        text = (
+            "a sample's numbers depend on its batch by more than rounding, and which module causes this is "
+        )
         return [f"{text}not known ({why})"]
     if not any(row.propagated and row.propagated.apart.elements for row in rows):
         return []
     reason = f"the model cannot be run in another dtype ({found.other_problem})"
-    return [f"samples differ with their batch, and whether only by rounding cannot be told: {reason}"]
+    return [f"a sample's numbers depend on its batch; whether only by rounding is not known: {reason}"]
 
 
 def numbers_of(

@@ -148,7 +148,7 @@ def run_in_float64(pair: ConditionPair, values: Exchange, first: Path) -> str:
         draws = Exchange(pair.runs.folder / "float64-draws", Part.KEEPS)
         drawing = pair.runs.once(replace(up_to(pair.first, values.step), draws=draws), "float64-draws")
         if drawing.trace is None or not _same(first, drawing.trace):
-            return "no run in float64: with its random numbers kept, the first run gives other bits"
+            return "no run in float64: the first run gives other bits when its random numbers are kept"
     plan = replace(
         up_to(pair.first, values.step),
         axes=_exactly(pair.first.axes),
@@ -221,7 +221,7 @@ def outside(measured: LayerMeasurements) -> Iterator[str]:
         if row.origin is ValueOrigin.OUTSIDE and not _apart(row) <= allowed:
             root, path, _, _ = row.call
             yield (
-                f"not measured alone: what is computed outside of modules; the {row.value} of "
+                f"not measured alone: computations outside of modules; the {row.value} of "
                 f"{_name(root, path)} is {_apart(row):.1e} apart, the outputs of modules {reached:.1e}"
             )
             return

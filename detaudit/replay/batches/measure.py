@@ -150,7 +150,7 @@ class RowTable:
         if ours is None:
             raise UncuttableError("it is called more often in a batch than alone")
         if ours.made.keys() != call.made.keys():
-            raise UncuttableError("it gives another number of values alone than in a batch")
+            raise UncuttableError("it gives different numbers of values alone and in a batch")
         outputs = list(self.pairs(key, OUTPUT, ours.made, call.made, seats))
         back = list(self.pairs(key, INPUT, ours.of_inputs, call.of_inputs, seats))
         differs = self._add(key[0], FORWARD, OUTPUT, outputs)
