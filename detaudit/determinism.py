@@ -20,7 +20,8 @@ REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
 """The two values with which NVIDIA promises that cuBLAS repeats; the first is the faster one."""
 
 _PARENTS = (("generic", "all"), ("cuda", "all"), ("mkldnn", "all"))
-"""From the top down: what torch calculates float32 in where an operator has no setting of its own."""
+"""The general settings of float32 precision, from the top down, for operators without a setting of their
+own."""
 _OPERATORS = {
     "torch.backends.cuda.matmul.fp32_precision": ("cuda", "matmul"),
     "torch.backends.cudnn.conv.fp32_precision": ("cuda", "conv"),
@@ -264,7 +265,7 @@ def _workspace(undo: ExitStack) -> list[Switch]:
         os.environ[WORKSPACE] = REPEATABLE_WORKSPACES[0]
         undo.callback(os.environ.pop, WORKSPACE, None)
         note = (
-            "CUDA was in use before: if cuBLAS was too, this comes too late"
+            "CUDA was in use before: if cuBLAS was in use too, this comes too late"
             if torch.cuda.is_initialized()
             else ""
         )

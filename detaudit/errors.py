@@ -40,19 +40,19 @@ class TraceError(DetauditError):
 
 
 class RunError(DetauditError):
-    """A run of the target could not be started or did not end as it should."""
+    """A run of the target could not be started, or did not end well."""
 
 
 class GitError(DetauditError):
-    """git is missing, or a repository is not as it would have to be."""
+    """git is missing, or a repository is not in the expected state."""
 
 
 class LockError(DetauditError):
-    """A lock is missing, damaged, of another version, or has nothing for what is asked."""
+    """A lock is missing, damaged, of another version, or has no entries for the target."""
 
 
 class TorchError(DetauditError):
-    """The torch that is installed is older than what detaudit knows."""
+    """The installed torch is older than the oldest version that detaudit supports."""
 
 
 class OutputError(DetauditError):

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from detaudit.model.result import AuditResult
 
 VARIABLE = "DETAUDIT_WITHIN"
-"""Set in all processes of a run; names a folder that the audit looks into."""
+"""Set in all processes of a run; names a folder that the audit reads."""
 
 _BOOTSTRAP = "detaudit.run.bootstrap"
 """Imported by every Python of a run as it starts, and by nothing else."""
 
 GIVEN = "given.json"
-"""A file beside the arguments of a call: what `given` gave then."""
+"""A file beside the arguments of a call: the answers that `given` had at that time."""
 
 ASKED = "asked.txt"
-"""A file in the folder of a run: what asked for another audit in it."""
+"""A file in the folder of a run: lists the calls in it that asked for another audit."""
 
 HINT = "audit the training function itself, or run the program that starts the audit without detaudit"
 """The advice for an audit within an audit."""
@@ -51,7 +51,7 @@ class Reached(BaseException):
     def __init__(self) -> None:
         super().__init__()
         self.modules = dict(sys.modules)
-        """As they are now: an import that is broken off takes its modules away."""
+        """The modules loaded at this moment: an import that is broken off removes its modules."""
 
 
 class _Loading:
@@ -139,10 +139,10 @@ def answer(function: Callable[..., object], *, at: str) -> AuditResult:
         if asked == _LOADING[-1].function:
             raise Reached
     note(f"detaudit.check({asked[1]}) at {at}")
-    reason = "not started: this process is itself a run of an audit, and that one tells"
+    reason = "no audit started: this process is itself a run of an audit, and the answer comes from there"
     return AuditResult.unanswered(reason, TargetSummary("callable", ":".join(asked)))
 
 
 def in_words(asked: tuple[str, ...]) -> str:
     """Say that another audit was asked for in a run."""
-    return f"the program asks for an audit itself ({asked[0]}), and within a run none is started"
+    return f"the program asks for an audit itself ({asked[0]}), and a run starts no other audit"

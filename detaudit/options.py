@@ -14,7 +14,7 @@ from detaudit.errors import UsageError
 
 PREFIX = "DETAUDIT_"
 LARGEST_SEED = 2**32 - 1
-"""numpy takes no larger one."""
+"""numpy accepts no larger seed."""
 PERTURBATIONS = (
     "hash-seed",
     "file-order",
@@ -54,11 +54,13 @@ class Option:
     pattern: str = ""
     """A regular expression that a text must match as a whole; a number in a file is read as text."""
     several: tuple[str, ...] = ()
-    """Names of which it takes any number, with commas between them; `all` means all, and so does `--name`."""
+    """The names that the option takes, any number of them, with commas between them; `all` means all names,
+    and so does `--name` alone."""
     repeated: bool = False
-    """True if it may be given several times: one per line in the environment, a list in files."""
+    """True if the option may be given several times: one per line in the environment, a list in files."""
     is_path: bool = False
-    """True if it names a file or folder; one in a configuration file is relative to that file."""
+    """True if the value is the path of a file or folder; in a configuration file, the path is relative to
+    that file."""
 
     @property
     def variable(self) -> str:
@@ -73,14 +75,14 @@ OPTIONS = (
         "scope",
         str,
         "SCOPE",
-        "what must be the same: all (default), or training: where only evaluations differ, that is a notice",
+        "what must be the same: all (default), or training: a difference in evaluations is then a notice",
         choices=("all", "training"),
     ),
     Option(
         "level",
         str,
         "LEVEL",
-        "how much is recorded: step, layer, op, or auto (default): layer, then op where the runs differ",
+        "how closely runs are recorded: step, layer, op, or auto (default): layer, and op if runs differ",
         choices=("auto", "step", "layer", "op"),
     ),
     Option(
@@ -91,15 +93,13 @@ OPTIONS = (
         least=0,
         most=LARGEST_SEED,
     ),
-    Option(
-        "timeout", float, "SECONDS", "how long one run may take (default: as long as it likes)", least=0.001
-    ),
+    Option("timeout", float, "SECONDS", "how long one run may take (default: no limit)", least=0.001),
     Option(
         "jobs",
         str,
         "N|auto",
-        "how many runs at a time; auto (default): the first ones one by one, and while the cause is looked "
-        "for, as many as cores and memory carry, if the runs write no file in common",
+        "how many runs at a time; auto (default): the first runs one by one, and in the search for the cause "
+        "as many as cores and memory allow, if no two runs write the same file",
         pattern=r"auto|[1-9]\d{0,3}",
     ),
     Option("diagnose", bool, "", "where runs differ, look for the cause, or do not (default: look)"),
@@ -107,22 +107,22 @@ OPTIONS = (
         "budget",
         str,
         "RUNS|SECONDSs",
-        "how many further runs, or seconds (as 300s), looking for the cause may cost (default: "
-        f"{BUDGET} runs); then the answer is given as far as it is known",
+        "how many further runs, or seconds (as 300s), the search for the cause may take (default: "
+        f"{BUDGET} runs); after that, the answer says what is known by then",
         pattern=r"\d{1,6}|\d{1,6}(\.\d+)?s",
     ),
     Option(
         "repro",
         str,
         "FOLDER",
-        "write a script there that shows a nondeterministic operator by itself",
+        "write to this folder a script that shows a nondeterministic operator by itself",
         is_path=True,
     ),
     Option(
         "fix",
         str,
         "FOLDER",
-        "write a patched copy of the target there, where the change is a mechanical one, and check it",
+        "write a patched copy of the target to this folder, if the change is a mechanical one, and check it",
         is_path=True,
     ),
     Option(
@@ -141,13 +141,17 @@ OPTIONS = (
         'dtype=float32,bfloat16, batch=1,8, env:NAME=A,B, args="","--fast", ...; may be given several times',
         repeated=True,
     ),
-    Option("keep", str, "FOLDER", "keep the traces and the output of the runs there", is_path=True),
-    Option("json", str, "FILE", "write the result as JSON there; - is standard output", is_path=True),
+    Option("keep", str, "FOLDER", "keep the traces and the output of the runs in this folder", is_path=True),
+    Option("json", str, "FILE", "write the result as JSON to this file; - is standard output", is_path=True),
     Option(
-        "markdown", str, "FILE", "write the answer as Markdown there, for a comment; - as above", is_path=True
+        "markdown",
+        str,
+        "FILE",
+        "write the answer as Markdown to this file, for a comment; - as above",
+        is_path=True,
     ),
-    Option("junit", str, "FILE", "write the answer as JUnit XML there; - as above", is_path=True),
-    Option("sarif", str, "FILE", "write the findings as SARIF there; - as above", is_path=True),
+    Option("junit", str, "FILE", "write the answer as JUnit XML to this file; - as above", is_path=True),
+    Option("sarif", str, "FILE", "write the findings as SARIF to this file; - as above", is_path=True),
     Option("github", bool, "", "print annotations for a GitHub workflow, or do not (default: do not)"),
     Option(
         "lock", str, "FILE", "hold the run against this lock, which `detaudit lock` has written", is_path=True
@@ -156,8 +160,8 @@ OPTIONS = (
         "tolerance",
         float,
         "X",
-        "where the bits of a reference cannot be expected (a lock from another environment), or differ: the "
-        "relative difference up to which numbers count as the same",
+        "the relative difference up to which numbers count as the same, if bits differ from the reference, "
+        "or cannot be expected to agree (a lock from another environment)",
         least=0.0,
     ),
     Option("against", str, "GITREF", "hold the work tree against this commit, branch or tag"),
@@ -168,7 +172,7 @@ OPTIONS = (
         "with --against and bisect: files and folders that git ignores and the other commit needs as well",
     ),
     Option("update", bool, "", "in pytest, and where CI is set: write locks anew (default: do not)"),
-    Option("report", str, "FORMAT:PATH,...", "in pytest: write the results of all audits there"),
+    Option("report", str, "FORMAT:PATH,...", "in pytest: write the results of all audits to this file"),
 )
 
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}

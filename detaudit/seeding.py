@@ -24,14 +24,14 @@ from torch.utils.data import get_worker_info
 from detaudit.errors import UsageError
 
 LARGEST_SEED = 2**32 - 1
-"""numpy takes no larger one."""
+"""numpy accepts no larger seed."""
 
 DEEPEST = 6
-"""How many attributes deep a dataset is searched: wrapped dataset, transform, list, transform, ..."""
+"""The most attributes that are followed into a dataset: wrapped dataset, transform, list, transform, ..."""
 LONGEST = 256
 """Longer lists and dictionaries hold samples, not transforms."""
 MOST = 20_000
-"""How many objects are looked at in all, so that a worker starts at once whatever its dataset holds."""
+"""The most objects that are examined in all, so that a worker starts at once whatever its dataset holds."""
 
 _Generator = (
     np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random | torch.Generator

@@ -18,7 +18,7 @@ class Answer:
 
     def __init__(self, result: AuditResult) -> None:
         self.result = result
-        """Everything: the object behind the JSON result."""
+        """The whole answer: the object behind the JSON result."""
 
     @property
     def reproducible(self) -> bool:
@@ -84,10 +84,7 @@ def not_audited(name: str, error: DetauditError) -> AuditResult:
 
 def not_watched() -> AuditResult:
     """Answer about a session in which nobody can say which tests train."""
-    reason = (
-        "torch was loaded, and it was not seen which tests train, since it was not loaded as an import "
-        "statement does it"
-    )
+    reason = "detaudit did not see which tests train, since torch was not loaded by an import statement"
     return AuditResult.unanswered(reason, TargetSummary("test", "all tests"))
 
 
@@ -108,7 +105,7 @@ class Finished(TerminalRepr):
         place = result.findings[0].site if result.findings else None
         file, line = ("", 0) if place is None else (place.file, place.line)
         self.reprcrash = ReprFileLocation(file, line, in_brief(result))
-        """Give the one line for the short summary and the XML report."""
+        """Gives the single line for the short summary and the XML report."""
 
     def toterminal(self, tw: TerminalWriter) -> None:
         """Write the ten lines."""

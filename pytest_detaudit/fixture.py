@@ -25,7 +25,7 @@ from pytest_detaudit.settings import adjusted, settings_for, usage_error
 
 Isolation = Literal["process", "same"]
 Said = Mapping[str, Value | None]
-"""Settings that a test gives itself; None where it gives none."""
+"""Settings that a test gives itself; None for a setting that it does not give."""
 Function = Callable[..., object]
 Vary = Mapping[str, Sequence[object]]
 """Axes and their values, as a test gives them."""

@@ -40,7 +40,7 @@ class LockChange:
         if self.written:
             yield f"{self.path.name}: {_entries(len(self.written))} written"
         for target in self.unused:
-            done = "removed" if self.removed else "nothing uses it; --detaudit-update removes it"
+            done = "removed" if self.removed else "no test uses it; --detaudit-update removes it"
             yield f"{self.path.name}: {target.name}: {done}"
 
 
@@ -148,7 +148,7 @@ def _names(reports: Iterable[pytest.TestReport]) -> Iterator[str]:
 
 
 NOT_PASSED = ("failed", "error", "skipped", "xfailed", "xpassed")
-"""How pytest calls what else can become of a test."""
+"""The names of pytest for the outcomes of a test that did not pass."""
 
 CHOOSING = (
     "keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "ignore_glob", "maxfail", "collectonly",

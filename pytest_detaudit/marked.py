@@ -32,7 +32,7 @@ class Mark:
 
     audit: AuditOptions
     vary: VaryOptions | None
-    """The axes, where it has any, and what is asked about runs along them."""
+    """The axes, if the test has any, and the options for runs along them."""
     expect: str
     """A verdict, or the label of a cause."""
 

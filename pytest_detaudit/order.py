@@ -37,9 +37,8 @@ VALUED = frozenset(
 
 
 SWITCHES = {"numprocesses": "-n0", "reruns": "--reruns=0", "no_cov": "--no-cov"}
-"""Options of other plugins (xdist, rerunfailures, cov), and what switches those off if they are there.
-
-They may be asked for in files as well."""
+"""Options of other plugins (xdist, rerunfailures, cov), and the arguments that switch these off if the
+plugins are there. Files may set these options as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,12 @@ class Order:
     """Run these tests."""
 
     tests: tuple[str, ...]
-    """Node ids."""
+    """Node ids of the tests."""
     seed: int | None = None
-    """python's, numpy's and torch's generators are seeded with it before each test and call; None: not."""
+    """The seed for python's, numpy's and torch's generators before each test and call; None: they are not
+    seeded."""
     call: int | None = None
-    """Number of the one call of the `detaudit` fixture that is meant; None: the test itself is."""
+    """Number of the call of the `detaudit` fixture that is audited; None: the test itself is audited."""
     earlier: tuple[str, ...] = ()
     """The answers that earlier calls of the fixture got, as JSON."""
 

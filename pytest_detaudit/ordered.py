@@ -29,7 +29,8 @@ SEEDED: dict[str, Callable[[Any], Callable[[int | None], object]]] = {
     "numpy": lambda numpy: numpy.random.seed,
     "torch": lambda torch: torch.manual_seed,
 }
-"""What draws numbers of its own, and how it is seeded: left alone, it seeds itself when it is imported."""
+"""Libraries that draw numbers of their own, and the way to seed them: otherwise they seed themselves on
+import."""
 
 
 class OrderedTests:

@@ -42,13 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--detaudit-update",
         action="store_true",
         default=None,
-        help="write the lock anew: what differs, what is missing, and without what is not used any more",
+        help="write the lock anew: replace what differs, add what is missing, remove what no test uses",
     )
     group.addoption(
         "--detaudit-report",
         action="append",
         metavar="FORMAT:PATH",
-        help="write the results of all audits there: json, markdown, junit or sarif",
+        help="write the results of all audits to this file: json, markdown, junit or sarif",
     )
     # How a fresh process learns which test it is to run; not for users.
     group.addoption("--detaudit-order", metavar="FILE", help="(internal) what an audit has ordered")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from detaudit.model.result import AuditResult
 
 Parts = tuple[Callable[..., object], tuple[object, ...], dict[str, object]]
-"""A function and what it is called with."""
+"""A function and its arguments."""
 
 
 def audit_in_same_process(

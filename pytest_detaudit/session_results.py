@@ -24,7 +24,7 @@ class Collected:
 
     results: list[AuditResult] = field(default_factory=list)
     used: list[LockedTarget] = field(default_factory=list)
-    """The targets in the lock that were held against, or written."""
+    """The targets in the lock that runs were held against, or that were written."""
     written: list[Block] = field(default_factory=list)
     """The blocks that are to be written into the lock."""
 

@@ -22,13 +22,13 @@ from pytest_detaudit.settings import adjusted, settings_for, usage_error
 from pytest_detaudit.training import TrainingWatch
 
 TRAINED = "detaudit_trained"
-"""Under which a worker of xdist tells the controlling process which of its tests train."""
+"""The key under which a worker of xdist tells the controlling process which of its tests train."""
 
 MISSED = "detaudit_missed"
-"""Under which it says that it cannot know."""
+"""The key under which a worker says that it cannot know which tests train."""
 
 SUFFIX = " [detaudit]"
-"""Behind the name of a test whose audit failed, in reports."""
+"""Follows the name of a test whose audit failed, in reports."""
 
 
 class Suite:

@@ -17,7 +17,7 @@ class TrainingWatch:
 
     def __init__(self) -> None:
         self.seen = False
-        """Whether the program trained since this was last set to False."""
+        """Whether the program has trained since this was last set to False."""
         self._watching = False
         ImportWatch().when_imported("torch", self._watch)
 

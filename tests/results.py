@@ -121,7 +121,7 @@ def changed(*references, **changes):
         "site": Site("train.py", 7, "forward", "x = self.fc1(x)"),
         "other_sites": (),
         "message": "the output of module fc1 differs although its inputs agree",
-        "fix": "if the change is meant: `detaudit lock train.py`, and commit the lock",
+        "fix": "if the change is intended: `detaudit lock train.py`, and commit the lock",
         "affects": None,
     }
     return AuditResult(

@@ -217,7 +217,7 @@ def test_a_run_that_clears_its_environment_is_still_one(program, capsys):
     )
     code, answer = checked(program(TRAINING + asks), capsys)
     assert (code, loads()) == (2, 1)
-    assert "not started: this process is itself a run" in answer["notices"][0]["message"]
+    assert "no audit started: this process is itself a run" in answer["notices"][0]["message"]
 
 
 def test_no_run_begins_within_a_run(tmp_path, monkeypatch):

@@ -26,6 +26,6 @@ AXIS = Axis(
     syntax=Syntax("the arguments of the script, quoted", _read),
     targets=frozenset({TargetKind.SCRIPT, TargetKind.MODULE}),
     refusal="a {target} takes no arguments that could vary",
-    instead="vary an environment variable that it reads, env:NAME=A,B, or audit a script",
+    instead="vary an environment variable that the program reads, env:NAME=A,B, or audit a script",
     arguments=lambda arguments: arguments,
 )

@@ -58,21 +58,21 @@ class Axis(Generic[T]):
     needs_device: Callable[[T], str] | None = None
     """The kind of device that must be there: `cuda`."""
     model: Callable[[T], OnModel | None] | None = None
-    """The effect of the value on a model that detaudit drives."""
+    """The change that the value makes to a model that detaudit drives."""
 
     in_force: Callable[[TraceReader, T], str | None] | None = None
-    """Says why the value had no effect in a run; None where it had, or where that is not known."""
+    """Says why the value had no effect in a run; None if it had an effect, or if that is not known."""
     used_by: Callable[[TraceReader], bool] | None = None
-    """Says whether a run asked for what the axis sets."""
+    """Says whether a run used the thing that the axis sets."""
     unused: str = ""
-    """The message where none of the runs did."""
+    """The message if no run used that thing."""
 
     of_samples: bool = False
     """Whether samples in different batches are compared, in one process, in the place of whole runs."""
     shares_draws: bool = False
     """Whether equal seeds give different random numbers, so that all runs use those of the first run."""
     hides_layers: bool = False
-    """Whether only the beginning and the end of a step are seen alike on both sides."""
+    """Whether the two sides cannot be matched layer by layer, only at the beginning and the end of a step."""
     operators_comparable: bool = True
     """Whether both sides call the same operators."""
     in_float64: str = ""
@@ -82,7 +82,7 @@ class Axis(Generic[T]):
     pin: str = ""
     """Advice how to keep the value as it is; empty: the usual words."""
     variable: str = ""
-    """The environment variable that the axis is, where it is no more than that."""
+    """The environment variable, for an axis that only sets an environment variable."""
 
     def value_in(self, setting: Setting) -> T:
         """Take the value out of a setting of this axis."""
@@ -104,7 +104,7 @@ class Family:
     prefix: str
     """`env:`."""
     words: str
-    """The form of their names, for a reader."""
+    """The form of the names of these axes, for a reader."""
     member: Callable[[str], Axis[Any]]
     """Gives the axis for the rest of a name."""
 
@@ -114,7 +114,7 @@ def flag(name: str) -> Callable[[TraceReader, bool], str | None]:
 
     def in_force(reader: TraceReader, on: bool) -> str | None:  # noqa: FBT001 - the value of an axis
         # A process that only starts others which train never loads torch: nothing is known then.
-        return None if reader.info.environment.get(name, on) is on else "the program sets it itself"
+        return None if reader.info.environment.get(name, on) is on else "the program sets the value itself"
 
     return in_force
 

@@ -33,7 +33,7 @@ _DECLARED = tuple(_declared())
 AXES: Mapping[str, Axis[Any]] = {
     axis.name: axis for axis in sorted((one for one in _DECLARED if isinstance(one, Axis)), key=_order)
 }
-"""Those that have a name of their own."""
+"""The axes that have a name of their own."""
 
 FAMILIES = tuple(one for one in _DECLARED if isinstance(one, Family))
 

@@ -40,7 +40,7 @@ def _graphs(reader: TraceReader) -> bool:
 
 
 def _in_force(reader: TraceReader, on: bool) -> str | None:  # noqa: FBT001 - the value of the axis
-    return None if on or not _graphs(reader) else "the program compiled all the same"
+    return None if on or not _graphs(reader) else "the program called torch.compile itself"
 
 
 AXIS = Axis(

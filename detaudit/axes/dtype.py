@@ -51,7 +51,7 @@ AXIS = Axis(
     owes=Promise.PRECISION,
     syntax=words(*_NAMES, expected=", ".join(_NAMES)),
     targets=MODEL_FILES,
-    instead="a script decides that itself: give it an option for it and vary that, as in "
+    instead="a script chooses its dtype itself: give the script an option for it and vary it, as in "
     '--vary args="--dtype float32","--dtype bfloat16"',
     model=_Cast,
     shares_draws=True,

@@ -48,8 +48,8 @@ AXIS = Axis(
     owes=Promise.ROUNDING,
     syntax=words(_CONTIGUOUS, _LAST),
     targets=MODEL_FILES,
-    instead="a script decides that itself: give it an option for it and vary that, as in "
-    '--vary args="","--channels-last"',
+    instead="a script chooses its memory format itself: give the script an option for it and vary it, "
+    'as in --vary args="","--channels-last"',
     model=_LaidOut,
     pin="keep one memory format in all runs",
 )

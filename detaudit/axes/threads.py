@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from detaudit.trace.reader import TraceReader
 
 SEEN_AS = "torch_threads"
-"""The number in the environment of a trace."""
+"""The key of the number of threads in the environment of a trace."""
 
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

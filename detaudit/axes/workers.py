@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from detaudit.trace.reader import TraceReader
 
 _OF_WORKERS = ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout")
-"""What a loader without workers refuses."""
+"""Arguments that a DataLoader without workers refuses."""
 
 
 def _set(number: int) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SETTINGS = ("steps", "level", "seed", "timeout", "link")
 PROPERTIES = {
     "reproducible": "whose runs differ",
-    "numerics": "whose numbers are others",
+    "numerics": "whose numbers differ",
 }
 SHORT = 10
 MOST_COMMITS = 10
@@ -33,19 +33,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_target(parser)
     parser.add_argument("--good", action=Once, metavar="REF", help="a commit before the fault")
-    parser.add_argument("--bad", action=Once, metavar="REF", help="a commit that has it")
+    parser.add_argument("--bad", action=Once, metavar="REF", help="a commit with the fault")
     parser.add_argument(
         "--property",
         action=Once,
         choices=tuple(PROPERTIES),
-        help="what was lost: that runs agree (default), or that numbers are those of the good commit",
+        help="what the fault broke: runs agree (default), or numbers are the same as at the good commit",
     )
     parser.add_argument(
         "--runs",
         action=Once,
         type=_runs,
         metavar="N",
-        help="runs of each commit (default: as many as the fault at the bad one needs to be seen)",
+        help="runs of each commit (default: as many as it takes to see the fault at the bad commit)",
     )
     add_settings(parser, SETTINGS)
 
@@ -99,7 +99,7 @@ def lines(found: Found, request: Request) -> Iterator[Line]:
             yield Line("changed", ", ".join(found.changed))
     else:
         what = f"one of {len(found.candidates)} commits is the first {which}"
-        yield Line("NOT FOUND", f"{what}; those between them could not be run", Tone.UNSURE)
+        yield Line("NOT FOUND", f"{what}; the commits between them could not be run", Tone.UNSURE)
         for commit in found.candidates[:MOST_COMMITS]:
             yield Line("", f"{commit.hash[:SHORT]} {commit.subject}")
     yield from _how(found, request)
@@ -122,7 +122,7 @@ def _how(found: Found, request: Request) -> Iterator[Line]:
 def _certainty(found: Found, request: Request) -> str:
     missed = found.ends.missed
     if missed is None:
-        return "both ends repeat their own numbers, so that one run tells"
+        return "both ends repeat their own numbers, so one run of each commit is enough"
     whole = min(1.0, missed * found.tried_good)
     return (
         f"a fault that shows as often as at {request.bad} is missed at a commit with a chance of "

@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _whole_lock(arguments: argparse.Namespace, settings: Settings, path: Path) -> int:
     """Hold all that the lock has against it."""
     if arguments.passed_on:
-        raise UsageError("usage", "no target is given that arguments behind -- could go to", "name it")
+        raise UsageError("usage", "arguments after -- need a target, and no target is given", "name it")
     if settings.keep is not None:
         raise UsageError("usage", "--keep is for one target, and none is given", "name it")
     from detaudit.reference.whole_lock import audit_whole_lock
@@ -106,7 +106,7 @@ def _one_reference(arguments: argparse.Namespace, settings: Settings) -> Setting
     if settings.lock is None or settings.against is None:
         return settings
     if (arguments.lock is None) == (arguments.against is None):
-        hint = "hold against one of them at a time"
+        hint = "compare with one reference at a time: leave out the lock, or the other commit"
         raise UsageError("usage", "both a lock and another commit are given", hint)
     return replace(settings, lock=None) if arguments.lock is None else replace(settings, against=None)
 
@@ -120,7 +120,7 @@ def _axes(settings: Settings) -> Asked:
     asked = read_options(settings.vary)
     if settings.runs > Settings().runs:
         hint = "leave out --runs: each set of conditions is run once, and again where the bits differ"
-        raise UsageError("usage", "--vary decides itself how often it runs", hint)
+        raise UsageError("usage", "--vary itself decides the number of runs", hint)
     for name in ("lock", "against", "perturb", "repro", "fix"):
         if getattr(settings, name) is not None:
             hint = f"ask for one, then for the other: leave out --{name}, or --vary"
@@ -135,5 +135,5 @@ def _check_folders(settings: Settings) -> None:
             continue
         if not settings.diagnose or settings.level != "auto":
             hint = f"leave out --no-diagnose and --level, or leave out --{name}"
-            raise UsageError("usage", f"--{name} needs the cause, which is not looked for", hint)
+            raise UsageError("usage", f"--{name} needs the search for the cause, which is off", hint)
         check_folder(folder)

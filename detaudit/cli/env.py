@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    help_text = "write them as JSON there; - is standard output"
+    help_text = "write the list as JSON to this file; - is standard output"
     parser.add_argument("--json", action=Once, metavar="FILE", help=help_text)
 
 

@@ -25,7 +25,7 @@ INDENT = 2
 CODE_INDENT = 4
 NAME_STYLE = "cyan"
 CODE_STYLES = {("Keyword",): "bold", ("Literal", "String"): "green", ("Comment",): "magenta"}
-"""Of the terminal's own colours, those that can be read on black and on white."""
+"""Styles for code, in those of the terminal's own colours that can be read on black and on white."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def print_lists(file: TextIO, *, width: int | None = None) -> None:
     console = _console(file, width)
     beside = max(map(len, causes())) + 2 * INDENT
     _print_list("Causes: why two runs of a training differ", causes(), beside, console)
-    _print_list("Found by check --vary besides", other_findings(), beside, console)
+    _print_list("Further faults: found by check --vary", other_findings(), beside, console)
     _print_list("Topics: how to use detaudit", topics(), beside, console)
     _print(_text("To read the page for one of them: `detaudit explain NAME`"), console)
 

@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from detaudit.reference.locking import Locked
 
 EXIT_CODES = {"differs": EXIT_NOT_REPRODUCIBLE, "failed": EXIT_UNVERIFIED}
-"""By the state of a target; every other one is good."""
+"""Exit codes by the state of a target; every other state is a success."""
 
 SETTINGS = ("steps", "scope", "level", "seed", "timeout", "jobs", "update")
 WORDS = {
-    "steps": "how many steps are locked (default: as many as the lock has of the target, or 3)",
+    "steps": "how many steps are locked (default: as many as the lock has for the target, or else 3)",
     "scope": "what is locked: all (default), or training: evaluations may differ",
     "level": "what is locked: every layer (layer), or only what enters and leaves the model (step); the "
-    "default, auto, is what the lock has of the target, or layer",
-    "update": "where CI is set: write the lock all the same, which is refused there otherwise",
+    "default, auto, takes the level that the lock has for the target, or else layer",
+    "update": "write the lock even if CI is set, where detaudit otherwise refuses to write locks",
 }
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    help_text = "train.py, model.py, model.py:make_model, or pkg.mod:callable; arguments for all go behind --"
+    help_text = "train.py, model.py, model.py:make_model, or pkg.mod:callable; arguments for all go after --"
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=help_text)
     parser.add_argument(
         "-m",
@@ -96,8 +96,8 @@ def _refuse_in_ci(settings: Settings) -> None:
     """Raise where the lock would be made by the check that it is there for."""
     if not in_ci() or settings.update:
         return
-    hint = "run `detaudit check TARGET --lock FILE` here; --update writes the lock of this machine on purpose"
-    raise UsageError("lock-in-ci", "CI is set: a lock that CI writes for itself would hold nothing", hint)
+    hint = "run `detaudit check TARGET --lock FILE` here; --update writes the lock of this machine anyway"
+    raise UsageError("lock-in-ci", "CI is set: a lock that CI itself writes would check nothing", hint)
 
 
 def _lock(

@@ -26,10 +26,10 @@ VERBS = {
     "explain": "Show the page for a cause (what it is, how it shows, what to change) or for a topic.",
     "env": "Show the versions, flags and settings that matter for reproducibility here.",
 }
-"""Each is a module of this package; only the one that is called is loaded."""
+"""Each verb is a module of this package; only the module of the verb that is called is loaded."""
 
 STARTING = frozenset({"check", "lock", "record", "bisect"})
-"""Those that start programs."""
+"""The verbs that start programs."""
 
 EPILOG = """\
 exit codes: 0 reproducible, 1 not reproducible, 2 unverified or could not run, 130 interrupted
@@ -87,12 +87,12 @@ def _run(argv: list[str]) -> int:
         hint = f"see `detaudit {arguments.verb} --help`"
         if hasattr(arguments, "passed_on"):
             hint = (
-                "arguments for the target itself go behind --, as in `detaudit check train.py -- --epochs 3`"
+                "arguments for the target itself go after --, as in `detaudit check train.py -- --epochs 3`"
             )
         raise UsageError("usage", f"unknown arguments: {' '.join(unknown)}", hint)
     if passed_on is not None:
         if not hasattr(arguments, "passed_on"):
-            raise UsageError("usage", f"{arguments.verb} runs nothing that arguments behind -- could go to")
+            raise UsageError("usage", f"{arguments.verb} runs no target, so it takes no arguments after --")
         arguments.passed_on = tuple(passed_on)
     return int(_module(arguments.verb).run(arguments))
 

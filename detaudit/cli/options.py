@@ -87,8 +87,8 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
 
     def read(text: str) -> object:
         if option.several and text.endswith(".py"):
-            hint = f"put {flag} behind it: `detaudit check {text} {flag}`"
-            raise UsageError("usage", f"{flag} takes {text} for its value", hint)
+            hint = f"put {flag} after the target: `detaudit check {text} {flag}`"
+            raise UsageError("usage", f"{flag} takes {text} as its value", hint)
         return parse(option, text, flag)
 
     metavar = "{" + ",".join(option.choices) + "}" if option.choices else option.metavar
@@ -98,7 +98,7 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
 
 def add_target(parser: argparse.ArgumentParser) -> None:
     """Add TARGET and `-m`; what stands behind `--` is the target's own."""
-    help_text = "train.py, model.py, model.py:make_model, or pkg.mod:callable; its own arguments go behind --"
+    help_text = "train.py, model.py, model.py:make_model, or pkg.mod:callable; its own arguments go after --"
     parser.add_argument("target", nargs="?", metavar="TARGET", help=help_text)
     parser.add_argument(
         "-m", dest="module", action=Once, metavar="MODULE", help="run a module, as `python -m` does"

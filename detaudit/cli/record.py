@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     add_target(parser)
     parser.add_argument(
-        "-o", "--output", action=Once, metavar="FILE", help="where the trace goes; replaced if it exists"
+        "-o", "--output", action=Once, metavar="FILE", help="the file for the trace; replaced if it exists"
     )
     add_settings(parser, SETTINGS)
 

@@ -32,10 +32,11 @@ from detaudit.trace.reader import TraceReader
 
 MAIN = frozenset({StreamRole.MAIN, StreamRole.RANK})
 SIDES = frozenset({StreamRole.THREAD, StreamRole.PROCESS})
-"""Loader workers are in neither: prefetching makes the length of their streams a matter of chance."""
+"""Streams beside the main one. Loader workers are not compared: the length of their streams depends on
+prefetching, and so on chance."""
 
 ENTRY = 1 << 128
-"""Sums are taken modulo this; one sum stands for a place's collection of digests, in whatever order."""
+"""The modulus of sums of digests; one sum stands for all digests of a place, in any order."""
 
 
 def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("1", "2")) -> Comparison:

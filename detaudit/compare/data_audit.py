@@ -28,22 +28,26 @@ SHOWN = 5
 SENTENCES = {
     DataFault.WORKERS_REPEAT_RANDOMNESS: (
         "{workers} of {loader} drew the same random numbers from {generators} in {epochs}; "
-        "seed it in each worker from torch.initial_seed(), in worker_init_fn"
+        "seed the generator in each worker from torch.initial_seed(), in worker_init_fn"
     ),
     DataFault.EPOCHS_REPEAT_RANDOMNESS: (
         "{workers} of {loader} drew the same random numbers from {generators} in {epochs} as in the epoch "
-        "before; seed it from torch.initial_seed(), in worker_init_fn, and seed torch itself only once"
+        "before; seed the generator from torch.initial_seed(), in worker_init_fn, and torch itself only once"
     ),
     DataFault.WORKERS_REPEAT_DATA: (
         "{workers} of {loader} gave the same batches in {epochs}; "
-        "let each take a share of its own, by torch.utils.data.get_worker_info()"
+        "let each worker take a share of its own, by torch.utils.data.get_worker_info()"
     ),
     DataFault.EPOCHS_SAME_ORDER: (
         "{loader} is shuffled by {sampler}, and its samples came in the same order in {epochs} as in the "
         "epoch before; seed the generator of the order only once, or call set_epoch if the sampler has it"
     ),
-    DataFault.SAMPLES_TWICE: "{loader} gave {twice} more than once in {epochs}; {sampler} gives each once",
-    DataFault.SAMPLES_MISSING: "{loader} never gave {missing} in {epochs}; {sampler} gives each once",
+    DataFault.SAMPLES_TWICE: (
+        "{loader} gave {twice} more than once in {epochs}; {sampler} should give each sample once"
+    ),
+    DataFault.SAMPLES_MISSING: (
+        "{loader} never gave {missing} in {epochs}; {sampler} should give each sample once"
+    ),
 }
 
 Draw = tuple[int, bytes, bytes]

@@ -21,10 +21,11 @@ SHOWN = 20
 """At most this many samples of a sort are listed."""
 
 LOOKED_AT = 200
-"""Batches of each worker that are compared: equal generators and equal data are equal from the start."""
+"""The number of batches of each worker that are compared: workers with equal generators and equal data are
+equal from the start."""
 
 SPARSE = 1000
-"""Numbers that are spread wider than this many times their count are no positions in a data set."""
+"""Sample numbers whose range is larger than this many times their count are no positions in a data set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,11 +204,11 @@ def _harmless_notices(comparison: Comparison) -> Iterator[Notice]:
         where = f"first in step {texts[0].step}"
         yield Notice(
             "batch-text-differs",
-            f"strings in the batches differ ({where}); no number compared differs for it",
+            f"strings in the batches differ ({where}); no compared number differs because of them",
         )
     if rest:
         more = f" (and {len(rest) - 1} more)" if len(rest) > 1 else ""
-        text = f"{message(rest[0], comparison)}{more}; no weight, gradient or loss differs for it"
+        text = f"{message(rest[0], comparison)}{more}; no weight, gradient or loss differs because of it"
         yield Notice("harmless-difference", text)
 
 
@@ -253,7 +253,7 @@ def why_unverified(readers: Mapping[str, TraceReader], comparisons: Sequence[Com
     parted = [one for one in comparisons if one.first is not None and one.first.step < one.steps]
     if parted:
         reasons.append(
-            f"the runs differ already where both were seen: {message(_first(parted[0]), parted[0])}"
+            f"the runs already differ in the part that both recorded: {message(_first(parted[0]), parted[0])}"
         )
     return "; ".join(reasons)
 

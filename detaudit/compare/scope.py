@@ -37,7 +37,7 @@ class Reach:
     training: bool = False
     """True if the training itself differs, or may."""
     unsure: bool = False
-    """True if a module that has weights gives something else for the same input outside of the training."""
+    """True if a module that has weights gives another output for the same input outside of the training."""
     _owners: frozenset[Owner] | None = field(default=None, init=False)
     _moving: frozenset[str] | None = field(default=None, init=False)
 

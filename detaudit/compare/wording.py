@@ -6,8 +6,8 @@ from detaudit.compare.ranks import rank_of
 from detaudit.model.result import Comparison, Divergence, DivergenceKind
 from detaudit.model.trace import Event, Kind, Phase, Place
 
-NOTHING_BEFORE = "and nothing recorded before it does"
-FROM_OUTSIDE = "it comes from outside torch, or from operators that were not recorded"
+NOTHING_BEFORE = "and everything recorded before it agrees"
+FROM_OUTSIDE = "the difference comes from outside torch, or from operators that were not recorded"
 
 DRAWING = tuple(
     f"aten.{name}"
@@ -105,10 +105,10 @@ def _receiver(divergence: Divergence, comparison: Comparison, outside: str) -> s
     if event.place.name.startswith(DRAWING) and _torch_generator_differs(divergence, comparison):
         return (
             f"operator {event.place.name} draws from torch's generator, whose state already differs: "
-            "it was not seeded before, or not the same numbers were drawn from it until then"
+            "the generator was not seeded, or the runs drew different numbers from it before"
         )
-    what = f"operator {event.place.name} takes in a value that differs {NOTHING_BEFORE}"
-    return f"{what}: it comes from outside torch"
+    what = f"operator {event.place.name} reads a value that differs {NOTHING_BEFORE}"
+    return f"{what}: the value comes from outside torch"
 
 
 def _torch_generator_differs(divergence: Divergence, comparison: Comparison) -> bool:

@@ -145,10 +145,9 @@ _TABLE: dict[tuple[str, ...], tuple[Alternative, ...]] = {
 ALTERNATIVES: dict[str, tuple[Alternative, ...]] = {
     name: entries for names, entries in _TABLE.items() for name in names
 }
-"""By the operator's name, without namespace, overload, and the underscore of in-place operators.
-
-What is documented for `torch.use_deterministic_algorithms`, and what was measured on the CPU.
-"""
+"""The alternatives by the operator's name, without namespace, overload, and the underscore of in-place
+operators. The documentation of `torch.use_deterministic_algorithms` names them, or they were measured on the
+CPU."""
 
 
 def base_name(operator: str) -> str:

@@ -24,14 +24,14 @@ _SECONDS = "s"
 T = TypeVar("T")
 
 IDLE_SHARE = 0.25
-"""So much of a core may a run use beyond a whole number of cores before it counts as one more."""
+"""The share of a core that a run may use beyond a whole number of cores before it counts as one core more."""
 CROWDING = 1.5
 """Runs for each free core: they wait for the disk, and for each other, some of the time."""
 MEMORY_SHARE = 0.5
-"""So much of the free memory may runs use that go side by side."""
+"""The share of the free memory that runs at the same time may use."""
 MOST = 8
 MOST_FILES = 20_000
-"""Of more files nobody looks at all, and some may have been written."""
+"""The most files that are examined; if there are more, some file may have been written."""
 PASSED_OVER = frozenset({"__pycache__", ".git", ".pytest_cache", ".ruff_cache", ".mypy_cache"})
 
 
@@ -40,7 +40,7 @@ class Budget:
     """What may be spent beyond the first runs, and what has been spent."""
 
     text: str = BUDGET
-    """As the option has it: `32` runs, or `300s`."""
+    """The text of the option: `32` runs, or `300s`."""
     runs: int = field(default=0, init=False)
     """Further runs so far."""
     started: float = field(default_factory=time.monotonic, init=False)
@@ -90,9 +90,9 @@ class Load:
     """What one run asks of the machine."""
 
     cores: float
-    """Cores that it keeps busy, on average over its time."""
+    """The average number of cores that the run keeps busy."""
     memory: int
-    """Bytes of memory, at most; of the largest process that this one has started."""
+    """The most bytes of memory that any process started by this one has used."""
     seconds: float
 
     def side_by_side(self) -> int:

@@ -21,10 +21,10 @@ STRESS_THREADS = 8
 """More threads than many machines have cores: a race is then lost in nearly every replay."""
 
 SECONDS = 15.0
-"""How long one setting is tried for."""
+"""Seconds for which one setting is tried."""
 
 _GRACE_SECONDS = 60.0
-"""How long a process may take beyond that: some kernels never return."""
+"""Seconds that a process may take beyond that: some kernels never return."""
 
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
@@ -41,7 +41,8 @@ _EXPECTED = 10
 _MOST_TIMES = 5000
 
 _MOST_BYTES_READ = 10 * 1000**3
-"""Large inputs, which the script reads anew for each call, are tried less often."""
+"""The most bytes that the script reads in all. It reads the inputs anew for each call, so a call with large
+inputs is repeated less often."""
 
 _FEWEST_TIMES = 20
 
@@ -113,9 +114,10 @@ class Answers:
 
     call: SavedCall | None = None
     replays: dict[str, Replay] = field(default_factory=dict)
-    """By setting (see `detaudit.replay.operators.repeat_saved_call`)."""
+    """The replays by setting (see `detaudit.replay.operators.repeat_saved_call`)."""
     errors: dict[str, str] = field(default_factory=dict)
-    """By setting, why it could not be tried; by the empty text, why the process ended early."""
+    """By setting, the reason why it could not be tried; under the empty text, the reason why the process
+    ended early."""
 
 
 def strongest(answers: Answers) -> Replay:

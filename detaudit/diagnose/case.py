@@ -25,16 +25,17 @@ class Case:
     plan: RunPlan
     runs: Runs
     asked: str = ALL
-    """What the audit is about: all, or the training alone."""
+    """The scope of the audit: all, or the training alone."""
     steady: bool = False
-    """Whether each side repeats itself bit for bit: then nothing that differs from run to run is guilty."""
+    """Whether each side repeats itself bit for bit: then a source that differs from run to run is not
+    guilty."""
     budget: Budget = field(default_factory=Budget)
     jobs: str = AUTO
     """How many further runs go side by side."""
     started: float = field(default_factory=time.time, init=False)
     """When the audit began, in seconds since the epoch."""
     load: Load | None = field(default=None, init=False)
-    """What a run asks of the machine; None as long as none was made."""
+    """The cores and the memory that a run needs; None before the first run."""
     _side_by_side: int | None = field(default=None, init=False)
 
     @property

@@ -25,7 +25,8 @@ from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 MOST_LINES = 24
-"""Among more lines nobody looks for the one: the answer would cost more runs than it is worth."""
+"""The most lines among which the guilty line is searched: with more lines, the search would cost more runs
+than its answer is worth."""
 IS_IT_THIS_LINE = "is it this line?"
 
 
@@ -118,7 +119,9 @@ def _findings(search: Search) -> Iterator[Finding]:
             mentioned.add(naming.seed)
         same = [one.symbol for _, one in named if naming.seed is not None and one.seed == naming.seed]
         others = [symbol for symbol in same if symbol and symbol != naming.symbol]
-        words = f"{naming.message}; {' and '.join(others)} has a part in it too" if others else naming.message
+        words = (
+            f"{naming.message}; {' and '.join(others)} also takes part in it" if others else naming.message
+        )
         yield _finding(fault, replace(naming, message=words), search)
 
 

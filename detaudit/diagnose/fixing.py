@@ -69,7 +69,7 @@ def refuse_occupied(target: Target, folder: Path) -> None:
         return
     for path in (folder / target.path.name, _patch_of(folder / target.path.name)):
         if path.exists() or path.is_symlink():
-            raise OutputError("output-unwritable", f"{path} is there already", "name a new folder with --fix")
+            raise OutputError("output-unwritable", f"{path} exists already", "name a new folder with --fix")
 
 
 def fix(case: Case, diagnosis: Diagnosis, folder: Path) -> tuple[Diagnosis, list[Notice]]:

@@ -190,7 +190,7 @@ def _alternative(plain: Answers, strict: Answers, *, filled: bool) -> str:
     if deterministic is not None and not deterministic.differs:
         ways.append(f"{SWITCH}, under which none of {deterministic.times} replays differed")
     elif filled:
-        ways.append(f"{SWITCH}, which fills the memory that the operator reads unwritten")
+        ways.append(f"{SWITCH}, which fills the unwritten memory that the operator reads")
     elif one_thread is not None and not one_thread.differs:
         ways.append(f"torch.set_num_threads(1), with which none of {one_thread.times} replays differed")
     return "; or ".join(ways) or "none is known; compute it on another device or in a wider type"
@@ -200,7 +200,7 @@ def _why_not(trace: Path | None) -> str:
     if trace is None:
         return "the run left no trace"
     with TraceReader(trace) as reader:
-        return next(iter(reader.info.problems), "the run did not come to that call")
+        return next(iter(reader.info.problems), "the run did not reach that call")
 
 
 def sentence(kernel: KernelEvidence) -> str:
@@ -208,7 +208,7 @@ def sentence(kernel: KernelEvidence) -> str:
     replay = kernel.replay
     parts = [f"replayed alone {replay.times} times with its inputs saved: {_results(kernel)}"]
     if kernel.deterministic is not None:
-        why = ", because that fills memory which it reads unwritten" if kernel.filled else ""
+        why = ", because that fills the unwritten memory that the operator reads" if kernel.filled else ""
         parts.append(f"with {SWITCH}: {kernel.deterministic.distinct}{why}")
     elif kernel.deterministic_error is not None:
         parts.append(f"with {SWITCH}: {kernel.deterministic_error}")
@@ -234,11 +234,11 @@ def _results(kernel: KernelEvidence) -> str:
         threads = f" with {replay.threads} threads"
     if not replay.differs:
         also = f", also{threads}" if threads else ""
-        elsewhere = ", but another one in another process" if kernel.between_processes else ""
+        elsewhere = ", but a different result in another process" if kernel.between_processes else ""
         return f"always the same result{also}{elsewhere}"
     ulp = "" if replay.largest_ulp is None else f" ({replay.largest_ulp:.3g} ULP)"
-    nan = f", {replay.not_a_number} elements NaN in one of them" if replay.not_a_number else ""
-    only = f"{threads} (one with {replay.threads_tried[0]})" if threads else ""
+    nan = f", {replay.not_a_number} elements are NaN in one result only" if replay.not_a_number else ""
+    only = f"{threads} (a single result with {replay.threads_tried[0]})" if threads else ""
     largest = f"largest difference {replay.largest_absolute:.2g}{ulp}{nan}"
     return f"{replay.distinct} distinct results{only}, {largest}"
 

@@ -42,7 +42,7 @@ class SameFiles:
     copies: dict[Path, Path]
     """Each file, and the copy of it as it is now."""
     absent: frozenset[Path]
-    """Files that did not exist before the audit: for a trial they are not there."""
+    """Files that did not exist before the audit: a trial starts without them."""
 
     def reset(self) -> None:
         """Bring the files into the state that every run is to find."""

@@ -9,7 +9,7 @@ from detaudit.model.trace import Event, Kind, Phase, Place, Step, StreamRole
 from detaudit.trace.reader import TraceReader
 
 _CHANGEABLE = frozenset({Phase.BACKWARD, Phase.OPTIMIZER})
-"""The events in which a changed backward pass shows first."""
+"""Phases in which a changed backward pass shows first."""
 
 
 def observer_effect(hooked: TraceReader, watched: TraceReader, before: int | None = None) -> list[Notice]:
@@ -56,8 +56,8 @@ def _notice(event: Event, step: int) -> Notice:
     where = ".".join(filter(None, (place.module, place.name))) or place.root or place.kind.value
     line = "" if event.site is None else f", {event.site.file}:{event.site.line}"
     text = (
-        f"looking at operators changed the bits of this program, first in step {step}, {place.phase.value} "
+        f"recording operators changed the bits of this program, first in step {step}, {place.phase.value} "
         f"of {where}{line}: under a dispatch mode, torch computes the backward pass of a few operators "
-        "in another way. Runs were compared only with runs looked at in the same way"
+        "in another way. Runs were compared only with runs that recorded the same things"
     )
     return Notice("observer-effect", text)

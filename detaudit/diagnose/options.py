@@ -18,7 +18,7 @@ class AuditOptions(RunOptions):
     runs: int = 2
     """Runs that are compared."""
     scope: str = ALL
-    """The part of a run that is asked about: all, or the training alone."""
+    """The scope of the audit: all, or the training alone."""
     diagnose: bool = True
     """Whether to look for the cause where runs differ."""
     budget: str = BUDGET

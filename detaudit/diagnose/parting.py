@@ -11,7 +11,7 @@ from detaudit.model.result import Comparison, FaultScope, Finding, Origin
 from detaudit.model.trace import Site
 from detaudit.sources.observation import Naming
 
-OUTSIDE = "it comes from outside torch (all operators before it were seen and agree)"
+OUTSIDE = "the difference comes from outside torch (all operators before it were seen and agree)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ def _setting(change: ChangeFound) -> Notice:
     return Notice(
         "numeric-setting",
         f"with {change.perturbation.words}, the numbers differ from step {step} on: the number of threads is "
-        "a numeric setting (it decides how sums are taken apart); keep it the same to get the same bits",
+        "a numeric setting (it decides how sums are split); keep it the same to get the same bits",
     )
 
 

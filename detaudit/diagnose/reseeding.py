@@ -20,7 +20,8 @@ from detaudit.trace.data import read_ledger, read_states
 from detaudit.trace.reader import TraceReader
 
 SOURCES = {"python": python_random.NAME, "numpy": numpy_random.NAME}
-"""Where the ledger has the seeds of a generator; those of all others are torch's."""
+"""The source under which the ledger lists the seeds of a generator; seeds of all other generators are
+torch's."""
 NAMES = {"python": "Python's", "numpy": "numpy's"}
 
 MOST_STATES = 100_000
@@ -72,9 +73,9 @@ def _told(reseed: Reseed, seeding: LedgerEntry | None) -> str:
         where = f"{seeding.site.file}:{seeding.site.line}"
         by = f"{where} seeds it with {seeding.shown} again ({seeding.site.code})"
     return (
-        f"the training draws the same numbers from {whose} global generator again: in step {reseed.again} "
-        f"those of step {reseed.first}; {by}. Let that line use a generator of its own, or put the state "
-        "back after it"
+        f"the training draws the same numbers from {whose} global generator again: step "
+        f"{reseed.again} draws those of step {reseed.first}; {by}. Let that line use a generator of its own, "
+        "or put the state back after it"
     )
 
 

@@ -90,7 +90,7 @@ def _left_behind(finding: Finding, fresh: AuditResult, defined_at: Site | None) 
         site=finding.site or defined_at,
         message="a later call in the same process finds what an earlier one left behind (a trained model, a "
         "cache, a generator that goes on); in fresh processes the calls are the same",
-        fix="make inside the function what it changes (a model, an optimizer, a generator), or put it back",
+        fix="inside the function, make everything that it changes (a model, an optimizer), or restore it",
     )
 
 

@@ -25,7 +25,7 @@ from detaudit.sources.observation import Naming, Observation
 from detaudit.sources.source import Source
 
 TRIED_ALONE = 3
-"""How many suspects are tried on their own before all are held at once."""
+"""The number of suspects that are tried alone before all are held fixed at once."""
 MOST_FAULTS = 6
 PHASES = list(Phase)
 
@@ -36,13 +36,13 @@ class SourceFault:
 
     source: Source
     closer: Closer
-    """The difference that it explains, looked at closely."""
+    """A closer look at the difference that the fault explains."""
     comparison: Comparison
     pairs: tuple[EntryPair, ...]
-    """What the ledgers have of the source."""
+    """The entries of the source in the two ledgers."""
     all_pairs: tuple[EntryPair, ...]
     without: tuple[int, int]
-    """Pairs that are equal, and all pairs, where everything else that was found is held, and not this."""
+    """Equal pairs and all pairs of runs with all other found sources held fixed, but not this source."""
 
     def likely_line(self) -> bytes:
         """Give the key of the line that would be named."""
@@ -70,10 +70,10 @@ class Search:
 
     laboratory: Laboratory
     amounts: dict[str, str] = field(default_factory=dict)
-    """At which amount a source is held, where that matters."""
+    """The amount at which a source is held fixed, for sources that have an amount."""
     faults: list[SourceFault] = field(default_factory=list)
     settled: SourceTrial | None = None
-    """The last word: runs with all found sources held fixed, and nothing else, are equal."""
+    """The last trial: runs with all found sources held fixed, and nothing else, are equal."""
     failures: list[str] = field(default_factory=list)
 
     def run(self, closer: Closer, comparison: Comparison, differing: int, pairs: int) -> None:
@@ -139,7 +139,7 @@ class Search:
     def _try(self, suspect: Suspect, needed: int, *, likely: bool) -> SourceTrial:
         """Hold one more source; once more by another amount, if a run did not end well (a clock too fast)."""
         source = suspect.source
-        why = "seen at work" if suspect.was_seen else "it can act unseen"
+        why = "seen at work" if suspect.was_seen else "it may act without being seen"
         trial = self.laboratory.hold(self._held(source), needed, why, likely=likely)
         if trial.failed is None or source.gentler is None:
             return trial
@@ -169,10 +169,10 @@ class Search:
         held, failing, trial = bearable([*suspected, *rest], hold)
         if failing:
             words = " and ".join(one.words for one in failing)
-            self.failures.append(f"{words} could not be held fixed: the program fails with that")
+            self.failures.append(f"{words} could not be held fixed: the program then fails")
         if not trial.settled:
             self.failures.append(
-                trial.failed or "with everything held fixed that can be, the runs still differ"
+                trial.failed or "the runs still differ with every source held fixed that can be held"
             )
             return None
         guilty = needed_of(held, hold)
@@ -180,7 +180,8 @@ class Search:
         later = trial.different is not None and moved(comparison.first, trial.different.first)
         if not trial.settled and not later:
             self.failures.append(
-                trial.failed or "the runs were equal for a while with everything held fixed, and then not"
+                trial.failed
+                or "with every source held fixed, the first runs were equal, and later runs were not"
             )
             return None
         by_name = {one.source.name: one for one in ranked}

@@ -18,8 +18,8 @@ from detaudit.run.workspace import workspace
 from detaudit.trace.reader import TraceReader
 
 OTHERS_MATTER = (
-    "by itself in a fresh process, its runs are equal: it depends on what the tests before it leave behind, "
-    "or it differs rarely"
+    "by itself in a fresh process, the test gives equal runs: the test depends on what earlier tests leave "
+    "behind, or its runs differ rarely"
 )
 
 Alone = Callable[[str], AuditResult]

@@ -39,7 +39,7 @@ class SourceTrial:
     ledgers: tuple[EntryPair, ...] = ()
     """The ledgers of that pair, or of the first one."""
     failed: str | None = None
-    """Why the trial says nothing, if that is so."""
+    """The reason why the trial shows nothing; None if it shows something."""
 
     @property
     def settled(self) -> bool:
@@ -53,7 +53,7 @@ class Laboratory:
 
     case: Case
     folders: str = "trial"
-    """What the names of its folders begin with."""
+    """The beginning of the names of the trials' folders."""
     trials: list[SourceTrial] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
     """The operations that the ledgers have."""
@@ -181,9 +181,9 @@ def in_words(held: tuple[Intervention, ...]) -> str:
 
 
 Held = TypeVar("Held")
-"""What is held fixed: a source, or a line of one."""
+"""A thing that is held fixed: a source, or a line of a source."""
 Hold = Callable[[Sequence[Held], str], SourceTrial]
-"""Holds some of them, and says why to the user."""
+"""Holds some sources or lines fixed, and tells the user the reason."""
 
 DIVIDING = "which of them is it?"
 DROPPING = "one of them makes the program fail"

@@ -21,7 +21,8 @@ from detaudit.sources import surroundings
 from detaudit.trace.reader import TraceReader
 
 FURTHER_STEPS = 20
-"""How far behind the step in question a second look goes: a race may come out equal there and show later."""
+"""The number of later steps that a second look covers: by chance, a race may give equal results in the step
+in question, and show only later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def _compatible(coarse: Phase, closer: Phase) -> bool:
 def _announcement(window: tuple[int, int]) -> str:
     if window[1] - window[0] == 1:
         return f"the runs differ in step {window[0]}; running again to see every operator of that step"
-    return f"not the same again; running once more to see every operator up to step {window[1]}"
+    return f"the difference did not show; running once more to see every operator up to step {window[1]}"
 
 
 def _why_not(closer: Comparison) -> str:
@@ -194,7 +195,9 @@ def _why_not(closer: Comparison) -> str:
         return "the runs at level `op` agreed, so the difference comes and goes"
     place = closer.first.event.place
     where = f"{place.phase.value}, {place.module or place.name or place.kind.value}"
-    return f"the runs at level `op` parted where no operator shows it: step {closer.first.step}, {where}"
+    return (
+        f"the runs at level `op` parted at a place that no operator shows: step {closer.first.step}, {where}"
+    )
 
 
 def _not_named(why: str) -> Notice:

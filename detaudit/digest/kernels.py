@@ -31,10 +31,10 @@ ROWS_BESIDES_BLOCKS = 2
 """Rows of a leaf after those of its full blocks: the stripes that are left, and the last 64 bytes."""
 
 BLOCKS_PER_PROGRAM = 16
-"""Of `accumulate`: 16 KiB, eight loads of 16 bytes for each of 128 threads."""
+"""Blocks for each program of `accumulate`: 16 KiB, eight loads of 16 bytes for each of 128 threads."""
 
 LEAVES_PER_PROGRAM = 4
-"""Of `finish`: with eight accumulators each, they fill one warp."""
+"""Leaves for each program of `finish`: with eight accumulators each, they fill one warp."""
 
 _SECRET = bytes.fromhex(
     "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671f"

@@ -27,7 +27,7 @@ class Leaves:
 
     seeds: Sequence[int]
     counts: Numbers
-    """How many leaves each value has; an empty value has one, of no bytes."""
+    """The number of leaves of each value; an empty value has one leaf, without bytes."""
     table: Table
     short: np.ndarray[tuple[int], np.dtype[np.bool_]]
     """True for leaves that the kernels only gather, for the host to digest."""

@@ -19,7 +19,7 @@ LEAST_BYTES = 1 << 21
 """Values smaller than this are digested by the calling thread: waking another one would cost more."""
 
 TRIALS = 4
-"""How often each way is timed before one is settled on."""
+"""The number of times that each way is timed before the faster way is chosen."""
 
 _Outcome = list[bytes] | BaseException
 _Work = tuple[Callable[[], list[bytes]], "SimpleQueue[_Outcome]"]

@@ -14,7 +14,8 @@ import torch
 from detaudit.digest.algorithm import LEAF_BYTES, join_leaves, leaf_digests
 
 PIECE_BYTES = 1 << 19
-"""How much is copied at a time: the cache of one core holds it, and a copy costs more than its call."""
+"""Bytes that are copied at a time: they fit the cache of one core, and copying them costs more than the
+call."""
 
 
 def digest_strided(tensor: torch.Tensor, seed: int) -> bytes:

@@ -35,10 +35,9 @@ if TYPE_CHECKING:
 _FORM_CACHE_ENTRIES = 4096
 
 MOST_COPIED_BYTES = 1 << 23
-"""What lies in another order than row-major is copied as a whole up to this size, in pieces beyond.
-
-Torch turns a whole matrix two to four times as fast as its pieces, as long as the copy stays in the cache.
-"""
+"""The most bytes of a tensor in another order than row-major that is copied as a whole; a larger tensor is
+copied in pieces. Torch turns a whole matrix two to four times as fast as its pieces, as long as the copy
+stays in the cache."""
 
 _STRIDED = torch.strided
 
@@ -58,7 +57,8 @@ class _TensorForm:
     size: int
     """Size in bytes."""
     is_plain: bool
-    """True if the bytes are the values: neither complex, and maybe lazily conjugated, nor quantized."""
+    """True if the bytes are the values: the tensor is not quantized, nor complex (and maybe lazily
+    conjugated)."""
     plain_leaf: Callable[[int], Any] | None
     """Gives the memory at an address to xxhash; None if the bytes are not plain, or not one leaf."""
 

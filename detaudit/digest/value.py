@@ -21,7 +21,7 @@ _PLAIN = (bool, int, float, complex, type(None))
 
 
 TensorDigest: TypeAlias = Callable[[torch.Tensor], Digest]
-"""How the tensors in a value are digested: at once, or on their device and fetched later."""
+"""Digests a tensor in a value: at once, or on the tensor's device, with the digest fetched later."""
 
 
 def value_digest(value: object) -> bytes:

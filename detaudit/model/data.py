@@ -18,7 +18,7 @@ class LoaderIteration:
     loader: int
     """Number of the DataLoader in its process, in order of first use."""
     iteration: int
-    """How often it had been iterated before."""
+    """Number of earlier passes over the loader."""
     dataset: str
     """Class of the data set."""
     sampler: str
@@ -30,16 +30,16 @@ class LoaderIteration:
     iterable: bool
     """Whether the data set gives samples in an order of its own, without a sampler."""
     droppable: int | None
-    """How many samples `drop_last` may leave out; None if any number."""
+    """Number of samples that `drop_last` may leave out; None if that may be any number."""
     length: int | None
     """Length of the data set, where the sampler asked for it."""
     workers: int
     processes: tuple[int, ...]
     """Process numbers of the workers. They link a pass with its workers' streams and mean nothing else."""
     round: int
-    """How often the same workers had gone through a pass before (persistent workers)."""
+    """Number of earlier passes by the same workers (persistent workers)."""
     exhausted: bool
-    """Whether the program took everything that the loader had to give."""
+    """Whether the program took all batches of the loader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Fetch:
     number: int
     """Number of the batch within the pass."""
     before: tuple[GeneratorState, ...]
-    """Generators just before the fetch; empty where they are as the fetch before left them."""
+    """States of the generators just before the fetch; empty if the previous fetch left the same states."""
     after: tuple[GeneratorState, ...]
 
 
@@ -72,7 +72,7 @@ class Occurrence:
 
     fault: DataFault
     epoch: int
-    """The pass that has it; the later of two where two are alike."""
+    """The pass that has the fault; the later pass if two passes are alike."""
     workers: tuple[int, ...] = ()
     generator: str = ""
     """`numpy`, `dataset.rng`, `augment.RNG` and the like, where the fault is about random numbers."""
@@ -87,18 +87,18 @@ class Epoch:
     samples: int | None
     """None where the samples have no numbers."""
     complete: bool
-    """Whether the program took everything; an early `break` leaves a pass incomplete."""
+    """Whether the program took all batches; an early `break` leaves a pass incomplete."""
     trains: bool
     """Whether training steps were done between its batches."""
     workers: tuple[int, ...]
-    """Those whose batches arrived; empty where the main process made them."""
+    """The workers whose batches arrived; empty if the main process made the batches."""
     order: str | None
     """Digest of the numbers of the samples, batch by batch."""
     twice: tuple[int, ...]
-    """Samples that came more than once; the first of them."""
+    """The first samples that came more than once."""
     twice_count: int
     missing: tuple[int, ...]
-    """Samples that never came in a complete pass; the first of them."""
+    """The first samples that never came in a complete pass."""
     missing_count: int
 
 

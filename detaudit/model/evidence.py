@@ -16,7 +16,7 @@ class EvidenceKind(StrEnum):
     CONTROL = "control"
     """A source was held fixed, and nothing else: the runs must be equal, and differ without it."""
     PERTURBATION = "perturbation"
-    """What should not matter was changed on purpose."""
+    """A condition that should not matter was changed on purpose."""
     REPETITION = "repetition"
     """Each side was run again, to see that it repeats itself."""
     REPLAY = "replay"
@@ -28,7 +28,7 @@ class EvidenceKind(StrEnum):
     RANKS = "ranks"
     """Ranks of one run were compared with each other."""
     MEASUREMENT = "measurement"
-    """A layer was called alone, and how far its numbers are apart was measured."""
+    """A layer was called alone, and the distance of its numbers was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ _KEYS_OF_OLD = {
     "patched": EvidenceKind.PATCH,
     "axis": EvidenceKind.AXIS,
 }
-"""By which key results told the kinds apart before they had a `kind`."""
+"""Keys by which results told the kinds apart before evidence had a `kind`."""
 
 
 def _kind_of_old(values: Mapping[str, object]) -> EvidenceKind:

@@ -37,11 +37,11 @@ class Act(StrEnum):
     STARTS = "starts"
     """Started a thread, a process or a pool of them."""
     GIVES_UP = "gives up"
-    """Could not keep threads in order as they were to be: from then on they ran as they would."""
+    """Could not keep threads in their fixed order any longer: from then on, the threads ran freely."""
     WRITES_SHARED_DATA = "writes shared data"
-    """Changed, in the main thread, a tensor in place that another thread had used in between."""
+    """In the main thread, changed a tensor in place that another thread had used in between."""
     READS_SHARED_DATA = "reads shared data"
-    """Read, in the main thread, a tensor that another thread had changed in between."""
+    """In the main thread, read a tensor that another thread had changed in between."""
     WRITES_SHARED_DATA_BESIDE = "writes shared data beside"
     """Changed such a tensor in any other thread."""
     READS_SHARED_DATA_BESIDE = "reads shared data beside"
@@ -93,7 +93,7 @@ class Fact(NamedTuple):
     act: Act
     whose: Whose = Whose.NONE
     about: str = ""
-    """The path of a file or folder, the name of a variable; nothing that a decision needs words for."""
+    """The path of a file or folder, or the name of a variable; no decision depends on its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +105,23 @@ class LedgerEntry:
     thread: str
     """Name of the thread."""
     in_main_thread: bool
-    """Whether that is the main thread of its process, however it is called."""
+    """Whether that thread is the main thread of its process, whatever its name."""
     sequence: int
     """Position of the first call among all events of its process."""
     source: str
     operation: str
-    """What was called: `numpy.random.normal`, `time.time`."""
+    """The function that was called: `numpy.random.normal`, `time.time`."""
     fact: Fact
     phase: str
     site: Site | None
     site_key: bytes
     count: int
     amount: int
-    """How many numbers were drawn; for reads, the same as `count`."""
+    """Count of the numbers that were drawn; for reads, the same as `count`."""
     digest: bytes
-    """Digest over all values that it got, in order."""
+    """Digest over all values that the calls got, in order."""
     shown: str
-    """The first of them, for a reader."""
+    """The first of these values, for a reader."""
 
     @property
     def act(self) -> Act:
@@ -152,7 +152,7 @@ class EntryPair:
     stream: str
     """Label of the stream, the same in every run."""
     role: StreamRole
-    """Why that stream exists: main process, another process, a DataLoader worker."""
+    """The role of that stream: main process, another process, a DataLoader worker."""
     first: LedgerEntry | None
     second: LedgerEntry | None
 

@@ -11,17 +11,19 @@ from detaudit.model.sketch import Sketch
 from detaudit.model.trace import Level, Phase
 
 BEFORE = -1
-"""The step of what was there before the first one: the initial weights."""
+"""The step number of the initial weights, which exist before the first step."""
 
 EXACT = "exact "
-"""In front of what holds no floating-point numbers (integers, sparse tensors): no tolerance applies to it."""
+"""Begins the name of a value without floating-point numbers (integers, sparse tensors): no tolerance applies
+to it."""
 
 VARIES = bytes(16)
-"""In the place of a digest: differs between runs and reaches no number (the time of day in a batch, say)."""
+"""Stands for the digest of a value that differs between runs but reaches no number (the time of day in a
+batch, say)."""
 
 
 TEST = "::"
-"""Between the parts of a test's name."""
+"""Separates the parts of a test's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class Entry:
     what: str
     """`weights`, `buffers`, `gradients`, `output`, `batch`, `loss` and the like."""
     digest: bytes
-    """16 bytes over all of it, or `VARIES`."""
+    """16-byte digest of the whole value, or `VARIES`."""
     sketch: Sketch | None
-    """None where it holds no floating-point numbers."""
+    """None if the value has no floating-point numbers."""
 
     @property
     def identity(self) -> tuple[int, str, str, str]:
@@ -51,10 +53,11 @@ class LockedTarget:
     """The name by which a lock knows a target."""
 
     name: str
-    """Its file as seen from the lock's folder, with the callable behind a colon; `-m pkg.mod`; a test."""
+    """The target's file, relative to the lock's folder, with the callable after a colon; or `-m pkg.mod`, or
+    a test."""
     args: tuple[str, ...] = ()
     seed: int | None = None
-    """None for what seeds itself."""
+    """None for a target that seeds itself."""
 
     @property
     def is_test(self) -> bool:
@@ -68,12 +71,12 @@ class Block:
 
     target: LockedTarget
     environment: dict[str, str]
-    """What its bits depend on; they hold nowhere else. In a fixed order."""
+    """Facts on which the bits depend, in a fixed order; elsewhere, the digests do not hold."""
     noted: dict[str, str]
-    """What they may depend on as well; told where they differ."""
+    """Further facts on which the bits may depend; a report mentions those that differ."""
     level: Level
     steps: int
-    """Number of steps that the entries are of."""
+    """Number of steps that the entries cover."""
     entries: tuple[Entry, ...]
 
 

@@ -23,11 +23,11 @@ class TargetKind(StrEnum):
     MODEL_FILE = "model-file"
     CALLABLE = "callable"
     TEST = "test"
-    """A test of pytest, or a call that one makes, in a pytest process of its own."""
+    """A test of pytest, or a call that a test makes, in a pytest process of its own."""
 
 
 SEEDED = frozenset({TargetKind.MODEL_FILE, TargetKind.CALLABLE})
-"""Targets that a run seeds. Scripts seed themselves; what orders a test says whether that is seeded."""
+"""Targets that a run seeds. Scripts seed themselves; the order for a test says whether the test is seeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Target:
 
     kind: TargetKind
     name: str
-    """As shown to the user."""
+    """The target's name, as shown to the user."""
     args: tuple[str, ...] = ()
     path: Path | None = None
     """The file of a script, model file, or callable that was named by its file."""
@@ -55,7 +55,7 @@ class Target:
     attribute: str | None = None
     """The callable's name within the file or module."""
     command: tuple[str, ...] = ()
-    """What a test is run with: the arguments of the Python interpreter."""
+    """The arguments of the Python interpreter that runs a test."""
     package: Path | None = None
     """The folder of an installed package whose code is the program itself, not a library that it uses."""
 
@@ -80,7 +80,7 @@ class Intervention:
     sites: tuple[str, ...] = ()
     """Hexadecimal site keys of the lines that it is limited to; empty: everywhere."""
     amount: str = ""
-    """How much is changed; empty where the source is held fixed."""
+    """The size of the change; empty where the source is held fixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Capture:
 
     step: int
     operator: str
-    """As in the trace: `aten.index_put_`."""
+    """The operator's name, as in the trace: `aten.index_put_`."""
     occurrence: int
     """Number of calls of that operator that the step has before this call, in the main thread."""
 
@@ -98,9 +98,9 @@ class Part(StrEnum):
     """The two roles of a run that shares values or random numbers with another run."""
 
     KEEPS = "keeps"
-    """The run leaves its own in the folder."""
+    """The run puts its own values or random numbers into the folder."""
     TAKES = "takes"
-    """The run takes those that are in the folder."""
+    """The run takes the values or random numbers from the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Drive:
     target: Target
     seed: int
     steps: int | None
-    """As in a run's plan, and so is `call`."""
+    """The same as in a run's plan; so is `call`."""
     call: str | None
     axes: dict[str, str]
     """The values that `--vary` sets, as texts."""
@@ -144,7 +144,7 @@ class RunPlan:
     jobs: int = 1
     """Runs at a time."""
     window: tuple[int, int] | None = None
-    """At level `op`: the first step whose operators are recorded, and the first that is not any more."""
+    """At level `op`: the first step whose operators are recorded, and the step before which that ends."""
     ledger: bool = False
     """Whether draws of random numbers and reads of the outside world are recorded."""
     held: tuple[Intervention, ...] = ()
@@ -162,17 +162,17 @@ class RunPlan:
     then_axes: Conditions | None = None
     """The values that `--vary` sets for all runs but the first; None: as for the first."""
     values: Exchange | None = None
-    """The values of one step that the run keeps, or holds its own against."""
+    """The values of one step, which the run keeps, or compares with kept values."""
     draws: Exchange | None = None
-    """The random numbers that the run keeps, or takes in the place of its own."""
+    """The random numbers that the run keeps, or takes instead of its own."""
     on_request: bool = False
     """Whether recording waits until the program itself asks for it (the pytest plugin does, test by test)."""
     import_from: Path | None = None
-    """A folder to look for imports in besides that of the target: where the original of a copy is."""
+    """A folder to import from besides the target's folder: the folder of the original of a copy."""
     folder: Path | None = None
     """The folder in which the program is started; None: the current one."""
     import_first: tuple[Path, ...] = ()
-    """Folders that come before what is installed: another commit's code in the place of the work tree's."""
+    """Folders that come before installed packages: the code of another commit instead of the work tree's."""
     call: str | None = None
     """File with the arguments of a callable (written by `detaudit.check`); None: it takes none."""
 
@@ -193,9 +193,9 @@ class RunOutcome:
 
     id: str
     trace: Path | None
-    """None if the program ended without ever importing torch, and without word that it failed to record."""
+    """None if the program never imported torch and did not report a failure to record."""
     exit_code: int
-    """As a shell shows it: minus the signal's number if a signal ended it."""
+    """The exit code; minus the signal's number if a signal ended the program."""
     seconds: float
     timed_out: bool
     stdout: Path
@@ -203,7 +203,7 @@ class RunOutcome:
     problem: str | None = None
     """The things that could not be recorded, as a process reported them."""
     nested: tuple[str, ...] = ()
-    """What asked for another audit in the run, where no such thing is started."""
+    """The calls in the run that asked for another audit, which a run never starts."""
 
     @property
     def finished(self) -> bool:

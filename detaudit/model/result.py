@@ -14,7 +14,7 @@ from detaudit.model.trace import Event, Level, Site
 from detaudit.model.variation import Variation
 
 ALL, TRAINING = "all", "training"
-"""What an audit may be asked about: all that is compared, or the training alone."""
+"""The scopes of an audit: all that is compared, or the training alone."""
 
 
 class Verdict(StrEnum):
@@ -38,7 +38,7 @@ class DivergenceKind(StrEnum):
     """How two runs part."""
 
     VALUE = "value"
-    """Both have the event and its digests differ."""
+    """Both runs have the event, and its digests differ."""
     STRUCTURE = "structure"
     """One run has an event, or a step, that the other does not have."""
 
@@ -54,7 +54,7 @@ class Divergence:
     """The event in the first run; None if only the second has it."""
     second: Event | None
     origin: bool
-    """True if what went in agrees (or nothing goes in) and what came out differs."""
+    """True if the inputs agree (or there are none) and the outputs differ."""
 
     @property
     def event(self) -> Event:
@@ -73,7 +73,7 @@ class GeneratorDifference:
     stream: str
     from_step: int
     moved: bool
-    """True if something drew from it while the runs were watched."""
+    """True if something drew from the generator while the runs were watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,9 @@ class Comparison:
     generators: tuple[GeneratorDifference, ...]
     affected: Affected | None
     scope: FaultScope | None = FaultScope.TRAINING
-    """What the difference reaches. None: the training agrees in every step, but an evaluation may have used
-    other weights than the training left; an operator that differs by itself there says that it did not."""
+    """The things that the difference reaches. None if that is not known: the training agrees in every step,
+    but an evaluation may have used other weights than those that the training left. An operator that differs
+    by itself in the evaluation rules that out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ class Origin:
     rank: int | None = None
     """The rank of a distributed training; None where there are no ranks."""
     receiver: bool = False
-    """True if the inputs differ already and nothing recorded before them does: it came from outside torch."""
+    """True if the inputs differ already but nothing recorded before them: the difference came from outside
+    torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,8 @@ class Compared:
     level: str
     not_varied: tuple[str, ...]
     bound: dict[str, float]
-    """`confidence`, and `agreement_at_least`: with that confidence, how often two runs agree at least."""
+    """`confidence`, and `agreement_at_least`: the least rate at which two runs agree, with that
+    confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ class PerturbedRun:
 
     source: str
     amount: str
-    """What was changed, and by how much, in words."""
+    """The change and its size, in words."""
     result: str
     """`equal`, `differs`, `failed`, or `not asked for` by the program."""
     first_difference: str | None = None
@@ -217,7 +220,7 @@ class ReferenceState(StrEnum):
     EQUAL = "equal"
     """The same bits."""
     WITHIN_TOLERANCE = "within-tolerance"
-    """Not the same bits, or no bits that could be held; the numbers are as near as was asked for."""
+    """Other bits, or bits that could not be compared; but the numbers agree within the tolerance."""
     DIFFERS = "differs"
     NOT_COMPARABLE = "not-comparable"
     """The reference holds for another environment, or not for this target."""
@@ -233,21 +236,21 @@ class ReferenceComparison:
     """The lock's file, or the git reference, as it was given."""
     state: ReferenceState
     commit: str | None
-    """Full hash of the commit that the reference is of; None where git does not know."""
+    """Full hash of the commit with the reference; None if git does not know it."""
     difference: str | None
     """`structural` (a layer, a step, a tensor's shape) or `numeric`; None where nothing differs."""
     first: Origin | None
-    """Where they first differ; `run` names the reference and the run."""
+    """The first difference; its `run` names the reference and the run."""
     differing: int
-    """How many of the things that both have differ."""
+    """Number of the things that both have and that differ."""
     compared: int
-    """How many things both have: weights, gradients, outputs and batches of layers, per step."""
+    """Number of the things that both have: weights, gradients, outputs and batches of layers, per step."""
     relative: float | None
-    """The largest relative difference of one thing, estimated from sketches; None where there is none to
-    tell from."""
+    """The largest relative difference of one thing, estimated from sketches; None if there are no
+    sketches."""
     tolerance: float | None
     environment: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Settings that are not the same: theirs, ours."""
+    """Settings that differ: the value of the reference, then the value here."""
     only_there: tuple[str, ...] = ()
     """Layers that only the reference has."""
     only_here: tuple[str, ...] = ()
@@ -266,18 +269,18 @@ class AuditResult:
     compared: Compared | None
     findings: tuple[Finding, ...]
     unexplained: tuple[str, ...] = field(default=())
-    """What is left where the findings do not explain every difference."""
+    """Sentences about the differences that the findings do not explain."""
     extra_runs: int = 0
-    """Runs beyond the first ones: what looking for the cause has cost."""
+    """Number of runs beyond the first ones, which the search for the cause needed."""
     perturbed: tuple[PerturbedRun, ...] = field(default=())
     """The changes that `--perturb` made, in their order."""
     references: tuple[ReferenceComparison, ...] = field(default=())
-    """What the run was held against: a lock, another commit."""
+    """Comparisons of the run with its references: a lock, another commit."""
     varied: tuple[Variation, ...] = field(default=())
-    """What `--vary` showed: each run under other conditions, held against the first."""
+    """The results of `--vary`: each run under other conditions, compared with the first run."""
     notices: tuple[Notice, ...] = field(default=())
     scope: str = ALL
-    """What was asked: `all`, or `training`, which leaves evaluations out of account."""
+    """The scope of the audit: `all`, or `training`, which leaves evaluations out of account."""
 
     @classmethod
     def unanswered(cls, reason: str, target: TargetSummary) -> AuditResult:

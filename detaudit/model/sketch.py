@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xxhash import xxh3_64_intdigest
 
 BUCKETS = 16
-"""Sums that a projection has. An estimated difference is off by a factor of about 1 +- 1/sqrt(2 * 16)."""
+"""Number of sums in a projection. An estimated difference is off by a factor of about 1 +- 1/sqrt(2 * 16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +20,17 @@ class Sketch:
     """The summary of a value's floating-point numbers, in float64."""
 
     norm: float
-    """Euclidean norm of the finite ones."""
+    """Euclidean norm of the finite numbers."""
     total: float
-    """Their sum."""
+    """Sum of the finite numbers."""
     projection: tuple[float, ...]
     """Each number, with a pseudo-random sign, is added to one of 16 sums, pseudo-randomly chosen. (The "count
     sketch" of Charikar, Chen and Farach-Colton, 2002; its use for norms is due to Alon, Matias and Szegedy,
     1996.) It is linear: the projection of a difference is the difference of the projections."""
     count: int
-    """How many numbers there are; with another number, the value has another shape."""
+    """Count of all numbers; values with different counts have different shapes."""
     not_finite: int = 0
-    """How many of them are infinite or NaN."""
+    """Count of the numbers that are infinite or NaN."""
 
 
 def relative_difference(one: Sketch, other: Sketch) -> float:

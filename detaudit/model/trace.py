@@ -46,9 +46,9 @@ class Kind(StrEnum):
     BATCH_TEXT = "batch-text"
     """The strings in such a batch (identifiers, file names): they are not numbers yet."""
     INPUT = "input"
-    """What an outermost module was called with."""
+    """The arguments in a call of an outermost module."""
     MODULE = "module"
-    """One module call: `inputs` is the digest of its arguments, `outputs` of what it returned."""
+    """One module call: `inputs` is the digest of the arguments, `outputs` the digest of the result."""
     GRAD_OUTPUT = "grad-output"
     """The gradient that arrives at a module's output in the backward pass."""
     LOSS = "loss"
@@ -101,9 +101,9 @@ class Event:
     sequence: int
     """Position among all events of its process: orders events of different threads."""
     inputs: bytes | None
-    """16-byte digest of what went in; None where the kind has no inputs."""
+    """16-byte digest of the inputs; None for a kind without inputs."""
     outputs: bytes | None
-    """16-byte digest of what came out; None where nothing comparable did."""
+    """16-byte digest of the outputs; None if no output can be compared."""
 
 
 class StreamRole(StrEnum):
@@ -173,7 +173,7 @@ class Step:
     stream: int
     index: int
     complete: bool
-    """False for what came after the last step (a final evaluation, say)."""
+    """False for the events after the last step (a final evaluation, say)."""
     digest: bytes
     """16 bytes over all events of the step, in order, without their sites."""
     events: tuple[Event, ...]
@@ -184,21 +184,21 @@ class Batch:
     """Where the batch of one `batch` event came from."""
 
     sequence: int
-    """The sequence number of the event that it belongs to."""
+    """The sequence number of the batch's event."""
     loader: int
     """Number of the DataLoader, in order of first use."""
     iteration: int
-    """How often that loader had been iterated before."""
+    """Number of earlier passes over that loader."""
     index: int
     """Number of the batch within the iteration."""
     worker: int | None
-    """The worker that made it; None where the main process did."""
+    """The worker that made the batch; None if the main process made it."""
     samples: tuple[int, ...] | None
     """Indices that the sampler gave; None where there are none or they are not integers."""
     step: int = 0
-    """The step of its stream in which it arrived."""
+    """The step of its stream in which the batch arrived."""
     content: bytes | None = None
-    """16-byte digest of all it holds, numbers and text."""
+    """16-byte digest of the whole batch, numbers and text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +224,8 @@ class TraceInfo:
     overhead_seconds: float | None
     """Wall time spent inside the recorder."""
     problems: tuple[str, ...] = field(default=())
-    """What kept the recorder from seeing everything (a full disk, a value with no digest)."""
+    """Problems that kept the recorder from seeing everything (a full disk, a value with no digest)."""
     ranks: tuple[Rank, ...] = field(default=())
     """The ranks of a distributed training that were recorded; none where there is only one process."""
     nested: tuple[str, ...] = field(default=())
-    """What asked for another audit in the run: no such thing was started."""
+    """The calls in the run that asked for another audit, which a run never starts."""

@@ -15,7 +15,7 @@ class Promise(StrEnum):
     """What two runs that differ along an axis owe each other, the strictest first."""
 
     BITS = "bits"
-    """The same bits: the axis must not reach any number, and where it does, that is a fault."""
+    """The same bits: the axis must not change any number; a change is a fault."""
     ROUNDING = "rounding"
     """The same numbers up to rounding: the axis may choose other arithmetic, which changes last bits."""
     PRECISION = "precision"
@@ -52,9 +52,9 @@ class Apart:
     """Largest distance of two elements, in units in the last place of the coarser of the two dtypes, at the
     size of the larger of them (Goldberg, 1991)."""
     elements: int
-    """How many elements differ."""
+    """Number of elements that differ."""
     of: int
-    """How many there are."""
+    """Number of all elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,10 @@ class LayerNumbers:
     value: str
     """`output`, `gradient of input`, `gradient of weight`, `weight`, ..."""
     propagated: Apart | None
-    """Distance in the two runs; None where only one of them has the tensor."""
+    """Distance in the two runs; None if only one run has the tensor."""
     isolated: Apart | None
-    """Distance if both sides get the inputs of the first side's module; None where that could not be done."""
+    """Distance if both sides get the inputs of the first side's module; None if that could not be
+    measured."""
     first_error: float | None
     """Relative error of the first side, with these inputs, against the same module in float64 on the CPU."""
     second_error: float | None
@@ -83,11 +84,11 @@ class LayerNumbers:
     of_allowed: float | None = None
     """The larger of both errors, each as a share of the error that the side's own dtype allows."""
     first_from_float64: float | None = None
-    """Relative distance of what the first run has, as it runs, from what a whole run in float64 on the CPU
-    has that begins with the same weights, batches and random numbers; None where there is no such run."""
+    """Relative distance of the first run's value from the value in a whole run in float64 on the CPU that
+    begins with the same weights, batches and random numbers; None if there is no such run."""
     second_from_float64: float | None = None
     flagged: bool = False
-    """True if the error is out of proportion and made here: no module inside of it is flagged."""
+    """True if the error is out of proportion and this module makes it: no module inside of it is flagged."""
     why: str = ""
     """The fault, if flagged; else the reason why the module could not be isolated, if any."""
 
@@ -105,13 +106,13 @@ class OperatorNumbers:
     file: str | None
     line: int | None
     calls: int
-    """How many calls there were."""
+    """Number of calls."""
     changed: int
-    """How many of them gave other bits."""
+    """Number of calls that gave other bits."""
     apart: Apart | None
-    """Of the call that is furthest apart, by ULP; None where it failed on one side."""
+    """Distance in the call that is furthest apart, by ULP; None if that call failed on one side."""
     why: str = ""
-    """What kept it from being compared (no implementation on one side), if anything did."""
+    """The reason why it was not compared (no implementation on one side); empty if it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,12 @@ class Variation:
     """One run under other conditions, held against the first."""
 
     axes: tuple[str, ...]
-    """Those whose values differ."""
+    """The axes whose values differ."""
     first: str
     """The conditions of the first run: `threads=1`."""
     second: str
     promise: Promise
-    """The weakest of the axes'."""
+    """The weakest promise of these axes."""
     equal: bool
     """True if every number is the same bit for bit."""
     layers: tuple[LayerNumbers, ...] = ()

@@ -18,16 +18,16 @@ from xxhash import xxh3_64_hexdigest
 from detaudit.record.generators import Generators, torch_state
 
 _DEPTH = 3
-"""How many objects may lie between the data set and a generator; lists and other containers do not count."""
+"""The most objects between the data set and a generator; lists and other containers do not count."""
 
 _MOST = 16
-"""How many generators below a data set are read at most: they are read for each batch."""
+"""The most generators below a data set that are read, since they are read for each batch."""
 
 _ITEMS = 32
-"""How many entries of one container are searched."""
+"""The most entries of one container that are searched."""
 
 _VISITS = 200
-"""How many objects are searched in all."""
+"""The most objects that are searched in all."""
 
 _FOREIGN = frozenset({*sys.stdlib_module_names, "torch", "numpy", "detaudit"})
 """Packages whose modules hold no generator of the program's own."""

@@ -41,7 +41,7 @@ class _Iteration:
     samples: list[object] = field(default_factory=list)
     """Samples that the sampler gave and no batch has used yet; samplers run ahead of the workers."""
     forgotten: int = 0
-    """How many entries were dropped from the front of `samples`."""
+    """Number of entries that were dropped from the front of `samples`."""
 
     def take_samples(self, position: int) -> object:
         """Return the sampler's entry number `position`, or None; drop it and all entries before it."""

@@ -50,7 +50,7 @@ class Operators(OnlookingMode):
         self._listener = recorder.listeners.to_operators()
         self._window = recorder.session.window or _EVERY_STEP
         self._plans: dict[int, OperatorPlan] = {}
-        """By the `id` of the operator."""
+        """The plans by the `id` of the operator."""
         self._planned: list[OpOverload[..., Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

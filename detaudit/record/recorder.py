@@ -40,7 +40,7 @@ class Recorder:
     ) -> None:
         self.session = session
         self.scope = scope or RecordingScope()
-        """Where hooks note what they put in place."""
+        """Keeps what the hooks replace, so that it can be restored."""
         self.ledger = ledger
         self.level = session.level
         self.sites = sites
@@ -68,7 +68,8 @@ class Recorder:
         self.replicas = Replicas()
         self._described = False
         self._sketched: set[bytes] = set()
-        """Digests of the values in this trace that have a sketch; few, since few steps are recorded so."""
+        """Digests of the values in this trace that have a sketch; there are few, since few steps have
+        sketches."""
 
     def stream(self) -> StreamState:
         """Return the stream of the calling thread.

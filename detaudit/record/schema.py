@@ -44,10 +44,10 @@ _LEFT_UNREAD = {
 """Arguments of which the operator reads only the part that was written, or nothing."""
 
 _FORMS_ITSELF = frozenset({"set_", "resize_", "resize_as_"})
-"""In-place operators whose result has another form than what they overwrite."""
+"""In-place operators whose result has another shape than the tensor that they overwrite."""
 
 _OUT_OF_PLACE_BERNOULLI = "bernoulli.p"
-"""Takes only the shape of its argument, not its values."""
+"""An operator that takes only the shape of its argument, not its values."""
 
 _SHAPE_ONLY = frozenset(
     {"zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros",
@@ -81,19 +81,20 @@ class OperatorPlan:
     formed: tuple[tuple[int, str], ...]
     """Arguments whose shape and dtype alone are read, for a result of that form."""
     written: tuple[tuple[int, str], ...]
-    """Arguments that it changes and that are digested after the call, unless they are returned anyway."""
+    """Arguments that the operator changes and that are digested after the call, unless they are returned
+    anyway."""
     changed: tuple[tuple[int, str], ...]
-    """Arguments that it changes, returned or not."""
+    """Arguments that the operator changes, returned or not."""
     results: bool
     """Whether the results have values."""
     left_out: frozenset[int]
     """Positions of the results that have no values."""
     draws: bool
-    """Whether it draws from a random generator."""
+    """Whether the operator draws from a random generator."""
     makes_fresh: bool
-    """Whether its result is only uninitialised memory."""
+    """Whether the operator's result is only uninitialised memory."""
     gives_one: bool
-    """Whether it gives a single result, with values, as most operators do."""
+    """Whether the operator gives a single result, with values, as most operators do."""
 
 
 def make_plan(operator: Any) -> OperatorPlan:

@@ -54,7 +54,7 @@ class Session:
     program: str | None = None
     """The folder of an installed package whose code is the program, where this process runs the program."""
     forks: int = 0
-    """How many forks lie between the process that started this program and this one."""
+    """Number of forks between the process that started this program and this process."""
 
     def trace_path(self) -> Path:
         """Return the path to which this process writes its trace."""

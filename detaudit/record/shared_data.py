@@ -34,7 +34,7 @@ class _Access:
     writes: bool
     is_main: bool
     others: dict[int, list[int]] = field(default_factory=dict)
-    """How often each other thread has read it and written it since, by its number."""
+    """The number of reads and of writes by each other thread since, by the thread's number."""
 
 
 @dataclass(slots=True)

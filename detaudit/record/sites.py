@@ -20,13 +20,13 @@ from detaudit.trace.writer import TraceWriter
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PLUGIN = os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "pytest_detaudit") + os.sep
 _FARTHEST = 60
-"""How many frames above the running one are searched for the user's line."""
+"""The most frames above the running one that are searched for the user's line."""
 _TORCH = re.compile(r"[/\\\\](?:site|dist)-packages[/\\\\]torch[/\\\\]")
 _CALLING_BACK = re.compile(_TORCH.pattern + r"(?:utils[/\\\\]data|nn[/\\\\]modules|optim)[/\\\\]")
 _INSTALLED = re.compile("(?:site|dist)-packages")
 _IMPORTING = "<frozen importlib"
 _TYPED = ("<ipython-input", "<stdin", "<console", "<doctest")
-"""How the file names of code begin that a user typed: it has no file either."""
+"""Beginnings of the file names of code that a user typed; such code has no file either."""
 _EXAMPLES = os.path.join(_PACKAGE, "examples") + os.sep
 
 
@@ -37,9 +37,10 @@ class CodeOwner(Enum):
     LIBRARY = "library"
     STANDARD = "standard library"
     MACHINERY = "machinery"
-    """torch, numpy's core, detaudit and its plugin: what carries out the user's line, never the line."""
+    """torch, numpy's core, detaudit and its plugin: code that carries out the user's line and never is that
+    line."""
     CALLING_BACK = "calling back"
-    """The parts of torch that call what the program gave them: data sets, modules, optimizers."""
+    """The parts of torch that call code of the program: data sets, modules, optimizers."""
     GENERATED = "generated"
     """Code without a file, made at run time by a library or a decorator: treated as if it were not there."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from detaudit.record.names import ModuleName
 
 ModuleOwner: TypeAlias = tuple[str, str | None, bytes]
-"""Who runs an operator: root label, module path, site."""
+"""The owner of an operator: root label, module path, site."""
 
 NOBODY: ModuleOwner = ("", None, NO_SITE)
 
@@ -85,7 +85,8 @@ class StreamState:
         self.step_site: bytes | None = None
         """The line of all operators of the optimizer step under way, where it runs torch's code alone."""
         self.owners: dict[int, ModuleOwner] = {}
-        """Who ran the forward operator of a graph node in this step, by the node's sequence number."""
+        """The owner of the forward operator of each graph node in this step, by the node's sequence
+        number."""
         self.roots_since_step: dict[str, None] = {}
         """Labels of the outermost modules called since the last step."""
 

@@ -27,7 +27,7 @@ class _Worker:
         self._recorder = recorder
         self._round = 0
         self._before: str | None = None
-        """States of the generators that no step's end shows: before the first fetch of a pass."""
+        """States of the generators before the first fetch of a pass, which no end of a step shows."""
         self._continues = False
         """Whether the generators are still in the state that the last step's end shows."""
         self.starting = observing(recorder, self._start)

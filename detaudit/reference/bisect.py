@@ -46,7 +46,7 @@ class Request:
     bad: str
     wanted: Property
     runs: int | None
-    """Runs of each commit; None: as many as the fault needs."""
+    """Number of runs of each commit; None: as many as the fault needs."""
     options: RunOptions
     link: str | None = None
     """Folders that git ignores and each commit needs as well, with commas between them."""
@@ -57,12 +57,12 @@ class Found:
     """The answer."""
 
     candidates: tuple[Commit, ...]
-    """The first bad commit; several if those between them could not be run."""
+    """The first bad commit; several commits if those between them could not be run."""
     changed: tuple[str, ...]
-    """Lines that it changed, if it is one."""
+    """Lines that the first bad commit changed; empty if there are several candidates."""
     ends: Ends
     tried: tuple[Tried, ...]
-    """The commits between the ends that were put to the test."""
+    """The commits between the ends that were tested."""
 
     @property
     def tried_good(self) -> int:
@@ -134,9 +134,7 @@ def _search(trial: Trial, notes: Path, good: End, bad: End) -> str:
             process.wait()
     log = git(notes, "bisect", "log")
     if not _NAMED.search(log):
-        raise RunError(
-            "bisect-not-ended", "git bisect run did not come to its end", "what it said last is above"
-        )
+        raise RunError("bisect-not-ended", "git bisect run did not finish", "its last output is above")
     return log
 
 
@@ -164,9 +162,7 @@ def _found(repository: Path, place: Path, ends: Ends, log: str) -> Found:
     judged_bad = {ends.tried[1].commit, *(one.commit for one in tried if one.outcome is Outcome.BAD)}
     if len(named) == 1 and named[0] not in judged_bad:
         # To git every exit code that it does not know is a bad commit: that of a step that broke, too.
-        raise RunError(
-            "bisect-step-failed", f"the test of {named[0][:SHORT]} failed", "what it said is above"
-        )
+        raise RunError("bisect-step-failed", f"the test of {named[0][:SHORT]} failed", "its output is above")
     candidates = tuple(commit_of(repository, one) for one in named)
     changed: tuple[str, ...] = ()
     if len(candidates) == 1:

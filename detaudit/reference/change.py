@@ -37,7 +37,8 @@ from detaudit.trace.data import steps_completed
 from detaudit.trace.reader import TraceReader
 
 MOST_EVENTS = 50_000
-"""In as many events of a run the things that differ are counted: memory must not grow with its length."""
+"""The most events of a run in which differing things are counted, so that memory does not grow with its
+length."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ class Change:
         held = self._held()
         if not comparison.equal and self._is_open(held):
             steps = self._steps()
-            reason = (
-                f"a tolerance can be held in the first {steps} steps of this run only: add --steps {steps}"
-            )
+            reason = f"the tolerance can be checked in the first {steps} steps only: add --steps {steps}"
             return self.unverified(reason, comparison)
         reference = self._reference(comparison, held)
         differs = reference.state is ReferenceState.DIFFERS
@@ -172,7 +171,7 @@ class Change:
         if reference.state is ReferenceState.DIFFERS and not reference.changed:
             text = (
                 f"no line has changed since {reference.name}: the numbers depend on files that git ignores "
-                "(--link names them), or on the folder that the program is in"
+                "(--link names them), or on the path of the program's folder"
             )
             yield Notice("nothing-changed", text)
         if self._steps() is not None and reference.state is ReferenceState.DIFFERS:
@@ -205,7 +204,9 @@ class Change:
         failures = self.there.failures()
         yield from failures
         if failures:
-            text = f"what git ignores is not there at {self.there.name}; --link PATH,... links it from here"
+            text = (
+                f"files that git ignores are missing at {self.there.name}; --link PATH,... links them there"
+            )
             yield Notice("ignored-files", text)
 
 

@@ -10,13 +10,13 @@ from detaudit.errors import GitError
 from detaudit.reference.git import asked, git
 
 MOST = 10
-"""As many places are named; the others are counted."""
+"""The most places that are named; further places are only counted."""
 
 PATTERNS = tuple(
     f":(top){pattern}"
     for pattern in ("*.py", "*.toml", "*.yaml", "*.yml", "*.cfg", "*.ini", "*.json", "*requirements*.txt")
 )
-"""Files that programs are made of, and what configures them."""
+"""Patterns for the files of programs and of their configuration."""
 
 # By itself, `git diff` renews the index where a file has another date and the same content.
 _PLAIN = ("-c", "core.quotePath=false", "-c", "diff.autoRefreshIndex=false")
@@ -29,7 +29,7 @@ _DIFF = (
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
-"""Whatever the user has configured, the output is the same."""
+"""Options that make git's output independent of the user's configuration."""
 
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 

@@ -92,7 +92,7 @@ def _by_itself(change: Change, comparison: Comparison) -> AuditResult | None:
         return None
     name = change.there.name
     told = message(theirs.first, theirs)
-    reason = f"two runs of {name} differ, so that nothing can be held against it: {told}"
+    reason = f"two runs of {name} differ, so nothing can be compared with it: {told}"
     return change.unverified(reason, comparison)
 
 

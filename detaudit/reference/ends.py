@@ -34,7 +34,7 @@ class End:
     """One end of the search."""
 
     name: str
-    """As the user calls it."""
+    """The commit's name, as the user gave it."""
     commit: str
 
     def __str__(self) -> str:
@@ -71,7 +71,9 @@ def _for_repeats(trial: Trial, good: End, bad: End, progress: Progress) -> Ends:
     seen = sum(sizes)
     if len(sizes) == 1:
         raise RunError(
-            "bad-is-not-bad", f"{seen} runs of {bad} are all the same", "is it the commit that differs?"
+            "bad-is-not-bad",
+            f"{seen} runs of {bad} are all the same",
+            "with --bad, name a commit whose runs differ",
         )
     missed = partial(all_agree, sizes)
     trial = replace(trial, runs=trial.runs or runs_needed(missed, least=2))
@@ -99,10 +101,10 @@ def _groups(trial: Trial, commit: str, progress: Progress) -> list[int]:
 
 
 def _for_numbers(trial: Trial, good: End, bad: End, progress: Progress) -> Ends:
-    progress.note(f"running {good} twice: its numbers are what the others are held against")
+    progress.note(f"running {good} twice: the other commits are compared with its numbers")
     with _named(good):
         trial = replace(trial, reference=_reference(trial, good.commit, progress))
-    progress.note(f"running {bad}, whose numbers should be others")
+    progress.note(f"running {bad}, whose numbers should differ")
     with _named(bad):
         seen, unlike, missed = _measured(trial, bad.commit, progress)
     if not unlike:
@@ -120,9 +122,9 @@ def _reference(trial: Trial, commit: str, progress: Progress) -> str:
     with trial.runs_of(commit, progress) as runs:
         first, second = islice(runs, 2)
         if differ(first, second):
-            hint = "look for what broke that with --property reproducible, or with `detaudit check`"
+            hint = "find the cause with --property reproducible, or with `detaudit check`"
             raise RunError(
-                "good-not-reproducible", "two runs differ, so there are no numbers to hold on to", hint
+                "good-not-reproducible", "two runs differ, so there are no numbers to compare with", hint
             )
         shutil.copy(first.path, kept)
     return str(kept)

@@ -35,8 +35,8 @@ _WORDS = {
     Kind.GRAD_USED: "gradients",
     Kind.OPTIMIZER_STATE: "optimizer state",
 }
-"""What an entry of each kind is called. Kinds that are not here make none: strings in a batch are no numbers,
-and a gradient that arrives at a module's output shows in the gradients behind it."""
+"""The name of an entry of each kind. Other kinds have no entries: strings in a batch are no numbers, and a
+gradient that arrives at a module's output shows in the gradients behind it."""
 
 ORDER, COUNTS = "batch order", "step counts"
 """Entries of whole numbers: which samples a batch is made of, how many steps an optimizer has counted."""

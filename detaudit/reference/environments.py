@@ -23,7 +23,7 @@ _ALWAYS = {
     "matmul-precision": "float32_matmul_precision",
     "mkldnn": "mkldnn",
 }
-"""Names in a lock, and in the environment that a trace has."""
+"""Names of settings in a lock, with their names in the environment of a trace."""
 
 _ON_A_GPU = {
     "cuda": "cuda",
@@ -37,7 +37,7 @@ _VARIABLES = (
     "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA",
 )
-"""They choose kernels and show nowhere else. Numbers of threads show in torch's own."""
+"""Variables that choose kernels and show nowhere else. Numbers of threads show in torch's own number."""
 
 _VARIABLES_ON_A_GPU = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
 

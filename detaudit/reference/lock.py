@@ -140,7 +140,7 @@ class _Audit:
     def _differs(self, standing: Standing, run: TraceReader, readers: list[TraceReader]) -> AuditResult:
         """Run once more: the answer is another one if the target does not repeat itself."""
         self.case.progress.note(
-            "it differs from the lock; running once more, to see whether it repeats itself"
+            "the run differs from the lock; running once more, to see whether the target repeats itself"
         )
         again = self.case.run_again("again", runs=1, level=self.case.plan.level)
         reason = why_failed(self.case.plan, again)
@@ -159,5 +159,5 @@ def _useless(readers: Sequence[TraceReader]) -> str | None:
     """Explain why runs that ended well give nothing to hold; None if they do."""
     reasons = [why for at, reader in enumerate(readers, 1) for why in shortcomings(str(at), reader)]
     if not reasons and not all(entries_of(reader, 1) for reader in readers):
-        reasons.append("nothing trains in the main thread, which is what a lock holds")
+        reasons.append("a lock holds the training in the main thread, and nothing trains there")
     return "; ".join(reasons) or None

@@ -44,7 +44,7 @@ from detaudit.trace.reader import TraceReader
 
 ONLY_THE_UPDATE = (
     "its gradients are the same within the tolerance: the learning rate or the optimizer changed, or Adam "
-    "makes full steps of a gradient that is nothing but rounding (that of a bias in front of a batch "
+    "makes full steps from a gradient that is only rounding (the gradient of a bias in front of a batch "
     "normalization, say)"
 )
 
@@ -91,7 +91,7 @@ class Answer:
 
     def irreproducible(self, reference: ReferenceComparison, unequal: Comparison) -> AuditResult:
         """Answer for a target that does not repeat itself, with an audit of the target itself."""
-        self.case.progress.note("two runs of it differ, so it is audited by itself")
+        self.case.progress.note("two runs of the target differ, so the target is audited by itself")
         plan = self.case.plan
         return audited_by_itself(
             plan.target,
@@ -145,14 +145,15 @@ class Answer:
         where = f" ({in_words(reference.environment)})" if reference.environment else ""
         if reference.state is ReferenceState.WITHIN_TOLERANCE:
             text = (
-                f"same to {reference.relative or 0.0:.1g} (estimated from sketches), not held bit for bit: "
-                f"{reference.differing} of {reference.compared} things have other bits than the lock{where}"
+                f"the numbers are the same up to {reference.relative or 0.0:.1g} (estimated from "
+                f"sketches), but not the bits: {reference.differing} of {reference.compared} things have "
+                f"other bits than the lock{where}"
             )
             yield Notice("within-tolerance", text)
         elif reference.state is ReferenceState.EQUAL and where:
             yield Notice("other-environment", f"the same bits as in another environment{where}")
         if self.options.audit.perturb is not None:
-            yield Notice("not-perturbed", "not perturbed: a lock holds under plain conditions")
+            yield Notice("not-perturbed", "not perturbed: a lock holds for runs under plain conditions only")
 
     def _hints(
         self, reference: ReferenceComparison, standing: Standing, run: TraceReader
@@ -167,7 +168,7 @@ class Answer:
         block = nearest(self.blocks, held_for(environment))
         noted = differing(block.noted, noted_of(environment))
         if noted:
-            yield Notice("noted-differs", f"the lock was written with something else: {in_words(noted)}")
+            yield Notice("noted-differs", f"the lock was written with other settings: {in_words(noted)}")
         if reference.commit is not None and is_shallow(self.options.path):
             text = "which lines changed since the lock is not known: this clone is shallow"
             yield Notice("clone-shallow", f"{text} (fetch-depth: 0 in a workflow brings the rest)")
@@ -199,7 +200,7 @@ def finding_against(standing: Standing, run: TraceReader, command: str, runs: in
         other_sites=(),
         symbol=None,
         message=_ends_early(pair, reference.name, steps_completed(run)) or told(pair, reference.name),
-        fix=f"if the change is meant: `{command}`, and commit the lock",
+        fix=f"if the change is intended: `{command}`, and commit the lock",
         rate={"differs": runs, "pairs": runs},
         affects=None,
     )

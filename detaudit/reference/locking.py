@@ -29,10 +29,11 @@ from detaudit.targets.find import find_target
 from detaudit.trace.reader import TraceReader
 
 RUNS = 2
-"""A target is locked only if these are equal."""
+"""The number of runs of a target; it is locked only if the runs are equal."""
 
 STEPS = 3
-"""The number of steps that are locked at first: later steps rest on all that a step leaves behind."""
+"""The number of steps that are locked at first: later steps depend on everything that a step leaves
+behind."""
 
 
 class LockState(StrEnum):
@@ -46,7 +47,7 @@ class LockState(StrEnum):
     DIFFERS = "differs"
     """The two runs of the target differ: nothing was locked."""
     FAILED = "failed"
-    """The target did not run as it should: nothing was locked."""
+    """The target did not run to its end without an error: nothing was locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _locked(
     first, second = readers
     entries = asked_about(steady(entries_of(first, steps), entries_of(second, steps)), scope)
     if not reasons and not entries:
-        reasons.append("nothing trains in the main thread, which is what a lock holds")
+        reasons.append("a lock holds the training in the main thread, and nothing trains there")
     if reasons:
         return lock, Locked(target, LockState.FAILED, reason="; ".join(reasons))
     comparison = narrowed(compare(first, second), scope)

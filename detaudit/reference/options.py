@@ -14,7 +14,7 @@ class LockOptions:
 
     path: Path
     audit: AuditOptions
-    """How the target is run; and audited by itself, where it does not repeat itself."""
+    """Options for running the target, and for auditing it by itself if it does not repeat itself."""
     tolerance: float | None = None
     """The relative difference up to which a run counts as the same as the lock."""
 
@@ -26,7 +26,8 @@ class CommitOptions:
     reference: str
     """A commit, branch or tag, as git knows it."""
     audit: AuditOptions
-    """How both sides are run; and the work tree audited by itself, where it does not repeat itself."""
+    """Options for running both sides, and for auditing the work tree by itself if it does not repeat
+    itself."""
     tolerance: float | None = None
     """The relative difference up to which the work tree counts as the same as the commit."""
     link: str | None = None

@@ -134,7 +134,7 @@ def _root_of(name: str, place: Path) -> Path:
         raise GitError(
             "installed-under-another-name",
             f"the package {name} is installed in place from {place}, a folder of another name",
-            "commits can only be compared where the folder bears the package's name",
+            "commits can only be compared where the folder has the package's name",
         )
     return place.parents[len(parts) - 1]
 

@@ -70,7 +70,7 @@ class Trial:
     timeout: float | None
     runs: int = 2
     reference: str | None = None
-    """The trace whose numbers a good commit has; None: those of its own first run."""
+    """The trace with the numbers of a good commit; None: each commit is compared with its own first run."""
 
     def save(self) -> Path:
         """Write it into its place."""

@@ -129,7 +129,7 @@ def _checked(repository: Path, folder: Path, name: str) -> Path:
         raise UsageError(
             "link-outside",
             f"--link: {path} is not within the repository {repository}",
-            "what is outside is found from the other commit as well, by its full path",
+            "the other commit finds files outside the repository as well, by their full path",
         )
     if git(repository, "ls-files", "-z", "--", str(path)):
         raise UsageError(

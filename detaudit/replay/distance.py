@@ -116,14 +116,14 @@ class Difference:
     """The largest distances between two results of one call."""
 
     elements: int = 0
-    """How many elements differ in their bits."""
+    """Number of elements that differ in their bits."""
     absolute: float = 0.0
     relative: float = 0.0
     """Norm of the difference over the larger norm, as everywhere in detaudit."""
     ulp: float | None = None
     """Distance in units in the last place, as everywhere in detaudit; None for integers and truth values."""
     not_a_number: int = 0
-    """How many elements are NaN on one side only; they are left out of all distances."""
+    """Number of elements that are NaN on one side only; they are left out of all distances."""
 
 
 def difference(first: torch.Tensor, second: torch.Tensor) -> Difference:

@@ -19,8 +19,8 @@ FORMATS: dict[str, Callable[[Sequence[AuditResult]], str]] = {
     "junit": render_junit,
     "sarif": render_sarif,
 }
-"""What each makes of the answers of a session, however many there are. What takes long to import is imported
-when it is used."""
+"""The function that writes the answers of a session, by format. Modules that take long to import are imported
+when they are used."""
 
 
 def render_answer(name: str, result: AuditResult) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME = "detaudit.results"
 SESSION = f"{NAME}/1"
 """The schema of a session: an object with `schema`, `detaudit` and `results`, whose entries are each to the
-contract `detaudit.result/1`. It has this form however many there are."""
+contract `detaudit.result/1`. A session has this form even with a single result."""
 
 
 def render_json(results: Sequence[AuditResult]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from detaudit.model.result import AuditResult
 
 ELEMENTS = {Verdict.NOT_REPRODUCIBLE: "failure", Verdict.UNVERIFIED: "error"}
-"""What a case holds that did not pass."""
+"""The element in the case of a target that did not pass."""
 
 
 def render_junit(results: Sequence[AuditResult]) -> str:

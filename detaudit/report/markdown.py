@@ -19,24 +19,25 @@ if TYPE_CHECKING:
     from detaudit.model.result import AuditResult
 
 MARK = "<!-- detaudit -->"
-"""The first line: what a job looks for that replaces its last comment instead of adding one."""
+"""The first line. A job that replaces its last comment, instead of adding another, finds the comment by this
+line."""
 
 FOLDED = frozenset({"differs after it", "that excludes", "not varied", "notice", "more"})
 """Labels of lines that few readers of a comment need."""
 
 MOST_SECTIONS = 20
-"""Answers that are told in full. A comment may have 65536 characters."""
+"""The most answers that are shown in full. A comment may have 65536 characters."""
 
 OBEYED = re.compile(r"[\\`*_\[\]<>&|~$]")
-"""Letters with which Markdown or HTML begins something, within a line."""
+"""Characters that Markdown or HTML interprets within a line."""
 
 QUOTED = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 LINKED = re.compile(
     r"(?<=@)(?=\w)|(?<=[#!])(?=\d)|(?<=\bGH)(?=-\d)|(?<=:)(?=//|[\w+-]+:)|(?<=\bwww)(?=\.)", re.IGNORECASE
 )
-"""Where a mention, a link to an issue, a picture or an address must be taken apart, since they are made from
-the text that is shown, whatever is escaped."""
+"""Positions at which a mention, a link to an issue, a picture or an address must be broken up: they are made
+from the text that is shown, even if it is escaped."""
 
 
 @dataclass(frozen=True, slots=True)

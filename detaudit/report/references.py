@@ -9,21 +9,21 @@ from detaudit.pages.page import labels
 from detaudit.report.lines import Line, Tone, count, within_run
 
 KINDS = {"lock": "lock", "commit": "against"}
-"""How the line about a reference of each kind is labelled."""
+"""The label of the line about a reference, by its kind."""
 
 FINDINGS = frozenset(f"differs-from-{kind}" for kind in KINDS)
-"""What findings are called that say: the runs repeat themselves, and are not what the reference has."""
+"""Names of the findings that say: the runs repeat themselves, but differ from the reference."""
 
 DIFFERENCE = "difference"
 
 TOLD = frozenset({"within-tolerance"})
-"""Notices that say what the line about the reference says."""
+"""Notices that only repeat the line about the reference."""
 
 SAME = {
     ReferenceState.EQUAL: "UNCHANGED",
     ReferenceState.WITHIN_TOLERANCE: "UNCHANGED WITHIN TOLERANCE",
 }
-"""What a run is called that is as its reference, the best first."""
+"""The headline of a run that agrees with its reference, the best state first."""
 
 SHORT_HASH = 7
 MOST_LAYERS = 5

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
-"""What paths are relative to, by the name that code scanning knows."""
+"""The folder that paths are relative to, under the name that code scanning knows."""
 
 FINGERPRINT = "detaudit/v1"
 
@@ -36,11 +36,11 @@ UNVERIFIED = "unverified"
 Plain = dict[str, Any]
 
 DESCRIPTIONS = {
-    DIFFERENCE: "Two runs of the same training differ; why was not found out.",
-    "differs-from-lock": "The training repeats itself, and does not give the numbers that its lock holds.",
-    "differs-from-commit": "The training repeats itself, and does not give the numbers of another commit.",
+    DIFFERENCE: "Two runs of the same training differ; the cause was not found.",
+    "differs-from-lock": "The training repeats itself, but does not give the numbers in its lock.",
+    "differs-from-commit": "The training repeats itself, but does not give the numbers of another commit.",
 }
-"""Rules that are no causes, and so have no page."""
+"""Descriptions of the rules that are not causes, and so have no page."""
 
 
 def render_sarif(results: Sequence[AuditResult]) -> str:

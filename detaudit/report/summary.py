@@ -14,9 +14,9 @@ from detaudit.report.references import is_from_reference, reference_lines
 
 MOST_NOTICES = 3
 MOST_OUTPUT = 8
-"""Lines of what a failed run has written: the end of a traceback, and its message."""
+"""The most lines of a failed run's output that are shown: the end of a traceback, and its message."""
 RUNS_SUGGESTED = 11
-"""Enough to see, with 95 % confidence, what shows in four of ten pairs."""
+"""Enough runs to see, with 95 % confidence, a fault that shows in four of ten pairs."""
 
 HEADLINES = {
     Verdict.REPRODUCIBLE: ("REPRODUCIBLE", Tone.GOOD),
@@ -88,7 +88,7 @@ def _finding(finding: Finding) -> Iterator[Line]:
     elif finding.cause is None:
         yield Line("", finding.message)
         yield from _at(finding)
-        yield Line("cause", "not diagnosed: the place above is where the runs part, not yet why")
+        yield Line("cause", "not diagnosed: the place above says where the runs part, not why")
     else:
         if finding.cause not in RELATIONS:
             yield Line("", f"the {finding.origin.event} differs")
@@ -183,7 +183,9 @@ def _how(result: AuditResult, compared: Compared) -> str:
 def _training(result: AuditResult, compared: Compared) -> str:
     """Say what is known of the training where only evaluations differ."""
     steps = f"all {count(compared.steps, 'step')}{_until(result)}"
-    return f"the same losses, gradients and weights in {steps}; --scope training asks about that alone"
+    return (
+        f"the same losses, gradients and weights in {steps}; --scope training asks about the training alone"
+    )
 
 
 def _until(result: AuditResult) -> str:
@@ -225,7 +227,7 @@ def excluded(compared: Compared) -> str:
     confidence, share = compared.bound["confidence"], 1 - compared.bound["agreement_at_least"]
     return (
         f"a fault that shows in more than {share:.0%} of pairs of runs (with {confidence:.0%} confidence); "
-        "a rarer one may be there"
+        "a rarer fault is possible"
     )
 
 

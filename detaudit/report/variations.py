@@ -19,12 +19,12 @@ MOST_DECADES = 6
 """Rows of the plot of growth."""
 
 EQUAL = "the same bits"
-BITS = "other bits, though it must reach no number"
+BITS = "other bits, although the axis must not change them"
 UNMEASURED = "other bits; how far apart could not be measured"
 OTHER_BITS = "other bits, the same numbers up to rounding"
 SAME_NUMBERS = "the same numbers up to rounding"
-NOT_ALL_MEASURED = "the same numbers where they could be measured, which is not everywhere"
-WRONG = "other numbers: more than rounding makes"
+NOT_ALL_MEASURED = "the same numbers where they could be measured; some could not"
+WRONG = "other numbers, by more than rounding"
 
 
 def headline(result: AuditResult) -> tuple[str, Tone] | None:
@@ -106,7 +106,8 @@ def _layers(layers: Sequence[LayerNumbers]) -> Iterator[Line]:
         fed = {(one.root, one.module) for one in measured if one.isolated is not None}
         flagged = {(one.root, one.module) for one in measured if one.flagged}
         out = count(len(flagged), "layer") if flagged else "none"
-        said = f"step {step}, {count(len(fed), 'layer')} fed the same on both sides: {out} out of proportion"
+        same = f"{count(len(fed), 'layer')} with the same inputs on both sides"
+        said = f"step {step}, {same}: {out} out of proportion"
         yield Line("" if number else "layers", said)
         if flagged or not number:
             yield from _layer_table(measured)

@@ -50,7 +50,7 @@ def leave_word_if_not_begun() -> None:
     from detaudit.record.session import load_session
 
     load_session(_awaited[0], is_main=False).leave_problem(
-        "torch was loaded, and recording never began, since it was not loaded as an import statement does it"
+        "recording never began, since torch was not loaded by an import statement"
     )
 
 

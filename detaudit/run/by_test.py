@@ -12,7 +12,7 @@ from detaudit.run.progress import Progress
 from detaudit.run.runs import watch
 
 FAILURE = "failure.txt"
-"""In the folder of a test: why it did not pass."""
+"""A file in the folder of a test: the reason why the test did not pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TestOutcome:
     __test__ = False
 
     trace: Path | None
-    """None if it used nothing of torch's, or did not run."""
+    """None if the test did not use torch, or did not run."""
     failure: str | None
 
 
@@ -43,7 +43,9 @@ def run_tests(plan: RunPlan, count: int, run: str, folder: Path, progress: Progr
 
 def _outcome(folder: Path, code: int, *, timed_out: bool) -> TestOutcome:
     if not folder.is_dir():
-        reason = "the time was up" if timed_out else f"the process ended before it, with exit status {code}"
+        reason = (
+            "the time was up" if timed_out else f"the process ended before the test, with exit status {code}"
+        )
         return TestOutcome(None, reason)
     failure = folder / FAILURE
     text = failure.read_text(encoding="utf-8") if failure.exists() else None

@@ -23,11 +23,9 @@ _DRIVER = Path(__file__).parent.parent / "targets" / "drive.py"
 _SITE = Path(__file__).parent / "site"
 _MOST_PADDING = 4096
 _WAIT_BRIEFLY = {"GOMP_SPINCOUNT": "100", "KMP_BLOCKTIME": "0"}
-"""How long the threads of an operator wait for each other on a busy core, for GNU's and Intel's OpenMP.
-
-Their own choice counts the threads of one process alone, and makes runs side by side several times as slow.
-100 is what libgomp takes where it knows of more threads than cores.
-"""
+"""Variables of GNU's and Intel's OpenMP: how long the threads of an operator wait for each other on a busy
+core. The default of these libraries considers only the threads of one process, and makes runs side by side
+several times as slow. libgomp itself takes 100 if it knows of more threads than cores."""
 _WAITING = "OMP_WAIT_POLICY"
 
 

@@ -129,7 +129,9 @@ def _order(guardian: subprocess.Popen[bytes], control: int, status: int, order: 
     if word == "started":
         return
     code = guardian.wait()
-    problem = os.strerror(int(number)) if word == "failed" else f"what starts it ended with {code}"
+    problem = (
+        os.strerror(int(number)) if word == "failed" else f"the process that starts it ended with {code}"
+    )
     raise RunError("run-not-started", f"the run could not be started: {problem}")
 
 

@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 3.0
 """The time that processes may take to end after they were asked to, in seconds, before they are killed."""
 
 _ORPHAN_PATIENCE_SECONDS = 2.0
-"""The time where nobody waits for an answer any more."""
+"""The same time if nobody waits for an answer any more."""
 
 _AFTERMATH_SECONDS = 1.0
 _KILL_SECONDS = 5.0

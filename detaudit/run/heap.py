@@ -25,13 +25,14 @@ ALIGNMENT, LARGEST_COMMON, LARGEST_OF_PYTHON = 16, 192, 512
 HEADER = b"".__sizeof__()
 """Bytes of a `bytes` object beside its content. The garbage collector does not count such objects."""
 FIRST, LATER = 120, 30
-"""How many blocks of each common size are taken at least, and fewer than twice as many; a fifth of others."""
+"""The least number of blocks that are taken of each common size, at first and later; the actual number is up
+to twice as large. Of other sizes, a fifth is taken."""
 SHARE, ALLOWANCE = 0.05, 0.1
-"""What this may take of the processor's time later: of the time since it began, and seconds beside it."""
+"""The most processor time that this may take later: a share of the time since the beginning, plus seconds."""
 LOTS = 8192
 
 _kept: list[object] = []
-"""What was taken and not given back."""
+"""The blocks that were taken and not given back."""
 
 _busy = allocate_lock()
 

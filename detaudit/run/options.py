@@ -17,13 +17,14 @@ class RunOptions:
     steps: int | None = None
     """Stop each run after this many steps; None: let it end by itself."""
     level: str = AUTO
-    """How much is recorded; `auto`: what the question needs."""
+    """How closely a run is recorded; `auto`: as closely as the question needs."""
     seed: int = 0
     """For targets that detaudit seeds."""
     timeout: float | None = None
     """Seconds that one run may take."""
     jobs: str = AUTO
-    """Runs at a time: a number, or `auto`: the first ones one by one, further ones as the machine carries."""
+    """The number of runs at a time; `auto`: the first runs one by one, further runs as many as the machine
+    carries."""
     keep: Path | None = None
     """The folder that the traces stay in; None: they are removed."""
 

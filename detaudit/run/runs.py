@@ -29,7 +29,7 @@ class Runs:
     """The folder in which each plan gets a folder of its own."""
     progress: Progress
     parent: Runs | None = None
-    """Runs that these ones are a part of, and are counted among."""
+    """The runs that include these runs, and count them."""
     count: int = field(default=0, init=False)
     """Runs so far, those of the parts included."""
 

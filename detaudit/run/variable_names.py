@@ -7,4 +7,4 @@ LEDGER = "DETAUDIT_INTERNAL_LEDGER"
 """Set where the session asks for a ledger, so that taps are put in place before the program starts."""
 
 PADDING = "DETAUDIT_INTERNAL_PADDING"
-"""Says nothing: its length moves what lies behind the environment in memory."""
+"""A variable without a meaning: its length moves everything that lies behind the environment in memory."""

@@ -15,10 +15,11 @@ from detaudit.sources.taps import Asked, Taps
 
 NAME = BY_ADDRESS
 DISTANCE = 64
-"""Bytes between two addresses that are held: as if objects lay side by side in the order of first asking."""
+"""Bytes between two held addresses: as if objects lay side by side in the order in which they are first
+asked."""
 
 HIGHEST = 1 << 62
-"""Addresses are held against this to reverse their order."""
+"""The number from which addresses are subtracted to reverse their order."""
 
 PADDING = 5_003
 """Bytes by which the environment, and with it the stack, grows when addresses are made to vary."""
@@ -70,7 +71,7 @@ SOURCE = Source(
     suspicion=Suspicion(66, unseen=6, by_chance=True),
     held_by_line=True,
     name_fault=naming_order(
-        Cause.ADDRESS_ORDER, "where objects lie in memory, which is elsewhere in each run"
+        Cause.ADDRESS_ORDER, "the addresses of objects in memory, which differ in each run"
     ),
     perturbed_by=(
         Perturbation(

@@ -27,7 +27,7 @@ def _defined() -> Iterator[Source]:
 BY_NAME = {source.name: source for source in _defined()}
 
 SOURCES = tuple(source for source in BY_NAME.values() if source.suspicion is not None)
-"""Those that are observed in every run with a ledger, and suspected."""
+"""The sources that can be suspected: every run with a ledger observes them."""
 
 
 def put_taps(

@@ -19,14 +19,14 @@ from detaudit.sources.taps import Asked, Taps
 NAME = "clock"
 _READS, _READS_LOCAL = Fact(Act.READS), Fact(Act.READS_LOCAL_TIME)
 EPOCH = 1_600_000_000.0
-"""When the held clock starts: 13 September 2020."""
+"""The time at which the held clock starts: 13 September 2020."""
 TICK = 0.001
-"""Seconds by which the held clock goes on at each reading, if the run does not say."""
+"""Seconds by which the held clock advances at each reading, unless the run sets another amount."""
 NANOSECONDS = 1_000_000_000
 STARTS = {"time": EPOCH, "monotonic": 1000.0, "perf_counter": 1000.0, "process_time": 1.0, "thread_time": 1.0}
-"""Functions of `time`, each with a twin that ends in `_ns`, and where they start when held."""
+"""Functions of `time`, each with a twin that ends in `_ns`, and the time at which they start when held."""
 CALENDAR = {"localtime": 0, "gmtime": 0, "ctime": 0, "asctime": 0, "strftime": 1}
-"""Functions of `time` that tell the time of day unless they are given one, and which argument that is."""
+"""Functions of `time` that use the time of day unless they get a time, with the position of that argument."""
 
 
 FORWARD, FAST = "400 days", "10 times as fast"

@@ -18,7 +18,7 @@ from detaudit.sources.taps import Asked, Taps
 NAME = "completion-order"
 _TAKES = Fact(Act.TAKES_RESULT)
 NUMBER = "_detaudit_number"
-"""Attribute of a future: its number among all of its process, in the order of submission."""
+"""Attribute of a future: its number among all futures of the process, in the order of submission."""
 
 
 def _tap(taps: Taps) -> None:
@@ -227,7 +227,7 @@ def queue_line(seen: Observation) -> LedgerEntry | None:
 def name_queue(seen: Observation, entry: LedgerEntry) -> Naming:
     """Name the line that takes results from a queue."""
     return seen.name_at(
-        Cause.COMPLETION_ORDER, entry, f"{entry.operation} takes what is ready first", QUEUE_FIX
+        Cause.COMPLETION_ORDER, entry, f"{entry.operation} takes the result that is ready first", QUEUE_FIX
     )
 
 
@@ -246,8 +246,8 @@ def _concerns(pair: EntryPair, _situation: Situation) -> bool:
     return pair.differs or pair.entry.act is Act.DELIVERS_UNORDERED
 
 
-AS_FINISHED = "gives results as they are finished"
-QUEUE_FIX = "give each item its number, and put the results in the order of the numbers before they are used"
+AS_FINISHED = "gives results in the order in which they are finished"
+QUEUE_FIX = "give each item its number, and sort the results by these numbers before they are used"
 IN_ORDER_FIX = "leave in_order=False out: batches then come in the order of the sampler"
 
 SOURCE = Source(

@@ -27,9 +27,9 @@ TIMES_AND_NUMBERS = (
     "os.lstat",
     "os.DirEntry.inode",
 )
-"""What tells of a file more than its name."""
+"""Functions that tell more about a file than its name."""
 TIME = 1_600_000_000
-"""The time that all files have when it is held."""
+"""The time of all files while it is held."""
 BETWEEN = frozenset({"__main__", "pathlib", "pathlib._local", "pathlib._abc"})
 """Modules of Python's library through which a program asks for the times of a file."""
 DELETING = frozenset({"rmtree", "_rmtree_safe_fd", "_rmtree_safe_fd_step", "_rmtree_unsafe"})
@@ -201,8 +201,8 @@ SOURCE = Source(
     suspicion=Suspicion(72),
     name_fault=naming(
         Cause.FS_ORDER,
-        "{entry.operation} gives an order, or times, that are not the same in each run",
-        dict.fromkeys(TIMES_AND_NUMBERS, "order by name, and not by the time or the number of a file"),
+        "{entry.operation} gives an order, or times, that differ in each run",
+        dict.fromkeys(TIMES_AND_NUMBERS, "sort by name, not by the time or the number of a file"),
     ),
     asked_through=(NAME,),
     held_by_line=True,

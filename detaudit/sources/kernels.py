@@ -55,7 +55,7 @@ def _name(seen: Observation) -> Naming:
     words = f"{symbol or 'an operator'} gives other bits for the same inputs"
     if receiver:
         # Code that torch.compile generates, or an extension, calls kernels that are no operators.
-        words = f"a kernel that is no operator of torch gives other bits; {symbol} is the first to get them"
+        words = f"a kernel that is no operator of torch gives other bits; {symbol} gets them first"
         symbol = None
     return Naming(Cause.NONDETERMINISTIC_OP, finding.site, symbol, words, finding.other_sites)
 

@@ -17,7 +17,7 @@ from xxhash import xxh3_64_digest
 from detaudit.model.ledger import Fact
 
 SHOWN = 60
-"""How much of a value is kept for a reader."""
+"""The most characters of a value that are kept for a reader."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class LedgerLine:
     """Position of the first call among all events of the process."""
     count: int = 0
     amount: int = 0
-    """The number of numbers that were drawn; for reads, equal to `count`."""
+    """Count of the numbers that were drawn; for reads, equal to `count`."""
     digest: bytes = b""
     """Digest over all values, in order."""
     shown: str = ""

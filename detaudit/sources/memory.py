@@ -83,7 +83,7 @@ def _name_change(seen: ChangeSeen) -> tuple[Cause, LedgerEntry | None]:
     return seen.cause, read or seen.last(lambda entry: entry.source == NAME)
 
 
-NUMPY_FIX = "initialise it: np.zeros in the place of np.empty, or read no more of it than was written"
+NUMPY_FIX = "initialise it: use np.zeros instead of np.empty, or read only the part that was written"
 
 SOURCE = Source(
     name=NAME,

@@ -23,9 +23,7 @@ DEEPEST = 3
 LARGEST = 1 << 20
 """Tensors of more bytes are told apart by shape and dtype alone."""
 
-_COUNTER = (
-    "give each object a number of its own when it is made (itertools.count()), and use that in the place of"
-)
+_COUNTER = "give each object a number of its own when it is made (itertools.count()), and use that instead of"
 
 
 def hashed_by_address(item: Any, depth: int = 0) -> bool:
@@ -174,23 +172,21 @@ _SUBJECTS = {
 def _fix(entry: LedgerEntry) -> str | None:
     kind = entry.fact.about
     if entry.operation == "set" and not kind:
-        return "sort what is iterated over here: sorted(...)"
+        return "sort the items that are iterated over here: sorted(...)"
     if entry.operation == "set":
         return (
-            f"{kind} objects cannot be sorted: keep them in a list, or put dict.fromkeys(items), which keeps "
-            "the order of first appearance, in the place of the set"
+            f"{kind} objects cannot be sorted: keep them in a list, or use dict.fromkeys(items), which keeps "
+            "the order of first appearance, instead of the set"
         )
     if entry.operation == "set.pop":
         taking = "keep them in a list, or in a dict (dict.fromkeys(items)), and take the first or the last"
-        return taking if kind else f"take a definite one, as min(items), or {taking}"
+        return taking if kind else f"take a certain element, such as min(items), or {taking}"
     return _fix_number(entry.operation, kind)
 
 
 def _fix_number(operation: str, kind: str) -> str | None:
     if operation == "hash" and not kind:
-        return (
-            "use a hash that is not salted, as zlib.crc32(text.encode()), or zlib.crc32(repr(item).encode())"
-        )
+        return "use a hash that is not salted: zlib.crc32(text.encode()), or zlib.crc32(repr(item).encode())"
     if operation == "repr":
         return "give the class a __repr__ (a dataclass has one), or use another name of the object here"
     return f"{_COUNTER} {operation}()" if operation in {"hash", "id"} else None

@@ -88,4 +88,4 @@ def replace_iteration(owner: type, make: Callable[[Callable[[Any], Any]], Callab
 _kept: list[Any] = []
 
 STAND_CODE = Stand.__call__.__code__
-"""What runs between a caller and the function that stands in for a builtin."""
+"""The code that runs between a caller and the function that stands in for a builtin."""

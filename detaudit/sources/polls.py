@@ -17,7 +17,7 @@ from detaudit.sources.turns import Turns
 SCHEDULE = "thread-schedule"
 """The source that decides the answers."""
 QUEUE, FLAG = "queue", "flag"
-"""What is asked about."""
+"""The kinds of things that a program asks about."""
 
 _POLLS = {
     "queue": (

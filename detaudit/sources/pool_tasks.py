@@ -10,7 +10,7 @@ from typing import Any
 from detaudit.sources.taps import Asked, Taps
 
 _taps: list[Taps] = []
-"""Those of this process."""
+"""The taps of this process."""
 
 
 def watch_tasks(taps: Taps) -> None:

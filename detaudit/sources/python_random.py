@@ -15,7 +15,7 @@ from detaudit.sources.taps import Asked, Taps
 NAME = "python-random"
 _NOT_DRAWING = frozenset({"seed", "setstate", "getstate"})
 _WORDS = 3
-"""Words of a generator's state that tell it from others."""
+"""The number of words of a generator's state that tell it from others."""
 
 
 def _tap(taps: Taps) -> None:

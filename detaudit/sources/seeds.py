@@ -46,7 +46,7 @@ class GeneratorFamily:
     source: str
     cause: Cause
     owner: str
-    """Whose they are, in a sentence: "numpy's"."""
+    """The owner of the generators, in a sentence: "numpy's"."""
     seeding: tuple[str, ...]
     """The calls with which a program seeds the global generator."""
     fixes: dict[str, str]
@@ -89,7 +89,7 @@ class GeneratorFamily:
         if seed is not None and seed.entry.site is not None:
             if _is_other(seed, seen):
                 words = (
-                    f"{drawn}, which nothing has seeded, and what it gives becomes the seed "
+                    f"{drawn}, which nothing has seeded, and the drawn value becomes the seed "
                     f"{on_line(seed.entry.site, entry.site)}: {NEW_SEED}"
                 )
                 return seen.name_at(self.cause, entry, words, CONSTANT_SEED)
@@ -98,7 +98,7 @@ class GeneratorFamily:
         if entry.site is not None and not here and not later:
             line = uncalled_seed(entry.site.file, self.seeding, set())
             if line is not None:
-                words = f"{drawn}, which is not seeded: line {line} would do that and is not executed"
+                words = f"{drawn}, which is not seeded: line {line} would seed it, but is not executed"
                 site = Site(entry.site.file, line, "", linecache.getline(entry.site.file, line).strip())
                 return Naming(self.cause, site, entry.operation, words, (entry.site,))
         return seen.name_at(self.cause, entry, f"{drawn}, which nothing has seeded")

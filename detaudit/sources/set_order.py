@@ -45,7 +45,7 @@ HANDING_ON = frozenset({"_weakrefset", "weakref", "collections", "_collections_a
 ORDERLESS = frozenset({"sorted", "min", "max", "any", "all", "len", "set", "frozenset"})
 """Functions whose result does not depend on the order of what they are given."""
 MOST = 2_000
-"""Of larger sets, only so many elements are noted."""
+"""The most elements of a set that are noted."""
 
 
 def _tap(taps: Taps) -> None:

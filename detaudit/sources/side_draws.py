@@ -35,6 +35,6 @@ SOURCE = Source(
     suspicion=Suspicion(79, concerns_others=_in_side_thread),
     name_fault=naming(
         Cause.RNG_DRIFT,
-        "{entry.operation} draws from the global generator in a thread: when is a matter of timing",
+        "{entry.operation} draws from the global generator in a thread, at a moment that depends on timing",
     ),
 )

@@ -17,7 +17,7 @@ from detaudit.model.trace import Site
 from detaudit.sources.decisions import parsed
 
 _COLLECTS = frozenset({"append", "appendleft", "extend", "insert", "put", "put_nowait", "add"})
-"""Methods that put something into a collection: in which order, others see."""
+"""Methods that put something into a collection, whose order other code can see."""
 _CHANGES = frozenset({"update", "pop", "popleft", "remove", "discard", "clear", "load_state_dict", "copy_"})
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -28,7 +28,7 @@ _OF_TORCH = frozenset(
 _MAKERS = frozenset({"default_rng", "RandomState", "Random", "Generator", "PCG64", "Philox", "SystemRandom"})
 _SEEDERS = frozenset({"seed", "setstate", "set_state", "getstate", "get_state", "SeedSequence"})
 _DEEPEST = 4
-"""So many calls deep functions of the same file are looked into."""
+"""The most nested calls, to functions of the same file, that are followed."""
 
 
 def collecting_line(beginning: Site) -> Site | None:

@@ -12,7 +12,7 @@ from detaudit.sources.observation import ChangeNamer, Naming, Observation, name_
 from detaudit.sources.taps import Taps
 
 CERTAIN = 100
-"""The score of an operator that makes other bits from the same inputs."""
+"""The score of an operator that gives other bits for the same inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Source:
     tap: Callable[[Taps], None] | None = None
     """Puts in place the taps that observe the source, and that hold it if the run asks for that."""
     suspicion: Suspicion | None = None
-    """When the source is suspected; None for a source that is held only where a search names it."""
+    """Says when the source is suspected; None for a source that is held only where a search names it."""
     name_fault: Callable[[Observation], Naming] | None = None
     """Gives a fault of this source its cause, its line and its words."""
 
     held_by: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables that hold it fixed from outside."""
+    """Environment variables that hold the source fixed from outside."""
     amount: Callable[[Pace], str] | None = None
     """The amount at which the source is held, where that depends on the program."""
     gentler: Callable[[str], str] | None = None
@@ -67,21 +67,23 @@ class Source:
     held_by_line: bool = False
     """Whether the source can be held at single lines, so that one guilty line of several can be proved."""
     alike_outside: frozenset[str] = frozenset()
-    """Operations that give all runs the same name for something outside of them, as long as they are held:
-    runs side by side would meet there."""
+    """Operations that, while they are held, give all runs the same name for something outside of the runs:
+    runs side by side would collide there."""
     names_operator: bool = False
     """Whether a fault of this source lies in an operator, which a closer look can name."""
     last_resort: bool = False
-    """Whether another source holds the same thing more gently, so that this source is only tried alone."""
+    """Whether another source holds the same thing more gently: then this source is only tried alone."""
     may_escape: bool = False
     """Whether runs can differ although the source is held: the source is then named, but not confirmed."""
 
     perturbed_by: tuple[Perturbation, ...] = ()
     """The perturbations; empty for a source that cannot be perturbed, or that varies in each run anyway."""
     asked_through: tuple[str, ...] = ()
-    """Sources of which the ledger must have entries, or the program does not ask for what is changed."""
+    """Sources that must have entries in the ledger; otherwise the program does not ask for what is
+    changed."""
     covers: str = ""
-    """What plain runs do not vary but the perturbation does, in the words of the result's `not_varied`."""
+    """The condition that only the perturbation varies, not plain runs, in the words of the result's
+    `not_varied`."""
     applicable: Callable[[Mapping[str, object]], tuple[str, ...]] | None = None
     """The amounts that change something in a run with this environment; None: all of them."""
     is_setting: bool = False

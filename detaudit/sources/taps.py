@@ -29,9 +29,9 @@ class Asked(Enum):
 
     ANYONE = "anyone"
     PROGRAM = "the program"
-    """Or a library on its behalf, but not Python's own library, nor torch."""
+    """The program, or a library on its behalf, but not Python's own library, nor torch."""
     OWN_CODE = "the program's own code"
-    """And no library at all on its behalf."""
+    """The program itself, without a library on its behalf."""
     PROGRAM_THROUGH_STANDARD = "the program, through Python's own library"
 
 
@@ -78,14 +78,14 @@ class Taps:
         """Whether the program has started a thread, or made a pool of them."""
         self.imports = ImportWatch()
         self.numbering = Numbering()
-        """Tells objects apart that hold the same."""
+        """Tells apart objects with equal content."""
         self._local = threading.local()
         self._process = "main"
         self._forks = 0
         self._count = 0
         self._beginnings: list[Callable[[], None]] = []
         self._advice: dict[bytes, str] = {}
-        """By the line that called the library."""
+        """The advice by the line that called the library."""
         os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork)
 
     def when_imported(self, module: str, callback: Callable[[ModuleType], None]) -> None:
@@ -262,7 +262,7 @@ class Taps:
 _PASSING_CODE = next(
     one for one in Taps.tapped.__code__.co_consts if isinstance(one, CodeType) and one.co_name == "passing"
 )
-"""What runs between a caller and a handler."""
+"""The code that runs between a caller and a handler."""
 
 
 def _behind_taps(frame: FrameType | None) -> FrameType | None:

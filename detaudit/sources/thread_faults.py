@@ -30,11 +30,11 @@ def name(seen: Observation) -> Naming:
         return seen.name_at(Cause.COMPLETION_ORDER, taken, f"{taken.operation} {AS_FINISHED}")
     asked = _deciding_poll(seen, QUEUE)
     if asked is not None:
-        words = f"{asked.operation} finds something or not, by how far another thread is"
+        words = f"whether {asked.operation} finds something depends on how far another thread is"
         return seen.name_at(Cause.COMPLETION_ORDER, asked, words, BLOCKING_FIX)
     drift = seen.drifting()
     if drift:
-        words = f"how far other threads are decides how often a line draws: {drawn_more(drift[0])}"
+        words = f"how often a line draws depends on how far other threads are: {drawn_more(drift[0])}"
         return seen.name_at(Cause.RNG_DRIFT, drift[0].entry, words, OWN_GENERATOR_FIX)
     return _name_access(seen)
 
@@ -47,11 +47,11 @@ def _name_access(seen: Observation) -> Naming:
         return seen.name_at(Cause.THREAD_RACE, shared, words)
     asked = _deciding_poll(seen, FLAG)
     if asked is not None:
-        words = f"{asked.operation} answers by how far another thread is"
+        words = f"the answer of {asked.operation} depends on how far another thread is"
         return seen.name_at(Cause.THREAD_RACE, asked, words, FLAG_FIX)
     either = _poll_with_both_answers(seen)
     if either is not None:
-        words = f"{either.operation} finds something or not, by how far another thread is"
+        words = f"whether {either.operation} finds something depends on how far another thread is"
         return seen.name_at(Cause.COMPLETION_ORDER, either, words, BLOCKING_FIX)
     first, queue = seen.comparison.first, queue_line(seen)
     in_main = first is not None and "/" not in first.stream
@@ -84,7 +84,8 @@ def _poll_with_both_answers(seen: Observation) -> LedgerEntry | None:
 
 
 _ACCESSES = (Act.WRITES_SHARED_DATA_BESIDE, Act.READS_SHARED_DATA_BESIDE, Act.WRITES_SHARED_DATA)
-"""What is named rather: what a thread does beside the main one, and of that what it changes."""
+"""The order in which accesses are named: first those of threads beside the main one, and of these first the
+writes."""
 
 
 def _shared_access(seen: Observation) -> LedgerEntry | None:
@@ -95,7 +96,7 @@ def _shared_access(seen: Observation) -> LedgerEntry | None:
 
 
 IN_PROCESS = "process"
-"""What a task is about that a process of a pool carries out; others run in threads."""
+"""The `about` of a task that a process of a pool carries out; other tasks run in threads."""
 
 
 def _beginnings(seen: Observation, about: str) -> list[Site]:
@@ -130,8 +131,8 @@ def _changed_object(seen: Observation) -> Naming | None:
 
 
 _CHANGES = (
-    (changing_line, Cause.THREAD_RACE, "a thread changes what others use, in no fixed order"),
-    (collecting_line, Cause.COMPLETION_ORDER, "threads put in what they have as soon as they have it"),
+    (changing_line, Cause.THREAD_RACE, "a thread changes data that other threads use, in no fixed order"),
+    (collecting_line, Cause.COMPLETION_ORDER, "threads add their results as soon as they have them"),
 )
 
 
@@ -175,8 +176,10 @@ TASK_FIX = (
     "make a generator within the task, seeded by the number of the task: "
     "rng = np.random.default_rng([SEED, number])"
 )
-BLOCKING_FIX = "wait for the item (get() without a time limit), so that how fast others are decides nothing"
-FLAG_FIX = "wait for the other thread (join, wait, result) at a fixed step, rather than ask how far it is"
+BLOCKING_FIX = (
+    "wait for the item (get() without a time limit), so that the speed of other threads decides nothing"
+)
+FLAG_FIX = "wait for the other thread (join, wait, result) at a fixed step, instead of asking how far it is"
 
 
 _TELLING_IF_OTHER = frozenset({*_ACCESSES, Act.READS_SHARED_DATA, Act.FINDS, Act.FINDS_NOTHING})

@@ -43,7 +43,7 @@ PATIENCE = 20.0
 
 The amount at which this source is held, where it says another."""
 IDLE = 0.2
-"""Seconds without progress after which it counts as waiting for another."""
+"""Seconds without progress after which a thread counts as waiting for another."""
 POLL = 0.005
 
 _POOLS = ("concurrent/futures/thread.py", "multiprocessing/dummy/__init__.py")
@@ -225,7 +225,7 @@ def _processor_time(process: int) -> float:
 
 
 TIMES_AS_LONG = 4
-"""How much longer than in a plain run a thread may take that runs alone, recorded with a ledger."""
+"""The factor by which a thread that runs alone, recorded with a ledger, may be slower than in a plain run."""
 LOADER_WORKERS = "loader-workers"
 
 

@@ -16,7 +16,8 @@ from detaudit.torch_private.by_name import SEEDED_THROUGH, generator_identity
 
 NAME = "torch-random"
 SEEDING = frozenset({"torch.random", "torch.cuda.random", *SEEDED_THROUGH})
-"""Modules between torch.manual_seed and the generator; samplers and other parts of torch are none."""
+"""Modules between torch.manual_seed and the generator; samplers and other parts of torch are not among
+them."""
 
 
 def _tap(taps: Taps) -> None:

@@ -18,19 +18,17 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 SLICE = 0.0002
-"""Seconds that are really waited before it is looked again whether anybody can run."""
+"""Seconds of real time between two checks whether any thread can run."""
 SHORTEST = 0.1
-"""Seconds that a wait with a time limit takes at least in the threads' own time.
-
-Programs jitter their short sleeps, by chance or by the clock; that is not to decide who goes on.
-"""
+"""The least seconds that a wait with a time limit takes in the threads' own time. Programs vary the length of
+short sleeps, by chance or by the clock; that must not decide which thread goes on."""
 
 _now, _sleep, _is_alive = time.monotonic, time.sleep, threading.Thread.is_alive
 _acquire, _release = type(allocate_lock()).acquire, type(allocate_lock()).release
-"""The functions as they were before anything was put in their place."""
+"""The original functions, before anything was put in their place."""
 
 Ready = Callable[[], bool]
-"""Whether what a thread waits for is there; asked by whichever thread hands over."""
+"""Says whether a waiting thread can go on; called by the thread that hands over."""
 
 
 def never() -> bool:
@@ -53,20 +51,21 @@ class Member:
     """A thread that takes turns."""
 
     number: int
-    """By order of creation."""
+    """The thread's number, in the order of creation."""
     gate: Any = field(default_factory=_closed_gate)
-    """The lock at which it stands while others run."""
+    """The lock at which the thread stands while others run."""
     ready: Ready = _always
     deadline: float | None = None
     """The time at which the thread stops waiting, in the threads' own time."""
     from_outside: bool = False
-    """Whether the thread waits for what no other member gives: time then passes as it really does."""
+    """Whether the thread waits for something that no other member gives: time then passes as it really
+    does."""
     expired: bool = False
     aside: bool = False
     """Whether the thread waits for real at the moment, without handing over."""
     left: bool = False
     looks_on: bool = False
-    """Whether the thread has the turn only to look whether anybody can run."""
+    """Whether the thread has the turn only to check whether any thread can run."""
 
 
 class Turns:
@@ -86,7 +85,7 @@ class Turns:
         self._idle = False
         """Whether the thread with the turn only waits for another thread to be ready."""
         self.ended = False
-        """Whether the threads take no turns any more, since the order could not be kept."""
+        """Whether the threads no longer take turns, since the order could not be kept."""
         os.register_at_fork(after_in_child=self._after_fork)
 
     def me(self) -> Member | None:

@@ -34,4 +34,4 @@ SOURCE = Source(
     causes=(Cause.ENV_DEPENDENCE,),
     tap=_tap,
 )
-"""Where it is held, its amount is the names of the variables that are looked out for, with commas between."""
+"""Its amount, where it is held, is a list of variable names, with commas between them."""

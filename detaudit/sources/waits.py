@@ -20,7 +20,7 @@ from detaudit.sources.patching import replace_function, replace_method
 from detaudit.sources.turns import Member, Turns, never
 
 Admits = Callable[[FrameType], bool]
-"""Whether a thread is to take turns, by who starts it."""
+"""Says whether a thread is to take turns, by the frame that starts it."""
 
 _LOCK = type(_thread.allocate_lock())
 _IN_THREADING = threading.__file__

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import torch
 
 fp32_precision = torch._C._get_fp32_precision_getter
-"""Gives how a kind of operator of a backend computes float32: recurrent layers have no public switch."""
+"""Gives the precision of float32 in a kind of operator of a backend: recurrent layers have no public
+switch."""
 
 set_fp32_precision = torch._C._set_fp32_precision_setter
-"""Sets it."""
+"""Sets that precision."""
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from torch.jit import _builtins, _trace
 from detaudit.torch_private.spot import Spot
 
 tracing_state = torch._C._get_tracing_state
-"""Gives what torch.jit.trace writes into while it works; None while it does not."""
+"""Gives the graph into which torch.jit.trace writes; None while it does not trace."""
 
 TRACERS = (
     Spot(_trace, "_trace_impl"),
@@ -20,7 +20,7 @@ TRACERS = (
     Spot(_trace, "_get_trace_graph"),
     Spot(torch.jit, "_get_trace_graph"),
 )
-"""Trace: of what runs under a dispatch mode they see nothing."""
+"""Trace a program; they do not see code that runs under a dispatch mode."""
 
 
 def compile_as(function: Callable[..., Any], original: Callable[..., Any]) -> None:

@@ -13,22 +13,22 @@ ITERATOR_MADE = Spot(dataloader.DataLoader, "_get_iterator")
 """Makes the iterator of a pass: the one place where all iteration starts."""
 
 STARTED_OVER = Spot(dataloader._BaseDataLoaderIter, "_reset")
-"""Starts an iterator whose workers are kept over again."""
+"""Starts an iterator again whose workers are kept."""
 
 SAMPLED = Spot(dataloader._BaseDataLoaderIter, "_next_index")
-"""Gives what the sampler says: every sampler passes here."""
+"""Gives the next indices of the sampler: every sampler passes here."""
 
 DELIVERED = Spot(dataloader._BaseDataLoaderIter, "__next__")
 """Gives a batch to the program: every batch passes here."""
 
 RECEIVED = Spot(dataloader._MultiProcessingDataLoaderIter, "_process_data")
-"""Takes what a worker sent: the one place that knows the worker."""
+"""Takes a batch from a worker: the one place that knows the worker."""
 
 WORKER_LOOP = Spot(worker, "_worker_loop")
-"""Is what a worker process runs, given its queues and its data set."""
+"""Runs in a worker process, given its queues and its data set."""
 
 SAMPLE_COUNT = "_num_samples"
-"""Names what was asked of a RandomSampler; None: all samples."""
+"""Names the number of samples that a RandomSampler was asked for; None: all samples."""
 
 
 def is_iterable(iterator: Any) -> bool:

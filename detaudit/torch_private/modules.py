@@ -20,22 +20,23 @@ GLOBAL_HOOKS: tuple[dict[int, Any], ...] = (
     torch_module._global_forward_pre_hooks,
     torch_module._global_forward_hooks,
 )
-"""Hold what is called around every module: to tell ours from the user's, and to leave all for a time."""
+"""Hold the hooks around every module: to tell detaudit's hooks from the user's, and to remove all for a
+time."""
 
 ASKING_FOR_HOOKS = Spot(torch_module, "_has_any_global_hook")
-"""Asks whether a compiled module is to warn of global hooks, which ours are no reason for."""
+"""Asks whether a compiled module is to warn of global hooks; detaudit's hooks are no reason to warn."""
 
 Convolution = conv._ConvNd
 """Is the base of all convolutions, of whatever number of dimensions."""
 
 BatchNorm = batchnorm._BatchNorm
-"""Is the base of all batch normalisations: what computes with a whole batch on purpose."""
+"""Is the base of all batch normalisations: modules that compute with a whole batch on purpose."""
 
 reparametrized = stateless._reparametrize_module
 """Has a module compute with other parameters and buffers for a block, tied ones as well."""
 
 parts_of: Callable[[nn.Module], dict[str, nn.Module | None]] = attrgetter("_modules")
-"""Gives the modules right within a module, by name, those that are None as well."""
+"""Gives the direct submodules of a module, by name, those that are None as well."""
 
 parameters_of: Callable[[nn.Module], dict[str, nn.Parameter | None]] = attrgetter("_parameters")
 """Gives the parameters of a module itself, without asking the user's own `parameters`."""
@@ -44,12 +45,12 @@ buffers_of: Callable[[nn.Module], dict[str, torch.Tensor | None]] = attrgetter("
 """Gives the buffers of a module itself, without asking the user's own `buffers`."""
 
 hooks_before: Callable[[nn.Module], dict[int, Any]] = attrgetter("_forward_pre_hooks")
-"""Gives what is called before a module, where torch's own weight norm is too."""
+"""Gives the hooks that are called before a module; torch's own weight norm is one of them."""
 
 hooks_after: Callable[[nn.Module], tuple[dict[int, Any], ...]] = attrgetter(
     "_forward_hooks", "_backward_hooks", "_backward_pre_hooks"
 )
-"""Gives what is called after a module and on the way back."""
+"""Gives the hooks that are called after a module and in its backward pass."""
 
 
 def has_buffers(root: nn.Module) -> bool:

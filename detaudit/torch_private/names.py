@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 _RELIED_ON: dict[str, dict[str, str]] = {
     "torch": {
-        "_compile": "torch.manual_seed passes for a seed that torch itself gives, not the program",
+        "_compile": "a call of torch.manual_seed is taken for a seed that torch gives, not the program",
         "_debug_has_internal_overlap": "kept arguments are copied into tensors that no operator may write to",
-        "_dynamo": "what torch.compile refuses is not told as such",
-        "_functorch": "what torch.compile refuses is not told as such",
-        "_inductor": "code that torch.compile generates passes for a line of the user's",
+        "_dynamo": "errors of torch.compile are not reported as such",
+        "_functorch": "errors of torch.compile are not reported as such",
+        "_inductor": "code that torch.compile generates is taken for the user's code",
         "_is_functional_tensor": "tensors without values are digested while a program is exported",
         "_neg_view": "operators that get a lazily negated tensor cannot be kept and called again",
     },
     "torch.Generator": {
-        "_cdata": "draws from torch's default generator pass for draws from one of the program's own",
+        "_cdata": "draws from torch's default generator are taken for draws from a generator of the program",
     },
     "torch.Tensor": {
         "_indices": "sparse tensors cannot be digested",
@@ -62,7 +62,7 @@ _RELIED_ON: dict[str, dict[str, str]] = {
         "dynamo_ctx": "compiled modules cannot be called again alone",
     },
     "torch._dynamo.utils": {
-        "counters": "nobody knows whether anything of the program was compiled",
+        "counters": "detaudit cannot tell whether any part of the program was compiled",
     },
     "torch._inductor.config": {
         "deterministic": "detaudit.deterministic cannot give the program its own setting back",
@@ -74,7 +74,7 @@ _RELIED_ON: dict[str, dict[str, str]] = {
     "torch._ops.OpOverload": {
         "_op_dk": "random numbers within operators that are made of others cannot be exchanged",
         "_overloadname": "operators cannot be kept and called again",
-        "_schema": "nobody knows what an operator reads, writes and gives: none can be recorded",
+        "_schema": "nobody knows what an operator reads, writes and gives: no operator can be recorded",
         "has_kernel_for_dispatch_key": "operators that are made of others cannot be told in inference mode",
     },
     "torch._subclasses.fake_tensor": {
@@ -84,7 +84,7 @@ _RELIED_ON: dict[str, dict[str, str]] = {
         "FunctionalTensor": "tensors without values are digested while a program is exported",
     },
     "torch._utils": {
-        "ExceptionWrapper": "an error in a loader's worker passes for a batch",
+        "ExceptionWrapper": "an error in a loader's worker is taken for a batch",
     },
     "torch.autograd": {
         "_engine_run_backward": "the plugin does not notice which tests train",
@@ -166,41 +166,42 @@ _RELIED_ON: dict[str, dict[str, str]] = {
         "_get_iterator": "batches are not recorded",
     },
     "torch.utils.data.RandomSampler": {
-        "_num_samples": "nobody knows whether a loader goes over all samples: none is reported missing",
+        "_num_samples": "samples that a loader leaves out are not reported as missing",
     },
     "torch.utils.data._utils.fetch": {
         "_IterableDatasetFetcher": "the timing of loader workers cannot be perturbed",
         "_MapDatasetFetcher": "random numbers of a data set cannot be held fixed by sample",
     },
     "torch.utils.data._utils.worker": {
-        "_ResumeIteration": "fetches of a worker that is kept for all epochs are counted as one epoch's",
+        "_ResumeIteration": "fetches of a worker that is kept for all epochs are counted as one epoch",
         "_worker_loop": "what loader workers fetch and draw is not recorded",
     },
     "torch.utils.data.dataloader": {
         "_BaseDataLoaderIter": "batches are not recorded",
         "_DatasetKind": "data sets without indices cannot be told from others",
-        "_MultiProcessingDataLoaderIter": "nobody knows which worker a batch came from",
+        "_MultiProcessingDataLoaderIter": "detaudit cannot tell which worker a batch came from",
     },
     "torch.utils.data.dataloader._BaseDataLoaderIter": {
         "__next__": "batches are not recorded",
         "_auto_collation": "a loader's sampler is not known",
         "_dataset_kind": "data sets without indices cannot be told from others",
         "_index_sampler": "a loader's sampler is not known",
-        "_next_index": "nobody knows which samples a batch has",
-        "_num_workers": "nobody knows how many workers a loader has",
-        "_reset": "passes of a loader that keeps its workers are taken for one",
+        "_next_index": "detaudit cannot tell which samples a batch has",
+        "_num_workers": "detaudit cannot tell how many workers a loader has",
+        "_reset": "several passes of a loader that keeps its workers are taken for a single pass",
     },
     "torch.utils.data.dataloader._MultiProcessingDataLoaderIter": {
         "_in_order": "batches that come out of order are given the samples of others",
-        "_process_data": "nobody knows which worker a batch came from",
-        "_rcvd_idx": "nobody knows which samples a batch has that came from a worker",
+        "_process_data": "detaudit cannot tell which worker a batch came from",
+        "_rcvd_idx": "detaudit cannot tell which samples are in a batch from a worker",
         "_workers": "batches cannot be matched with the processes that fetched them",
     },
     "torch.xpu": {
         "_is_compiled": "--vary device=xpu cannot say why there is no such device",
     },
 }
-"""By the module or the class that has them: public where there is a public way to it."""
+"""Private names, each with what fails without it, by the module or class that has them (under its public path
+if there is one)."""
 
 BY_NAME = {
     "torch.nn.utils.stateless._reparametrize_module": ("tie_weights",),
@@ -232,4 +233,4 @@ class PrivateName(NamedTuple):
 NAMES = tuple(
     PrivateName(owner, name, loss) for owner, names in _RELIED_ON.items() for name, loss in names.items()
 )
-"""All of them."""
+"""All private names."""

@@ -11,7 +11,8 @@ from torch.utils.hooks import RemovableHandle
 from detaudit.torch_private.spot import Spot
 
 MADE = Spot(torch_optimizer.Optimizer, "_patch_step_function")
-"""Is called once for every optimizer, at the end of its construction: the only moment that all share."""
+"""Is called once for every optimizer, at the end of its construction: all optimizers have only this in
+common."""
 
 
 def has_own_hooks(optimizer: torch_optimizer.Optimizer) -> bool:

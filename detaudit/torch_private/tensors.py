@@ -15,7 +15,7 @@ is_wrapped_by_functorch = _functorch.is_functorch_wrapped_tensor
 """Tells tensors that stand for all values that vmap or grad computes with at once."""
 
 unwrapped = _functorch.get_unwrapped
-"""Gives the tensor of all those values."""
+"""Gives the tensor of all these values."""
 
 is_wrapper_subclass = _python_dispatch.is_traceable_wrapper_subclass
 """Tells tensors that are made of other tensors, and name these."""
@@ -45,10 +45,10 @@ tree_flatten = _pytree.tree_flatten
 """Takes nested arguments apart into a list and a form, as the modules of torch itself do."""
 
 tree_unflatten = _pytree.tree_unflatten
-"""Puts them together again."""
+"""Puts nested arguments together again."""
 
 tree_leaves = _pytree.tree_leaves
-"""Lists what is in nested arguments."""
+"""Lists the leaves of nested arguments."""
 
 
 def is_fake(tensor: torch.Tensor) -> bool:

@@ -27,7 +27,7 @@ APPLICATION_ID = 0x64744175
 FORMAT_VERSION = 5
 
 PAGE_BYTES = 1024
-"""Of SQLite: what a step needs beyond full pages is rounded up to a part of one."""
+"""Bytes of a page of SQLite: space that a step needs beyond full pages is rounded up to a part of a page."""
 
 HEADER_SIZE = 100
 """Bytes of the SQLite header."""
@@ -36,7 +36,7 @@ IDENTITY = struct.Struct("<8s16s16s")
 """Place key, inputs digest, outputs digest of one event."""
 
 KEY_BYTES = 8
-"""Of the key of a place or a site."""
+"""Bytes of the key of a place or a site."""
 
 PROJECTION = struct.Struct(f"<{BUCKETS}d")
 """The sums of a sketch."""
@@ -169,7 +169,7 @@ class StepHead:
     digest: bytes
     events: int
     states: str
-    """The states of the generators at its end, as `data.read_states` takes them apart."""
+    """The states of the generators at the end of the step, as `data.read_states` takes them apart."""
 
 
 def head_of(parts: list[tuple[Any, ...]]) -> StepHead:

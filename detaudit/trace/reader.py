@@ -49,10 +49,10 @@ from detaudit.trace.layout import (
 RECORD_AGAIN = "record it again with `detaudit record TARGET -o FILE`"
 
 EVENT_TYPES = (*HEAD_TYPES, int, bytes, bytes, bytes | None)
-"""Types of the same, and of first, identity, sites, sequences."""
+"""Types of the same columns, and of first, identity, sites, sequences."""
 
 BATCH_TYPES = (int, int, int, int, int | None, int, bytes | None, bytes | None)
-"""Types of what `batches` reads."""
+"""Types of the columns that `batches` reads."""
 
 
 class TraceReader:

@@ -46,7 +46,7 @@ class PackedStep:
     sites: bytes
     """The site keys of the events."""
     sequences: Sequence[int]
-    """Their sequence numbers, rising."""
+    """The sequence numbers of the events, rising."""
     generators: str
     copies: Mapping[str, bytes] = field(default_factory=dict)
     """The events of weights of which several ranks hold copies, packed, by those ranks: `0,1,2,3`."""

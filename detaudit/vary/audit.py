@@ -38,9 +38,9 @@ from detaudit.vary.options import VaryOptions
 from detaudit.vary.verdict import with_verdict
 
 TOLD_BY_THE_AXES = frozenset({"conditions-differ"})
-"""Notices that only say what was asked for."""
+"""Notices that only repeat what the user asked for."""
 OTHER_STATES = frozenset({"generator-differs"})
-"""What is to be expected where one run is given the random numbers of another."""
+"""Notices that are expected if one run is given the random numbers of another."""
 
 
 def audit_along_axes(target: Target, options: VaryOptions, progress: Progress) -> AuditResult:
@@ -72,7 +72,7 @@ class _Answer:
     options: VaryOptions
     runs: list[Run] = field(default_factory=list, init=False)
     repeated: dict[str, Run] = field(default_factory=dict, init=False)
-    """Second runs under the same conditions, by the names of these."""
+    """Second runs under the same conditions, by the names of the conditions."""
     findings: list[Finding] = field(default_factory=list, init=False)
     unexplained: list[str] = field(default_factory=list, init=False)
     notices: list[Notice] = field(default_factory=list, init=False)

@@ -30,7 +30,7 @@ def read_options(texts: Iterable[str]) -> Asked:
             raise UsageError("vary-invalid", f"--vary {text} has no values", f"say {_EXAMPLE}")
         if axis in asked:
             hint = f"give all its values at once: {axis}=A,B,C"
-            raise UsageError("vary-twice", f"{axis} is to vary twice", hint)
+            raise UsageError("vary-twice", f"{axis} is given twice", hint)
         asked[axis] = list(_taken_apart(values))
     return read_table(asked)
 
@@ -68,7 +68,7 @@ def check_target(asked: Asked, target: Target) -> None:
 def combinations(asked: Asked) -> Iterator[Conditions]:
     """Each combination of values; the first one is what the others are held against."""
     if not asked:
-        raise UsageError("vary-nothing", "no axis to vary is given", "say vary={'threads': [1, 2]}")
+        raise UsageError("vary-nothing", "no axis to vary is given", "give vary={'threads': [1, 2]}")
     yield from product(*asked.values())
 
 
@@ -95,20 +95,20 @@ def _taken_apart(values: str) -> list[str]:
 
 def _check_name(axis: object) -> None:
     if not isinstance(axis, str):
-        raise UsageError("vary-unknown", f"nothing is known that varies {axis!r}", "axes have names")
+        raise UsageError("vary-unknown", f"no axis has the name {axis!r}", "the name of an axis is a text")
     if find_axis(axis) is not None:
         return
     nearest = get_close_matches(axis, AXES, n=1)
     known = f"known are {', '.join(AXES)} and {', '.join(family.words for family in FAMILIES)}"
     hint = f"did you mean {nearest[0]}? {known}" if nearest else known
-    raise UsageError("vary-unknown", f"nothing is known that varies {axis!r}", hint)
+    raise UsageError("vary-unknown", f"no axis has the name {axis!r}", hint)
 
 
 def _settings(name: str, values: Sequence[object]) -> tuple[Setting, ...]:
     listed = isinstance(values, Sequence) and not isinstance(values, str)
     if not listed or len({str(value) for value in values}) < 2:  # noqa: PLR2004 - a pair
         hint = f"give a list of at least two: {{{name!r}: [1, 2]}}, or on the command line {_EXAMPLE}"
-        raise UsageError("vary-single", f"{name} is to vary, but has fewer than two values", hint)
+        raise UsageError("vary-single", f"{name} cannot vary with fewer than two values", hint)
     settings = tuple(axis_named(name).setting(value) for value in values)
     if len({one.text for one in settings}) < len(settings):
         raise UsageError("vary-single", f"{name} has a value twice", "give each value once")

@@ -45,7 +45,7 @@ class BatchVariant:
     """`last of 8`, `padded with zeros to 8`, ..."""
     size: int
     equal: bool | None
-    """Whether output and gradients have the same bits as for the sample alone; None: could not be seen."""
+    """Whether output and gradients have the same bits as for the sample alone; None if that is not known."""
     module: str
     """The module that makes the first value that differs; empty: the model's own code, or no module."""
     phase: str
@@ -74,7 +74,7 @@ class BatchReport:
     problems: tuple[str, ...] = ()
     """The reasons why the question is not, or not fully, answered."""
     notes: tuple[str, ...] = ()
-    """The things that were not tried, and those that were done so that samples can be compared."""
+    """The things that were not tried, and the things that were done so that samples can be compared."""
 
     @property
     def equal(self) -> bool:
@@ -112,7 +112,7 @@ def audit_batch(target: Target, options: RunOptions, sizes: Sequence[int], progr
     chosen = sorted(set(sizes))
     if len(chosen) < 2 or chosen[0] < 1:  # noqa: PLR2004 - a difference needs two
         raise UsageError(
-            "batch-sizes", "a batch of one size only varies nothing", "give two sizes from 1 on: batch=1,8"
+            "batch-sizes", "with one batch size, nothing varies", "give two sizes from 1 on: batch=1,8"
         )
     progress.note(f"trying samples in batches of {', '.join(map(str, chosen))}")
     with workspace(options.keep) as folder:
@@ -162,7 +162,7 @@ def report_of(answer: BatchAnswer, sizes: tuple[int, ...]) -> BatchReport:
         if one.ambiguous:
             words.problems.setdefault(
                 f"{one.module or answer.root} takes dimension 1 as the batch (batch_first=False): samples "
-                "are taken from dimension 0 of the batches here, where it would have time"
+                "are taken from dimension 0 of the batches here, where it expects time steps"
             )
     _tell_of_draws(modes, words)
     if answer.data == sizes[-1]:

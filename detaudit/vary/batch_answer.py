@@ -22,8 +22,11 @@ FIX_OF_ROUNDING = (
     "compute with one batch size, or with kernels whose sums do not depend on it; PyTorch promises no more "
     "(PyTorch docs: Numerical accuracy, batched computations)"
 )
-FIX_OF_MIXING = "let the module work on each sample by itself: is what it reduces over, or reads, the batch?"
-BY_DEFINITION = "evaluate with model.eval(), or take GroupNorm or LayerNorm, which know no batch"
+FIX_OF_MIXING = (
+    "let the module work on each sample by itself: check that it does not reduce over the batch dimension, "
+    "nor read across it"
+)
+BY_DEFINITION = "evaluate with model.eval(), or use GroupNorm or LayerNorm, which do not use the batch"
 
 
 def audit_samples(target: Target, options: VaryOptions, progress: Progress) -> AuditResult:
@@ -66,7 +69,7 @@ def _verdict(
     if not findings:
         return (
             Verdict.UNVERIFIED,
-            "a sample's numbers differ with its batch, and where that is made is not known",
+            "a sample's numbers depend on its batch, and which module causes this is not known",
         )
     return Verdict.NOT_REPRODUCIBLE, None
 

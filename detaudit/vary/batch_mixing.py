@@ -10,11 +10,13 @@ from detaudit.model.variation import LayerNumbers
 from detaudit.replay.wire.batches import TRAINING, AboutModule, BatchAnswer, Distance, ModeAnswer, SampleRow
 
 _FLOAT64_ROUNDING = 2.0**-40
-"""More than rounding in float64 makes, by a factor of some thousands for a sum that cancels."""
+"""A relative difference far above rounding in float64, even for a sum that cancels (a factor of some
+thousands)."""
 _SHRINKS = 2.0**-14
-"""By at least so much rounding is smaller in float64 than in float32: 2**-29, and what chance does to it."""
+"""The least factor by which rounding shrinks from float32 to float64: 2**-29, with a wide margin for
+chance."""
 _LOW_ROUNDING = {"float32": 2.0**-13, "bfloat16": 2.0**-2, "float16": 2.0**-4}
-"""More than rounding makes in these, if there is no float64 to ask."""
+"""Relative differences above rounding in these dtypes, for models that cannot be run in float64."""
 
 LayerPlace = tuple[str, str, str]
 
@@ -28,14 +30,14 @@ class Mixing:
     module: str
     """Path below the root; empty: the root's own code."""
     kind: str
-    """Its class."""
+    """Class of the module."""
     how: str
     by_definition: bool
     """True for batch normalisation in training mode."""
     relative: float | None
     """The largest distance between the sample's values; None where that was not measured."""
     ambiguous: bool = False
-    """True where it may be that the samples of the batches do not lie in dimension 0."""
+    """True if the samples of the batches may not lie in dimension 0."""
 
 
 def mixing_in(mode: str, found: ModeAnswer, modules: dict[str, AboutModule]) -> Iterator[Mixing]:
@@ -146,13 +148,15 @@ def unsettled_in(found: ModeAnswer, mixing: list[Mixing]) -> list[str]:
         if mixing or not _beyond_rounding(found, "propagated"):
             return []
         reasons = sorted({f"{row.module or 'the model'}: {row.why}" for row in rows if row.why})
-        why = "; ".join(reasons) or "none does it by itself"
-        text = "a sample's numbers depend on its batch by more than rounding, and which module makes them is "
+        why = "; ".join(reasons) or "no module does so by itself"
+        text = (
+            "a sample's numbers depend on its batch by more than rounding, and which module causes this is "
+        )
         return [f"{text}not known ({why})"]
     if not any(row.propagated and row.propagated.apart.elements for row in rows):
         return []
     reason = f"the model cannot be run in another dtype ({found.other_problem})"
-    return [f"samples differ with their batch, and whether only by rounding cannot be told: {reason}"]
+    return [f"a sample's numbers depend on its batch; whether only by rounding is not known: {reason}"]
 
 
 def numbers_of(

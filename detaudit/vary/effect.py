@@ -60,4 +60,4 @@ def unused_variables(experiment: Experiment, run: Run, axes: Iterable[str]) -> I
         return
     seen = {entry.fact.about for entry in read_ledger(again.reader) if entry.source == variables.NAME}
     for name in sorted(names - seen):
-        yield Notice("unread", f"no line of the program was seen to read {name}: is it spelt so?")
+        yield Notice("unread", f"no line of the program was seen to read {name}: check the spelling")

@@ -21,7 +21,7 @@ class Run:
     """One run that ended well."""
 
     name: str
-    """Its conditions in words."""
+    """The conditions of the run in words."""
     conditions: Conditions
     plan: RunPlan
     reader: TraceReader
@@ -44,7 +44,7 @@ class Experiment:
     """Makes the runs."""
 
     plan: RunPlan
-    """The plan that all runs share: one run, its conditions left open."""
+    """The plan that all runs share: one run, with its conditions left open."""
     runs: Runs
     stack: ExitStack
     shares_draws: bool
@@ -90,7 +90,7 @@ class ConditionPair:
     """The two sides of a comparison: one target, run under two sets of conditions."""
 
     first: RunPlan
-    """One run, under the conditions that the others are held against."""
+    """One run, under the conditions of the first side."""
     second: RunPlan
     names: tuple[str, str]
     """The conditions in words: `threads=1`."""

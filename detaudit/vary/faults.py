@@ -27,8 +27,8 @@ from detaudit.vary.effect import variables_on, watching
 from detaudit.vary.experiment import Run
 
 COPIES = (
-    "what the loader gives depends on the number of its workers: each has a copy of the dataset, with a "
-    "state of its own"
+    "what the loader gives depends on the number of its workers: each worker has a copy of the dataset, "
+    "with a state of its own"
 )
 FIX_OF_COPIES = (
     "keep no state in the dataset that changes from sample to sample; let an IterableDataset divide its "
@@ -40,11 +40,11 @@ DRAWING = frozenset({Act.DRAWS, Act.SEEDS_BY_SYSTEM})
 PAIRS = 2
 """Pairs of runs that must be equal with a stream held: along an axis, runs differ each time or never."""
 FIX_OF_ITEMS = (
-    "draw them from a generator that is seeded for each sample: "
+    "draw the random numbers from a generator that is seeded for each sample: "
     "torch.Generator().manual_seed(hash of (seed, epoch, index))"
 )
 FIX_OF_LINES = (
-    "give it a generator of its own: generator=torch.Generator() for a DataLoader or a sampler, "
+    "give this line a generator of its own: generator=torch.Generator() for a DataLoader or a sampler, "
     "torch.random.fork_rng() around anything else"
 )
 WORKERS = "DataLoader(num_workers)"
@@ -58,7 +58,7 @@ class AxisFault:
     unexplained: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     is_arithmetic: bool = False
-    """True if an operator makes it from the same inputs: the arithmetic differs, not the program."""
+    """True if an operator makes the difference from equal inputs: the arithmetic differs, not the program."""
 
 
 def is_other_data(comparison: Comparison) -> bool:
@@ -140,7 +140,7 @@ def _by_variable(finding: Finding, closer: Closer, axes: tuple[str, ...]) -> Fin
         confirmed=True,
         site=site,
         symbol=symbol,
-        message=f"what the program reads from {' and '.join(sorted(names))} reaches the numbers",
+        message=f"the value that the program reads from {' and '.join(sorted(names))} reaches the numbers",
         other_sites=tuple(one for one in others if one is not None),
         fix=Cause.ENV_DEPENDENCE.fix,
     )
@@ -185,8 +185,8 @@ def _suspected(closer: Closer, readers: tuple[TraceReader, TraceReader]) -> Iter
 def _items(entry: LedgerEntry) -> _Suspected:
     """Suspect draws for samples, where each worker draws from a stream of its own."""
     words = (
-        f"{entry.operation} draws for a sample from the stream of whichever process makes it, and how many "
-        "workers there are decides which"
+        f"{entry.operation} draws for a sample from the generator of the process that makes the sample, and "
+        "the number of workers decides which process that is"
     )
     return _Suspected(Intervention(item_draws.NAME), entry, WORKERS, words, FIX_OF_ITEMS)
 
@@ -201,7 +201,7 @@ def _lines(draws: list[EntryPair]) -> Iterator[_Suspected]:
     ours, theirs = first.amounts
     words = (
         f"{first.entry.operation} draws {ours} random numbers in one run and {theirs} in the other by step "
-        f"{max(pair.entry.step for pair in draws)}, which shifts all that is drawn later"
+        f"{max(pair.entry.step for pair in draws)}, which shifts all later draws"
     )
     held = Intervention(line_draws.NAME, sites)
     yield _Suspected(held, first.entry, first.entry.operation, words, FIX_OF_LINES)
@@ -212,7 +212,7 @@ class _LineDraws:
     """The draws of one line from a global generator in both runs."""
 
     entry: LedgerEntry
-    """Its first entry."""
+    """The first entry of the stream."""
     amounts: list[int]
 
 

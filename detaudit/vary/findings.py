@@ -81,7 +81,8 @@ def _of_layer(layers: list[LayerNumbers]) -> str:
         return f"{named} {worst.why}"
     others = sorted({layer.value for layer in layers[1:]} - {worst.value})
     more = f"; likewise its {', '.join(others)}" if others else ""
-    return f"{named} makes it, fed the same on both sides: its {worst.value}: {worst.why}{more}"
+    made = f"{named} makes the difference, with the same inputs on both sides"
+    return f"{made}: its {worst.value}: {worst.why}{more}"
 
 
 def _evidence(layer: LayerNumbers) -> Evidence:

@@ -76,7 +76,7 @@ def _why_wrong(row: ValueRow, measured: LayerMeasurements, step: int) -> str:
 
 def _why_out_of_proportion(row: ValueRow) -> str:
     if row.apart64 is not None and another_function(row.apart64, row.noise, row.unit):
-        return f"computes something else in the two runs: {row.apart64:.1e} apart in float64 already"
+        return f"is computed in different ways in the two runs: {row.apart64:.1e} apart even in float64"
     first, second = row.first, row.second
     if first is None or second is None:
         return ""
@@ -85,7 +85,7 @@ def _why_out_of_proportion(row: ValueRow) -> str:
         for one, other, name in sides:
             if lost(one, other):
                 return (
-                    f"rounding leaves nothing of it: the {name} run is off by {one.error:.1e} of its size, "
+                    f"rounding destroys it: the {name} run is off by {one.error:.1e} of its size, "
                     f"the other run by {other.error:.1e}"
                 )
     if _agree(row.isolated, first, second):

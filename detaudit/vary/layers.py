@@ -21,7 +21,7 @@ from detaudit.vary.experiment import ConditionPair, problems_of, up_to
 from detaudit.vary.layer_flags import LayerMeasurements, calls_around, is_output_of_root, numbers_of
 
 _EXACT = {name: axis.setting(axis.in_float64) for name, axis in AXES.items() if axis.in_float64}
-"""What makes the run an exact one: on the CPU, in float64, in eager mode."""
+"""The conditions of the exact run: on the CPU, in float64, in eager mode."""
 
 Layer = tuple[str, str]
 """Root, and path below it."""
@@ -148,7 +148,7 @@ def run_in_float64(pair: ConditionPair, values: Exchange, first: Path) -> str:
         draws = Exchange(pair.runs.folder / "float64-draws", Part.KEEPS)
         drawing = pair.runs.once(replace(up_to(pair.first, values.step), draws=draws), "float64-draws")
         if drawing.trace is None or not _same(first, drawing.trace):
-            return "no run in float64: with its random numbers kept, the first run gives other bits"
+            return "no run in float64: the first run gives other bits when its random numbers are kept"
     plan = replace(
         up_to(pair.first, values.step),
         axes=_exactly(pair.first.axes),
@@ -221,7 +221,7 @@ def outside(measured: LayerMeasurements) -> Iterator[str]:
         if row.origin is ValueOrigin.OUTSIDE and not _apart(row) <= allowed:
             root, path, _, _ = row.call
             yield (
-                f"not measured alone: what is computed outside of modules; the {row.value} of "
+                f"not measured alone: computations outside of modules; the {row.value} of "
                 f"{_name(root, path)} is {_apart(row):.1e} apart, the outputs of modules {reached:.1e}"
             )
             return

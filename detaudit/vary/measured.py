@@ -21,7 +21,7 @@ from detaudit.vary.operators import OperatorReport, measure_operators
 from detaudit.vary.verdict import LAYERS_LEFT_OUT
 
 LONGEST = 240
-"""Letters of a problem that are said."""
+"""The most letters of a problem that are shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,6 @@ class VaryOptions:
 
     axes: Asked
     audit: AuditOptions
-    """How the target is run; and audited by itself, where it does not repeat itself."""
+    """Options for running the target, and for auditing it by itself if it does not repeat itself."""
     tolerance: float | None = None
     """The relative difference up to which numbers count as the same where bits may differ."""

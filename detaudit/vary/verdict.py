@@ -11,9 +11,9 @@ from detaudit.model.variation import Growth, Promise, Variation
 from detaudit.vary.growth import largest
 
 ROUNDING = Cause.NUMERIC_SETTING
-"""The cause of a difference that is rounding and no more."""
+"""The cause of a difference by rounding alone."""
 LAYERS_LEFT_OUT = "layers-not-measured"
-"""The notice that says which layers could not be held against each other."""
+"""The notice that says which layers could not be compared."""
 
 
 def with_verdict(result: AuditResult, tolerance: float | None) -> AuditResult:

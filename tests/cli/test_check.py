@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_the_audit(command, as
 def test_what_needs_the_cause_is_refused_where_it_is_not_looked_for(command, asked, option, more):
     code, _, err = command("check", "train.py", option, "folder", *more)
     assert (code, len(asked)) == (2, 1)
-    assert f"{option} needs the cause, which is not looked for" in err
+    assert f"{option} needs the search for the cause, which is off" in err
 
 
 @pytest.mark.parametrize("first", ["--diagnose", "--no-diagnose"])

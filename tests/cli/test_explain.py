@@ -41,7 +41,7 @@ def test_without_a_name_all_pages_are_listed_with_a_line_each(command):
     assert (code, err) == (0, "")
     first, *listed, last = out.splitlines()
     assert first == "Causes: why two runs of a training differ"
-    assert listed.pop(len(causes())) == "Found by check --vary besides"
+    assert listed.pop(len(causes())) == "Further faults: found by check --vary"
     assert listed.pop(len(labels())) == "Topics: how to use detaudit"
     assert [line.split()[0] for line in listed] == [*causes(), *other_findings(), *topics()]
     assert listed[causes().index("seed-order")] == (

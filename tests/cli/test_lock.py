@@ -131,7 +131,7 @@ def test_in_ci_nothing_is_written_unless_that_is_asked_for(command, runs, monkey
     monkeypatch.setenv("CI", value)
     code, out, err = command("lock", "train.py")
     assert (code, out, runs.plans, LOCK.exists()) == (2, "", [], False)
-    assert "CI is set: a lock that CI writes for itself would hold nothing [lock-in-ci]" in err
+    assert "CI is set: a lock that CI itself writes would check nothing [lock-in-ci]" in err
     assert command("lock", "train.py", "--update")[0] == 0
     assert names() == ["train.py"]
 

@@ -27,10 +27,10 @@ def told(tmp_path, monkeypatch, capsys):
         (["--vary", "threads=1"], "fewer than two values"),
         (["--vary", "dtype=float32,float64"], "dtype cannot vary for a script"),
         (["--vary", "batch=1,4"], "batch cannot vary for a script"),
-        (["--vary", "threads=1,2", "--runs", "5"], "--vary decides itself how often it runs"),
+        (["--vary", "threads=1,2", "--runs", "5"], "--vary itself decides the number of runs"),
         (["--vary", "threads=1,2", "--perturb", "all"], "--vary and --perturb are two questions"),
         (["--vary", "threads=1,2", "--lock", "detaudit.lock"], "--vary and --lock are two questions"),
-        (["--vary", "threads=1,2", "--vary", "threads=1,4"], "threads is to vary twice"),
+        (["--vary", "threads=1,2", "--vary", "threads=1,4"], "threads is given twice"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_before_anything_runs(arguments, said, told):

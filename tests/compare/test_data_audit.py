@@ -55,7 +55,7 @@ def test_each_repeated_generator_is_named(record, tmp_path):
     }
     assert notices(audit)[0].message == (
         "workers 0 and 1 of ModuleLevel (loader 1) drew the same random numbers from NOISE "
-        "in epochs 0 and 1; seed it in each worker from torch.initial_seed(), in worker_init_fn"
+        "in epochs 0 and 1; seed the generator in each worker from torch.initial_seed(), in worker_init_fn"
     )
 
 
@@ -85,10 +85,12 @@ def test_each_fault_of_order_and_coverage_is_named(record):
     }
     messages = {notice.id: notice.message for notice in notices(audit)}
     assert messages["samples-missing"] == (
-        "LosesTheRest (loader 5) never gave sample 63 in epochs 0 and 1; SequentialSampler gives each once"
+        "LosesTheRest (loader 5) never gave sample 63 in epochs 0 and 1; "
+        "SequentialSampler should give each sample once"
     )
     assert messages["samples-twice"] == (
-        "GivesTwice (loader 6) gave sample 5 more than once in epochs 0 and 1; Repeating gives each once"
+        "GivesTwice (loader 6) gave sample 5 more than once in epochs 0 and 1; "
+        "Repeating should give each sample once"
     )
 
 

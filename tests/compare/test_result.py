@@ -96,7 +96,7 @@ def test_empty_runs_are_unverified(runs, answer):
 def test_a_cut_run_that_differs_already_says_so(runs, answer):
     fill(runs[0])
     fill(runs[1], change_from=1, conv="x")
-    assert "differ already" in answer(*runs, theirs={"finished": False}).reason
+    assert "already differ" in answer(*runs, theirs={"finished": False}).reason
 
 
 def test_a_cut_run_is_not_said_to_differ_for_what_it_lacks(runs, answer):
@@ -181,13 +181,13 @@ MESSAGES = {
         module("conv", 1, 2),
     ),
     "the output of module Net differs although its inputs agree": (module("", 1, 1), module("", 1, 2)),
-    "the input of module conv differs and nothing recorded before it does": (
+    "the input of module conv differs and everything recorded before it agrees": (
         module("conv", 1, 1),
         module("conv", 2, 2),
     ),
-    "the input of Net differs and nothing recorded before it does": (model_input(1), model_input(2)),
+    "the input of Net differs and everything recorded before it agrees": (model_input(1), model_input(2)),
     "the batch from the DataLoader differs": (batch(1), batch(2)),
-    "the gradient of fc.weight differs and nothing": (gradient("fc.weight", 1), gradient("fc.weight", 2)),
+    "the gradient of fc.weight differs and everything": (gradient("fc.weight", 1), gradient("fc.weight", 2)),
     "the gradient of fc.weight as the optimizer uses it differs although it agreed when it arrived": (
         gradient("fc.weight", 1, kind="grad-used", phase="optimizer"),
         gradient("fc.weight", 2, kind="grad-used", phase="optimizer"),

@@ -216,9 +216,9 @@ def test_what_is_there_already_is_not_written_over(train, tmp_path, name):
     (tmp_path / "copy" / name).write_text("mine")
     settings = AuditOptions(fix=tmp_path / "copy")
 
-    with pytest.raises(OutputError, match=f"copy/{name} is there already"):
+    with pytest.raises(OutputError, match=f"copy/{name} exists already"):
         audit(TargetRef(str(path)), settings, Silence())
-    with pytest.raises(OutputError, match=r"train\.py is there already"):
+    with pytest.raises(OutputError, match=r"train\.py exists already"):
         refuse_occupied(find_target(TargetRef("train.py")), Path())
     assert (tmp_path / "copy" / name).read_text() == "mine"
 

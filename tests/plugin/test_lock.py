@@ -101,7 +101,7 @@ def test_a_change_that_is_meant_has_its_command(changed):
 
 
 def test_a_session_of_some_tests_says_nothing_of_the_others(changed):
-    assert "nothing uses it" not in changed.output
+    assert "no test uses it" not in changed.output
 
 
 def test_what_a_passed_test_does_not_use_any_more_fails_the_session(restored, written):
@@ -110,7 +110,7 @@ def test_what_a_passed_test_does_not_use_any_more_fails_the_session(restored, wr
     ended = session(restored, LEAVE="1")
     assert ended.code == 1
     assert set(ended.outcomes().values()) == {"PASSED"}
-    assert f"detaudit.lock: {TWO}: nothing uses it; --detaudit-update removes it" in ended.output
+    assert f"detaudit.lock: {TWO}: no test uses it; --detaudit-update removes it" in ended.output
     assert ended.text("detaudit.lock") == written
 
 

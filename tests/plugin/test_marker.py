@@ -149,7 +149,7 @@ WRONG = {
     "vary=['threads']": "vary=['threads'] is no table of axes [vary-invalid]",
     "vary={'threads': [1, 'two']}": "threads cannot be 'two' [vary-value]; give whole numbers from 1 on",
     "vary={'cpu-capability': ['default', 'avx3']}": "cpu-capability cannot be 'avx3' [vary-value]",
-    "vary={'thread': [1, 2]}": "nothing is known that varies 'thread' [vary-unknown]; did you mean threads?",
+    "vary={'thread': [1, 2]}": "no axis has the name 'thread' [vary-unknown]; did you mean threads?",
 }
 
 

@@ -126,7 +126,7 @@ def test_a_test_that_is_not_reproducible_is_listed_with_its_line_and_fails_the_s
 
 def test_a_test_that_differs_because_of_those_before_it_is_told_so(ended):
     told = " ".join(ended.about("test_depends_on_the_one_before [detaudit]").split())
-    assert "by itself in a fresh process, its runs are equal" in told
+    assert "by itself in a fresh process, the test gives equal runs" in told
 
 
 def test_a_test_without_an_answer_is_an_error(ended):
@@ -221,4 +221,4 @@ def test_a_suite_of_which_it_was_not_seen_what_trains_is_an_error(tmp_path):
     ended = session(files(tmp_path, test_it=PAST_THE_IMPORT_SYSTEM), "--detaudit")
     assert ended.code == 1, ended.output
     assert "1 audit: 1 unverified" in ended.output
-    assert "it was not seen which tests train" in " ".join(ended.output.split())
+    assert "detaudit did not see which tests train" in " ".join(ended.output.split())

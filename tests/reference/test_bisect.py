@@ -91,8 +91,8 @@ def test_the_commit_that_changed_the_numbers_is_named(search):
     targets = [target()] * 2 + [target(weight=1.5)] * 3
     code, out, _, hashes = search(targets, "--property", "numerics")
     assert code == 0
-    assert out.startswith(f"FOUND  {hashes[2][:10]} is the first commit whose numbers are others\n")
-    assert "one run tells" in " ".join(out.split())
+    assert out.startswith(f"FOUND  {hashes[2][:10]} is the first commit whose numbers differ\n")
+    assert "one run of each commit is enough" in " ".join(out.split())
 
 
 def test_numbers_that_come_back_are_no_loss_of_reproducibility(search):

@@ -95,7 +95,7 @@ def test_a_changed_target_is_told_with_place_size_and_changed_lines(lock, check,
         == "the run differs from detaudit.lock in the weights of Net.conv, by about 2.0e-02 (relative)"
     )
     assert finding.site.line == 7
-    assert finding.fix == "if the change is meant: `detaudit lock train.py`, and commit the lock"
+    assert finding.fix == "if the change is intended: `detaudit lock train.py`, and commit the lock"
     assert (reference.differing, reference.compared) == (2, 25)
     assert reference.relative == pytest.approx(0.0196, abs=1e-4)
     assert (reference.changed, reference.commit) == (("train.py:1",), repository.git("rev-parse", "HEAD"))
@@ -173,7 +173,7 @@ def test_a_tolerance_compares_numbers_here_and_elsewhere(lock, check, *, size, v
     assert (result.verdict, result.references[0].state) == (verdict, state)
     if state is ReferenceState.WITHIN_TOLERANCE:
         assert result.notices[0].message.startswith(
-            "same to 3e-07 (estimated from sketches), not held bit for bit: 2 of"
+            "the numbers are the same up to 3e-07 (estimated from sketches), but not the bits: 2 of"
         )
 
 

@@ -46,7 +46,7 @@ def test_a_run_that_is_not_its_lock_is_changed_and_the_cause_is_not_asked_for():
     assert "changed since model.py:3-5, train.py:7-7" in joined
     assert "first difference step 0, forward, module fc1 of Net" in joined
     assert "train.py:7 in forward" in joined
-    assert "what to do if the change is meant: `detaudit lock train.py`" in joined
+    assert "what to do if the change is intended: `detaudit lock train.py`" in joined
     assert "not diagnosed" not in joined
     assert "REPRODUCIBLE" not in joined
 

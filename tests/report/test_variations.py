@@ -45,7 +45,7 @@ def test_rounding_is_no_fault_and_no_equality():
     assert "threads=1 and threads=2: other bits, the same numbers up to rounding" in text
     assert "1 operator gives other bits for the same inputs" in text
     assert "addmm" in text
-    assert "step 0, 1 layer fed the same on both sides: none out of proportion" in text
+    assert "step 0, 1 layer with the same inputs on both sides: none out of proportion" in text
 
 
 def test_a_fault_is_no_rounding():
@@ -53,7 +53,7 @@ def test_a_fault_is_no_rounding():
     text = text_of(varied(variation("bits"), verdict=Verdict.NOT_REPRODUCIBLE, findings=[finding()]))
 
     assert text.startswith("NOT REPRODUCIBLE  train.py")
-    assert "other bits, though it must reach no number" in text
+    assert "other bits, although the axis must not change them" in text
 
 
 def test_a_wrong_layer_stands_first():
@@ -62,7 +62,7 @@ def test_a_wrong_layer_stands_first():
     one = variation("precision", layers=(layer(second_error=9e-8), wrong))
     text = text_of(varied(one, verdict=Verdict.NOT_REPRODUCIBLE, findings=[finding()]))
 
-    assert "other numbers: more than rounding makes" in text
+    assert "other numbers, by more than rounding" in text
     rows = [line for line in text.splitlines() if "Linear" in line or "LayerNorm" in line]
     assert ["wrong (Linear)" in row for row in rows] == [True, False]
     assert "2.0e-01" in rows[0]

@@ -55,12 +55,12 @@ def test_values_are_read_once_into_what_they_are():
 
 
 REFUSED = {
-    "thread=1,2": "nothing is known that varies 'thread' [vary-unknown]; did you mean threads?",
+    "thread=1,2": "no axis has the name 'thread' [vary-unknown]; did you mean threads?",
     "colour=1,2": "[vary-unknown]; known are hash-seed, workers,",
-    "env:=1,2": "nothing is known that varies 'env:'",
+    "env:=1,2": "no axis has the name 'env:'",
     "threads": "--vary threads has no values [vary-invalid]; say --vary threads=1,2",
     "threads=": "fewer than two values [vary-single]",
-    "threads=1": "threads is to vary, but has fewer than two values [vary-single]",
+    "threads=1": "threads cannot vary with fewer than two values [vary-single]",
     "threads=1,1": "fewer than two values [vary-single]",
     "threads=1,2,1": "threads has a value twice [vary-single]",
     "threads=1,two": "threads cannot be 'two' [vary-value]; give whole numbers from 1 on",
@@ -82,7 +82,7 @@ def test_what_cannot_be_is_refused(text):
 
 def test_an_axis_is_given_once_and_batch_alone():
     """Two lists for one axis are refused, and so is `batch` beside another axis."""
-    assert "threads is to vary twice [vary-twice]" in refused(read_options, ["threads=1,2", "threads=2,4"])
+    assert "threads is given twice [vary-twice]" in refused(read_options, ["threads=1,2", "threads=2,4"])
     assert "[vary-alone]" in refused(read_options, ["batch=1,4", "threads=1,2"])
     assert "no axis to vary" in refused(lambda: list(combinations({})))
 

@@ -103,8 +103,8 @@ def reader(**environment):
         (("threads", "1"), {}, None),
         (("cpu-capability", "avx2"), {}, None),
         (("mkldnn", "off"), {}, None),
-        (("mkldnn", "off"), {"mkldnn": True}, "the program sets it itself"),
-        (("compile", "off"), {"compiled_graphs": 2}, "the program compiled all the same"),
+        (("mkldnn", "off"), {"mkldnn": True}, "the program sets the value itself"),
+        (("compile", "off"), {"compiled_graphs": 2}, "the program called torch.compile itself"),
         (("compile", "off"), {"compiled_graphs": 0}, None),
     ],
 )

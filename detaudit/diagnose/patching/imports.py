@@ -17,7 +17,7 @@ _SETUP = frozenset(
 )
 """Libraries that programs call between their imports, and that draw nothing."""
 _USUAL = {"numpy": "np"}
-"""The names under which everyone imports them."""
+"""The short names under which programs usually import libraries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Module:
 
     name: str
     statement: str | None
-    """The import that is missing for it."""
+    """The import statement that the file lacks; None if the module is imported already."""
 
 
 class Head:

@@ -17,7 +17,7 @@ _METHODS = {"rvs": ("scipy", "random_state"), "sample": ("pandas", "random_state
 """Methods of objects that take a seed, the library that they belong to, and the parameter."""
 _ENVIRONMENTS = ("gymnasium", "gym")
 _SHUFFLING = ("KFold", "StratifiedKFold", "StratifiedGroupKFold")
-"""They raise ValueError for a seed that they have no use for."""
+"""Classes that raise ValueError for a seed if they do not shuffle."""
 
 # Importing a library runs its code: not in this process, and not with the user's files on the path.
 _ASK = """

@@ -12,7 +12,7 @@ _UNORDERED = "imap_unordered"
 
 _FUNCTIONS = frozenset(("os.listdir", "os.scandir", "glob.glob", "glob.iglob", "glob.glob0", "glob.glob1"))
 _METHODS = frozenset(("iterdir", "glob", "rglob"))
-"""Those of `pathlib.Path`."""
+"""Methods of `pathlib.Path` that list a folder."""
 _SORTING = frozenset(("sorted", "min", "max"))
 _BY_FILE = frozenset(
     (
@@ -20,7 +20,7 @@ _BY_FILE = frozenset(
         *("st_mtime", "st_mtime_ns", "st_ctime", "st_ctime_ns", "st_atime", "st_size", "st_ino"),
     )
 )
-"""What a sort key reads that is another thing in each copy of a file."""
+"""Names of file properties that a sort key may read, and that differ between copies of a file."""
 _BY_NAME = "lambda entry: entry.name"
 _WALK_PARTS = 3
 """`os.walk` gives the folder, the folders in it, and the files in it."""

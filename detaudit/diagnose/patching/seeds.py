@@ -14,9 +14,9 @@ MODULES: dict[str, str] = {
     Cause.UNSEEDED_NUMPY: "numpy.random",
     Cause.UNSEEDED_TORCH: "torch",
 }
-"""Whose generator is meant, by cause."""
+"""The library whose generator is at fault, by cause."""
 SEEDING = {"random": "seed", "numpy.random": "seed", "torch": "manual_seed"}
-"""What seeds the global generator of a library."""
+"""The function that seeds the global generator, by library."""
 _OWN = (".Generator.", ".RandomState.", ".Random.")
 """Parts of a symbol that say that the generator is an object of its own."""
 
@@ -28,7 +28,7 @@ CONSTRUCTORS = {
     ),
     "torch": (),
 }
-"""What makes a generator, by library, and takes it from the system where it is given no seed."""
+"""The calls that make a generator, by library; without a seed, the generator takes one from the system."""
 _SEEDING = ("seed", "manual_seed", "manual_seed_all")
 _SEED_ARGUMENTS = ("seed", "a", "x", "entropy", "new_seed")
 _ENTROPY = frozenset(

@@ -13,7 +13,7 @@ Node = TypeVar("Node", bound=ast.AST)
 Located = ast.expr | ast.stmt | ast.keyword
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-"""Where Python ends a line; `str.splitlines` ends one in more places."""
+"""The ends of lines in Python source; `str.splitlines` splits at further characters."""
 
 
 @dataclass(frozen=True, slots=True)

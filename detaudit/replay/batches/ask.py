@@ -104,7 +104,7 @@ def _subject(order: BatchOrder) -> Subject:
     if samples.count < sizes[-1]:
         raise CannotTellError(
             f"there are only {samples.count} samples of one shape: a batch of {sizes[-1]} cannot be made, "
-            f"one of at most {samples.count} can"
+            f"only a batch of at most {samples.count}"
         )
     loss_fn = getattr(model_file, "loss_fn", drive.default_loss)
     if any(is_lazy(parameter) for parameter in model.parameters()):
@@ -175,7 +175,7 @@ def _learn_layouts(question: Question, layouts: Layouts, *, training: bool) -> l
         except Exception as error:
             if training:
                 return []
-            hint = "; does a batch of 2 do?" if size == 1 else ""
+            hint = "; does a batch of 2 work?" if size == 1 else ""
             message = f"the model cannot be run with a batch of {size}: {short(error)}{hint}"
             raise CannotTellError(message) from error
     question.knows_draws = True

@@ -18,7 +18,7 @@ FORWARD, BACKWARD = "forward", "backward"
 INPUT, OUTPUT = "input", "output"
 SENT_BACK = "gradient of input"
 Layouts = dict[tuple[CallKey, str, int], Layout | None]
-"""How samples lie in each input and output of each call; None if the shapes do not tell."""
+"""The positions of samples in each input and output of each call; None if the shapes do not show them."""
 ValuePlace = tuple[str, str]
 """A module's path, and a phase."""
 
@@ -150,7 +150,7 @@ class RowTable:
         if ours is None:
             raise UncuttableError("it is called more often in a batch than alone")
         if ours.made.keys() != call.made.keys():
-            raise UncuttableError("it gives another number of values alone than in a batch")
+            raise UncuttableError("it gives different numbers of values alone and in a batch")
         outputs = list(self.pairs(key, OUTPUT, ours.made, call.made, seats))
         back = list(self.pairs(key, INPUT, ours.of_inputs, call.of_inputs, seats))
         differs = self._add(key[0], FORWARD, OUTPUT, outputs)

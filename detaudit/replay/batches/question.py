@@ -74,7 +74,7 @@ class Question:
             and self.knows_draws
             and not any("draws random" in one for one in self.problems)
         ):
-            self.say("the model draws random numbers, and how many may depend on its batch")
+            self.say("the model draws random numbers, and how many it draws may depend on the batch")
         return Record(variant.seat, self.watch.calls), loss
 
     @contextmanager
@@ -98,7 +98,9 @@ class Question:
     def _drawn(self, mode: SameDraws) -> None:
         self.draws |= mode.replaced
         for name in sorted(mode.left):
-            self.say(f"the model draws random numbers ({name}), and how many may depend on its batch")
+            self.say(
+                f"the model draws random numbers ({name}), and how many it draws may depend on the batch"
+            )
 
     def say(self, problem: str) -> None:
         """Note a reason why the answer is not known, once."""
@@ -152,7 +154,7 @@ class Question:
         for key, place in self.ends(base):
             output = base.calls[key].made[place]
             if not bool(self._own(key, place, output, base.seat).isfinite().all()):
-                self.say("the sample's output is not finite: that NaN equals NaN shows nothing")
+                self.say("the sample's output is not finite: it shows nothing if NaN equals NaN")
 
     def _base(self, variant: Variant) -> tuple[Record, Cotangents]:
         """Run the sample alone; return the run and the gradients of the loss by the model's outputs."""
@@ -191,7 +193,7 @@ class Question:
         for (key, place), gradient in gradients.items():
             call, layout = record.calls.get(key), self.layouts[key, OUTPUT, place]
             if call is None or layout is None or not call.alive[place].requires_grad:
-                raise UncuttableError("the model is called another number of times alone than in a batch")
+                raise UncuttableError("the model is not called equally often alone and in a batch")
             whole = torch.zeros_like(call.alive[place], requires_grad=False)
             part = torch.zeros_like(layout.take(whole, [seat.position], seat.size))
             seat.crop(part).copy_(gradient)

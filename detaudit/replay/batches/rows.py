@@ -19,7 +19,7 @@ class Layout:
     dim: int
     """The dimension that grows with the batch; -1 if the tensor belongs to all samples together."""
     each: int = 1
-    """How many entries each sample has in that dimension: tokens, heads, windows."""
+    """Number of entries that each sample has in that dimension: tokens, heads, windows."""
     together: bool = True
     """Whether the entries of a sample lie side by side; else the entries of all samples take turns."""
 

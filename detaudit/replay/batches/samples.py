@@ -13,7 +13,7 @@ import torch
 from detaudit.replay.batches.measure import Seat
 
 _MOST_BATCHES = 1000
-"""How many batches are read at most in search of samples that fit together."""
+"""The most batches that are read in search of samples that fit together."""
 PADDING_LABEL = -100
 """The label that `cross_entropy` ignores by default."""
 
@@ -193,7 +193,7 @@ class Variant:
     """One way to have a sample in a batch."""
 
     kind: str
-    """Its name, without the size of the batch."""
+    """The name of the variant, without the size of the batch."""
     seat: Seat
     make: Callable[[Samples], Any]
     """Makes the batch."""

@@ -36,7 +36,7 @@ class ModuleCall:
     """Number of the call inside which this call was made."""
     state: State
     leaves: list[Any]
-    """Its arguments, without the containers around them; tensors are copies."""
+    """The arguments of the call, without the containers around them; tensors are copies."""
     spec: TreeSpec
     """The containers of the arguments."""
     differentiable: tuple[int, ...]

@@ -229,7 +229,7 @@ class BlockDraws:
 
     drawn: list[Drawn] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """Why numbers could not be exchanged, if so: then nothing follows from a comparison."""
+    """Reasons why numbers could not be exchanged; if there are any, a comparison shows nothing."""
 
 
 @contextlib.contextmanager

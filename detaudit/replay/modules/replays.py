@@ -33,7 +33,7 @@ NOT_REPLAYED = Replayed({}, {}, BlockDraws(), Rounding(0.0, 0.0), "it was not as
 UNFAITHFUL = "run alone, it gives other numbers than in the run"
 
 _UNSTEADY = 64.0
-"""How many units in the last place two results of torch's own kernels may differ when run twice."""
+"""The most units in the last place by which two results of one of torch's own kernels may differ."""
 
 
 def computing_call(module: torch.nn.Module, given: Given) -> Compute[Any]:

@@ -23,7 +23,7 @@ _ALONE = ("aten.", "prims.", "quantized.", "torch_nn.")
 
 _TIMES = 8
 _SECONDS = 20.0
-"""How many seconds calls are repeated in all, to see if they give equal bits each time."""
+"""The most seconds, in all, for which calls are repeated to see if they give equal bits each time."""
 
 
 class RepeatedCalls(StepCalls):

@@ -95,9 +95,9 @@ class BatchAnswer:
     """Everything that the launching process needs for its verdict."""
 
     data: int
-    """How many samples of one shape there are."""
+    """Number of samples of one shape."""
     asked: int
-    """How many of them were tried."""
+    """Number of these samples that were tried."""
     root: str
     """Class of the model."""
     modes: dict[str, ModeAnswer]

@@ -78,9 +78,9 @@ class Replay:
 
     times: int
     distinct: int
-    """How many different results there were."""
+    """Number of different results."""
     differs: int
-    """How many of the results differ from the first one."""
+    """Number of results that differ from the first one."""
     largest_absolute: float
     largest_relative: float
     largest_ulp: float | None
@@ -106,7 +106,7 @@ class SavedCall:
     """Description of a saved call, in words and in Python."""
 
     operator: str
-    """With its overload: `aten.index_put_.default`."""
+    """The operator's name with its overload: `aten.index_put_.default`."""
     device: str
     threads: int
     """Number of threads in the run."""
