@@ -27,6 +27,7 @@ def drift_finding(
     """Describe copies of weights that part. `operators`: the ranks of a run by operator, if one was made."""
     departed = drift.departed[0]
     ours, theirs = _of(ranks, drift.reference), _of(ranks, departed)
+    departing, among = departed, as_ranges(drift.departed)
     pair = first_departing(ours, theirs, drift.step)
     event = None if pair is None else pair.event
     alone = (
@@ -40,15 +41,17 @@ def drift_finding(
         site = alone.event.site
         only = departed if alone.first is None else drift.reference
         message += f"; only rank {only} runs {alone.event.place.name} in this step, on line {site.line}"
+        if len(ranks) == 2:  # noqa: PLR2004 - of two, neither is in the majority
+            departing, among = only, str(only)
     return _finding(
         Cause.REPLICAS_DRIFT,
-        departed,
+        departing,
         drift.step,
         event,
         site,
         message,
         run=run,
-        ranks=as_ranges(drift.departed),
+        ranks=among,
         symbol=None if alone is None else alone.event.place.name,
     )
 

@@ -31,13 +31,14 @@ def behind_step(code):
     return changed((STEP[0], STEP[1].format(code)))
 
 
-def test_a_rank_that_changes_its_copy_of_a_weight_is_named_with_the_line(check):
-    change = "if rank == 1 and epoch: model.module[0].bias.data.mul_(1.5)"
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_rank_that_changes_its_copy_of_a_weight_is_named_with_the_line(check, rank):
+    change = f"if rank == {rank} and epoch: model.module[0].bias.data.mul_(1.5)"
     result = check(behind_step(change))
     (finding,) = result.findings
     assert result.verdict is Verdict.NOT_REPRODUCIBLE
     assert finding.cause is Cause.REPLICAS_DRIFT
-    assert (finding.origin.rank, finding.origin.step, finding.affects.ranks) == (1, 5, "1")
+    assert (finding.origin.rank, finding.origin.step, finding.affects.ranks) == (rank, 5, str(rank))
     assert finding.site.code.strip() == change
     assert finding.rate == {"differs": 0, "pairs": 1}
 
