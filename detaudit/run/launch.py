@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -214,6 +215,7 @@ def conditions(plan: RunPlan) -> dict[str, object]:
         "steps": plan.steps,
         "hash_seed": variables_of(plan).get(hash_seed.VARIABLE, hash_seed.RANDOM),
         "working_directory": str(plan.folder or Path.cwd()),
+        **({"launch": shlex.join(plan.target.launch)} if plan.target.launch else {}),
         **{f"env:{name}": value for name, value in plan.variables},
         **{one.axis: one.text for one in plan.axes},
     }

@@ -24,6 +24,8 @@ class RunOptions:
     """Seconds that one run may take."""
     jobs: str = AUTO
     """Runs at a time: a number, or `auto`: the first ones one by one, further ones as the machine carries."""
+    launch: str | None = None
+    """The launcher that starts the target, as it is typed; None: Python itself."""
     keep: Path | None = None
     """The folder that the traces stay in; None: they are removed."""
 
