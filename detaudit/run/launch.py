@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import sqlite3
@@ -20,17 +19,15 @@ from detaudit.record.session import (
     MAIN_TRACE,
     SESSION_FILE,
     Session,
-    load_session,
     problems_in,
     save_session,
 )
 from detaudit.run.command import command_for, environment_of, runs_elsewhere, variables_of, with_arguments
+from detaudit.run.gather import complete
 from detaudit.run.guard import Guarded, start
 from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.data import steps_completed
-from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
-from detaudit.trace.writer import TraceWriter
 
 
 @dataclass
@@ -123,52 +120,6 @@ def steps_so_far(trace: Path) -> int:
             return steps_completed(reader)
     except TraceError:
         return 0
-
-
-def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
-    """Put a run's traces together; False if no process recorded anything, or left word that it failed to."""
-    parts = sorted(folder.glob("*.part"))
-    for part in parts:
-        settle(part)
-    parts = [part for part in parts if _readable(part)]
-    problems = problems_in(folder)
-    if not trace.exists():
-        if not parts and not problems:
-            return False
-        _write_empty(folder, trace)
-    settle(trace)
-    merge(trace, parts)
-    connection = sqlite3.connect(trace)
-    try:
-        with connection:
-            values: dict[str, object] = {"exit_code": code, "seconds": seconds}
-            if problems:
-                # What was left beside the trace tells more than what the trace itself has of it.
-                values["problems"] = problems
-            values["nested"] = nested.asked_in(folder)
-            rows = [(name, json.dumps(value)) for name, value in values.items()]
-            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
-    finally:
-        connection.close()
-    return True
-
-
-def _write_empty(folder: Path, trace: Path) -> None:
-    """Make the trace of a main process that only started others and saw nothing itself."""
-    writer = TraceWriter(trace)
-    session = load_session(str(folder / SESSION_FILE), is_main=True)
-    for name, value in {**session.header(), "finished": True}.items():
-        writer.set_meta(name, value)
-    writer.close()
-
-
-def _readable(part: Path) -> bool:
-    # A child that was killed while it made its file leaves an empty one: it recorded nothing.
-    try:
-        with TraceReader(part) as reader:
-            return bool(reader.streams)
-    except TraceError:
-        return False
 
 
 def _write_session(plan: RunPlan, folder: Path) -> None:

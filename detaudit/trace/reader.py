@@ -109,6 +109,7 @@ class TraceReader:
                 overhead_seconds=_number(meta.get("overhead_seconds")),
                 problems=tuple(str(problem) for problem in meta.get("problems") or ()),
                 ranks=tuple(from_plain(Rank, rank, "ranks") for rank in meta.get("ranks") or ()),
+                launch=tuple(str(name) for name in meta.get("launch") or ()),
                 nested=tuple(str(asked) for asked in meta.get("nested") or ()),
             )
         except (KeyError, TypeError, ValueError) as error:
