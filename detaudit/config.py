@@ -21,7 +21,7 @@ from detaudit.reference.options import CommitOptions, LockOptions
 from detaudit.run.options import RunOptions
 from detaudit.vary.options import Asked, VaryOptions
 
-RESERVED = frozenset({"DETAUDIT_SESSION", "DETAUDIT_WITHIN", "DETAUDIT_DEBUG"})
+RESERVED = frozenset({"DETAUDIT_RECORD", "DETAUDIT_SESSION", "DETAUDIT_WITHIN", "DETAUDIT_DEBUG"})
 RESERVED_PREFIX = "DETAUDIT_INTERNAL_"
 PATHS = ("keep", "repro", "fix", "lock")
 

@@ -70,6 +70,13 @@ class Option:
 
 OPTIONS = (
     Option("runs", int, "N", "how many times the target is run (default: 2)", least=2),
+    Option(
+        "launch",
+        str,
+        "COMMAND",
+        "the launcher that starts the script or module, in quotes: 'torchrun --nproc-per-node 2'",
+        pattern=r".*\S.*",
+    ),
     Option("steps", int, "N", "stop each run after N steps (default: when it ends by itself)", least=1),
     Option(
         "scope",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from detaudit.vary.options import Asked
 
 SETTINGS = (
+    "launch",
     "runs",
     "steps",
     "scope",
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     axes = _axes(settings)
     if settings.lock is not None and arguments.target is arguments.module is None:
         return _whole_lock(arguments, settings, settings.lock)
-    target = target_of(arguments)
+    target = target_of(arguments, settings.launch)
     with progress_on_stderr() as progress:
         # Imported late: everything that is wrong with the command line is told at once.
         if settings.lock is not None:
@@ -92,6 +93,8 @@ def _whole_lock(arguments: argparse.Namespace, settings: Settings, path: Path) -
     """Hold all that the lock has against it."""
     if arguments.passed_on:
         raise UsageError("usage", "arguments after -- need a target, and no target is given", "name it")
+    if settings.launch is not None:
+        raise UsageError("usage", "no target is given that the launcher could start", "name it")
     if settings.keep is not None:
         raise UsageError("usage", "--keep is for one target, and none is given", "name it")
     from detaudit.reference.whole_lock import audit_whole_lock

@@ -106,11 +106,14 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(passed_on=())
 
 
-def target_of(arguments: argparse.Namespace) -> TargetRef:
-    """Return the target to run. Raises UsageError unless exactly one of TARGET and `-m` is given."""
+def target_of(arguments: argparse.Namespace, launch: str | None = None) -> TargetRef:
+    """Return the target to run, with the launcher that is to start it.
+
+    Raises UsageError unless exactly one of TARGET and `-m` is given.
+    """
     if (arguments.target is None) == (arguments.module is None):
         problem = "no target is given" if arguments.target is None else "both TARGET and -m are given"
         hint = "give one: `detaudit check train.py`, or `detaudit check -m pkg.mod`"
         raise UsageError("usage", problem, hint)
     text = arguments.module if arguments.target is None else arguments.target
-    return TargetRef(text, module=arguments.target is None, args=arguments.passed_on)
+    return TargetRef(text, module=arguments.target is None, args=arguments.passed_on, launch=launch or "")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from detaudit.model.plan import RunOutcome
 
-SETTINGS = ("steps", "level", "seed", "timeout")
+SETTINGS = ("launch", "steps", "level", "seed", "timeout")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record the target; say on standard error what became of it."""
-    target = target_of(arguments)
+    options = run_options(resolve(vars(arguments)))
+    target = target_of(arguments, options.launch)
     if arguments.output is None:
         raise UsageError("usage", "no file for the trace is given", "add `-o RUN.trace`")
     output = Path(arguments.output)
-    options = run_options(resolve(vars(arguments)))
     check_file(output)
     # Imported late: everything that is wrong with the command line is told at once.
     from detaudit.run.runs import record

@@ -266,13 +266,18 @@ def _first(comparison: Comparison) -> Divergence:
 
 def shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
     """Yield the reasons, if there are any, why a run is no evidence."""
+    yield from trace_shortcomings(name, reader)
+    yield from rank_shortcomings(name, reader.info.ranks)
+
+
+def trace_shortcomings(name: str, reader: TraceReader) -> Iterator[str]:
+    """Yield the reasons why a trace is no evidence, whatever its ranks are."""
     info = reader.info
     steps = steps_completed(reader)
     if not info.finished:
         yield f"run {name} did not end: its trace stops after {steps} completed steps"
     elif info.exit_code:
         yield f"run {name} ended with exit code {info.exit_code}"
-    yield from rank_shortcomings(name, info.ranks)
     if info.problems:
         yield f"run {name} was not recorded completely: {info.problems[0]}"
     if info.finished and steps == 0 and not info.problems:

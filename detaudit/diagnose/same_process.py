@@ -18,7 +18,8 @@ from detaudit.model.plan import RunPlan
 from detaudit.model.result import ALL, AuditResult, Finding, Notice, Verdict
 from detaudit.model.trace import Site
 from detaudit.record.session import MAIN_TRACE
-from detaudit.run.launch import complete, session_of
+from detaudit.run.gather import complete
+from detaudit.run.launch import session_of
 from detaudit.run.workspace import workspace
 from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.reader import TraceReader

@@ -38,6 +38,8 @@ class TargetRef:
     module: bool = False
     """True for `-m`."""
     args: tuple[str, ...] = ()
+    launch: str = ""
+    """The words of a launcher (`torchrun --nproc-per-node 2`) that is to start it; empty: Python itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Target:
     """The callable's name within the file or module."""
     command: tuple[str, ...] = ()
     """The arguments of the Python interpreter that runs a test."""
+    launch: tuple[str, ...] = ()
+    """The command of the launcher that starts a script or a module, its program found; empty: Python."""
     package: Path | None = None
     """The folder of an installed package whose code is the program itself, not a library that it uses."""
 

@@ -16,6 +16,9 @@ from detaudit.model.variation import Variation
 ALL, TRAINING = "all", "training"
 """The scopes of an audit: all that is compared, or the training alone."""
 
+BY_RANK = "by-rank"
+"""The notice that says from which step on each rank of a distributed training differs."""
+
 
 class Verdict(StrEnum):
     """The three answers; `unverified` is never green."""

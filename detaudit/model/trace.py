@@ -227,5 +227,7 @@ class TraceInfo:
     """Problems that kept the recorder from seeing everything (a full disk, a value with no digest)."""
     ranks: tuple[Rank, ...] = field(default=())
     """The ranks of a distributed training that were recorded; none where there is only one process."""
+    launch: tuple[str, ...] = field(default=())
+    """The names of the launch that it belongs to, where its process was recorded from outside."""
     nested: tuple[str, ...] = field(default=())
     """The calls in the run that asked for another audit, which a run never starts."""

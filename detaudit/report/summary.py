@@ -6,7 +6,16 @@ from collections.abc import Iterator
 
 from detaudit.model.cause import RELATIONS
 from detaudit.model.evidence import EvidenceKind
-from detaudit.model.result import TRAINING, Affected, AuditResult, Compared, FaultScope, Finding, Verdict
+from detaudit.model.result import (
+    BY_RANK,
+    TRAINING,
+    Affected,
+    AuditResult,
+    Compared,
+    FaultScope,
+    Finding,
+    Verdict,
+)
 from detaudit.pages.page import labels
 from detaudit.report import references, variations
 from detaudit.report.lines import Line, Tone, count, place, within_run
@@ -232,7 +241,8 @@ def excluded(compared: Compared) -> str:
 
 
 def _notices(result: AuditResult) -> Iterator[Line]:
-    notices = [notice for notice in result.notices if notice.id not in references.TOLD]
+    yield from (Line("by rank", notice.message) for notice in result.notices if notice.id == BY_RANK)
+    notices = [one for one in result.notices if one.id not in references.TOLD and one.id != BY_RANK]
     for notice in notices[:MOST_NOTICES]:
         first, *rest = notice.message.splitlines()
         yield Line("notice", first)

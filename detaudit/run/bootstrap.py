@@ -9,11 +9,12 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from detaudit.run import variable_names
 from detaudit.run.heap import keep_scattering, scatter
+from detaudit.run.tracebacks import show_without_own_frames
 from detaudit.sources.imports import ImportWatch
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _awaited: list[str] = []
 """The session that is to be recorded once torch is there: empty or one entry."""
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def prepare() -> None:
@@ -111,26 +110,4 @@ def _start_recording(path: str, taps: Taps | None, torch: ModuleType, *, is_main
     install(session, sites, taps, listeners_of(session))
     scatter()
     keep_scattering()
-    show = sys.excepthook
-
-    def showing(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # The user's own traceback: without the frames through which detaudit looked on.
-        cleaned = without_own_frames(trace)
-        show(kind, error.with_traceback(cleaned), cleaned)
-
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = showing
-
-
-def without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Copy a traceback without the frames of detaudit itself (its examples are user code)."""
-    frames = []
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(_PACKAGE) or file.startswith(os.path.join(_PACKAGE, "examples")):
-            frames.append(trace)
-        trace = trace.tb_next
-    cleaned = None
-    for frame in reversed(frames):
-        cleaned = TracebackType(cleaned, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return cleaned
+    show_without_own_frames()

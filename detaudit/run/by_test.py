@@ -7,7 +7,8 @@ from pathlib import Path
 
 from detaudit.model.plan import RunPlan
 from detaudit.record.session import MAIN_TRACE
-from detaudit.run.launch import complete, launched
+from detaudit.run.gather import complete
+from detaudit.run.launch import launched
 from detaudit.run.progress import Progress
 from detaudit.run.runs import watch
 

@@ -34,10 +34,11 @@ def command_for(plan: RunPlan) -> list[str]:
     target = plan.target
     if target.kind is TargetKind.TEST:
         return [sys.executable, *target.command]
+    starts = target.launch or (sys.executable,)
     if target.kind is TargetKind.SCRIPT and target.path is not None:
-        return [sys.executable, str(target.path), *target.args]
+        return [*starts, str(target.path), *target.args]
     if target.kind is TargetKind.MODULE and target.import_name is not None:
-        return [sys.executable, "-m", target.import_name, *target.args]
+        return [*starts, "-m", target.import_name, *target.args]
     drive = Drive(target, plan.seed, plan.steps, plan.call, {one.axis: one.text for one in plan.axes})
     return [sys.executable, str(_DRIVER), json.dumps(to_plain(drive)), *target.args]
 

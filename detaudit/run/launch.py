@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -19,17 +19,15 @@ from detaudit.record.session import (
     MAIN_TRACE,
     SESSION_FILE,
     Session,
-    load_session,
     problems_in,
     save_session,
 )
 from detaudit.run.command import command_for, environment_of, runs_elsewhere, variables_of, with_arguments
+from detaudit.run.gather import complete
 from detaudit.run.guard import Guarded, start
 from detaudit.torch_private.supported import refuse_older
 from detaudit.trace.data import steps_completed
-from detaudit.trace.merge import merge, settle
 from detaudit.trace.reader import TraceReader
-from detaudit.trace.writer import TraceWriter
 
 
 @dataclass
@@ -124,52 +122,6 @@ def steps_so_far(trace: Path) -> int:
         return 0
 
 
-def complete(folder: Path, trace: Path, code: int, seconds: float) -> bool:
-    """Put a run's traces together; False if no process recorded anything, or left word that it failed to."""
-    parts = sorted(folder.glob("*.part"))
-    for part in parts:
-        settle(part)
-    parts = [part for part in parts if _readable(part)]
-    problems = problems_in(folder)
-    if not trace.exists():
-        if not parts and not problems:
-            return False
-        _write_empty(folder, trace)
-    settle(trace)
-    merge(trace, parts)
-    connection = sqlite3.connect(trace)
-    try:
-        with connection:
-            values: dict[str, object] = {"exit_code": code, "seconds": seconds}
-            if problems:
-                # What was left beside the trace tells more than what the trace itself has of it.
-                values["problems"] = problems
-            values["nested"] = nested.asked_in(folder)
-            rows = [(name, json.dumps(value)) for name, value in values.items()]
-            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", rows)
-    finally:
-        connection.close()
-    return True
-
-
-def _write_empty(folder: Path, trace: Path) -> None:
-    """Make the trace of a main process that only started others and saw nothing itself."""
-    writer = TraceWriter(trace)
-    session = load_session(str(folder / SESSION_FILE), is_main=True)
-    for name, value in {**session.header(), "finished": True}.items():
-        writer.set_meta(name, value)
-    writer.close()
-
-
-def _readable(part: Path) -> bool:
-    # A child that was killed while it made its file leaves an empty one: it recorded nothing.
-    try:
-        with TraceReader(part) as reader:
-            return bool(reader.streams)
-    except TraceError:
-        return False
-
-
 def _write_session(plan: RunPlan, folder: Path) -> None:
     try:
         save_session(session_of(plan, folder), folder / SESSION_FILE)
@@ -214,6 +166,7 @@ def conditions(plan: RunPlan) -> dict[str, object]:
         "steps": plan.steps,
         "hash_seed": variables_of(plan).get(hash_seed.VARIABLE, hash_seed.RANDOM),
         "working_directory": str(plan.folder or Path.cwd()),
+        **({"launch": shlex.join(plan.target.launch)} if plan.target.launch else {}),
         **{f"env:{name}": value for name, value in plan.variables},
         **{one.axis: one.text for one in plan.axes},
     }

@@ -25,6 +25,8 @@ class RunOptions:
     jobs: str = AUTO
     """The number of runs at a time; `auto`: the first runs one by one, further runs as many as the machine
     carries."""
+    launch: str | None = None
+    """The launcher that starts the target, as it is typed; None: Python itself."""
     keep: Path | None = None
     """The folder that the traces stay in; None: they are removed."""
 

@@ -8,3 +8,12 @@ LEDGER = "DETAUDIT_INTERNAL_LEDGER"
 
 PADDING = "DETAUDIT_INTERNAL_PADDING"
 """A variable without a meaning: its length moves everything that lies behind the environment in memory."""
+
+RECORD = "DETAUDIT_RECORD"
+"""A folder: each Python that starts with this variable, and uses torch, leaves its trace there."""
+
+PARENT = "DETAUDIT_INTERNAL_PARENT"
+"""Where the recorded process that has started this one keeps its traces until it ends."""
+
+LAUNCH = "DETAUDIT_INTERNAL_LAUNCH"
+"""The launch that this process belongs to, as its first Python has named it, or why it is not recorded."""

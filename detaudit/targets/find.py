@@ -8,8 +8,11 @@ from __future__ import annotations
 import ast
 import importlib.machinery
 import importlib.metadata
+import shlex
+import shutil
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 from detaudit.errors import TargetError
@@ -19,11 +22,41 @@ FORMS = (
     "a target is train.py, model.py (with make_model), model.py:make_model, -m pkg.mod or pkg.mod:callable"
 )
 
+LAUNCH = (
+    "a launcher starts a script or a module: `detaudit check train.py --launch 'torchrun --nproc-per-node 2'`"
+)
+LAUNCH = "write it as in a shell: `--launch 'torchrun --nproc-per-node 2'`"
+
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def find_target(ref: TargetRef) -> Target:
-    """Find the target. Raises TargetError, saying what was looked for, if there is none."""
+    """Find the target, and its launcher. Raises TargetError, saying what was looked for, if there is none."""
+    target = _found(ref)
+    return replace(target, launch=_launcher(ref.launch, target)) if ref.launch else target
+
+
+def _launcher(text: str, target: Target) -> tuple[str, ...]:
+    """Take a launcher's command apart, and find its program."""
+    if target.kind not in {TargetKind.SCRIPT, TargetKind.MODULE}:
+        raise TargetError(
+            "launch-unfit", f"{target.name} is called by detaudit itself, not started by a launcher", LAUNCH
+        )
+    try:
+        program, *words = shlex.split(text)
+    except ValueError as error:
+        raise TargetError(
+            "launch-unreadable", f"the launcher {text!r} cannot be read: {error}", LAUNCH
+        ) from error
+    found = shutil.which(program)
+    if found is None:
+        raise TargetError(
+            "launcher-missing", f"no program named {program!r} to launch with", "is it on PATH?"
+        )
+    return (found, *words)
+
+
+def _found(ref: TargetRef) -> Target:
     if ref.module:
         return _module(ref)
     path_text, _, attribute = ref.text.rpartition(":")

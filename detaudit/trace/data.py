@@ -97,6 +97,13 @@ def read_identities(reader: TraceReader, stream: int, index: int) -> list[bytes]
     return [packed[start : start + size] for _, packed in rows for start in range(0, len(packed), size)]
 
 
+def read_step_rows(reader: TraceReader, stream: int) -> Iterator[tuple[int, int, int, bytes, str, int]]:
+    """Read what tells whether runs agree: step, part, complete, digest, generators, events of each part."""
+    columns = "step, part, complete, digest, generators, events"
+    query = f"SELECT {columns} FROM steps WHERE stream=? ORDER BY step, part"  # noqa: S608 - names of columns
+    yield from reader.rows(query, stream)
+
+
 def steps_completed(reader: TraceReader) -> int:
     """Count the steps of the main thread or, if that has none, of the thread or process with most steps."""
     counts = {stream: reader.steps_completed(stream.id) for stream in reader.streams}

@@ -62,10 +62,11 @@ class TraceReader:
     version, damaged or not made by detaudit.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, at_rest: bool = False) -> None:
+        """Open a trace. One `at_rest` is not written any more, so it needs no locks: network file systems."""
         self.path = Path(path)
         self._check_file()
-        uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro"
+        uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro{'&immutable=1' if at_rest else ''}"
         try:
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
         except sqlite3.Error as error:
@@ -109,6 +110,7 @@ class TraceReader:
                 overhead_seconds=_number(meta.get("overhead_seconds")),
                 problems=tuple(str(problem) for problem in meta.get("problems") or ()),
                 ranks=tuple(from_plain(Rank, rank, "ranks") for rank in meta.get("ranks") or ()),
+                launch=tuple(str(name) for name in meta.get("launch") or ()),
                 nested=tuple(str(asked) for asked in meta.get("nested") or ()),
             )
         except (KeyError, TypeError, ValueError) as error:
