@@ -35,7 +35,7 @@ LINK = re.compile(r"\]\(([^)#:]+)\)")
 NAME_OF_FILE = re.compile(r"`([\w/]+\.py)`: `(\w+)`")
 NAME_IN_FILE = re.compile(r"`(\w+)`(?: in|,? \() ?`([\w/]+\.py)`")
 PLACEHOLDER = re.compile(r"[A-Z]+")
-OTHERS_OPTIONS = {"--", "--junitxml", "--eval-every", "--epochs"}
+OTHERS_OPTIONS = {"--", "--junitxml", "--eval-every", "--epochs", "--nproc-per-node"}
 """Of pytest, and of the programs of users in examples."""
 LABEL, ROW = 20, " " * 24
 WITH_ROWS = {"operators", "layers", "growth"}

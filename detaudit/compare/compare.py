@@ -39,8 +39,12 @@ ENTRY = 1 << 128
 """The modulus of sums of digests; one sum stands for all digests of a place, in any order."""
 
 
-def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("1", "2")) -> Comparison:
+def compare(
+    first: TraceReader, second: TraceReader, names: tuple[str, str] = ("1", "2"), *, closely: bool = True
+) -> Comparison:
     """Compare two runs; `names` are what the result calls them.
+
+    If not `closely`, say where they part, and neither what else begins behind that nor how far it reaches.
 
     Raises TraceError if the traces hold digests that mean different things.
     """
@@ -66,12 +70,12 @@ def compare(first: TraceReader, second: TraceReader, names: tuple[str, str] = ("
         equal=equal,
         first=origin,
         others=()
-        if chosen is None or origin is None
+        if chosen is None or origin is None or not closely
         else _others(traces, chosen, everything, origin, core=core),
         harmless=tuple(islice(_harmless(everything, equal=equal), MOST)),
-        generators=compare_generators(traces, threads),
+        generators=compare_generators(traces, threads) if closely else (),
         affected=None
-        if chosen is None or origin is None
+        if chosen is None or origin is None or not closely
         else replace(_affected(traces, main, chosen, origin), ranks=_differing_ranks(mains, core=core)),
         scope=scope_of(reaches, first, core=core, steps=steps),
     )

@@ -57,6 +57,10 @@ def diff_folders(first: Path, second: Path) -> AuditResult:
                 for traces in (ours, theirs)
             ]
             everything.see(name, readers[0], readers[1])
+    shown = everything.shown_name
+    if shown:
+        with TraceReader(ours[shown], at_rest=True) as one, TraceReader(theirs[shown], at_rest=True) as other:
+            everything.look_closely(one, other)
     return everything.result(f"{first} / {second}")
 
 
@@ -80,6 +84,7 @@ class _Everything:
     differing: list[str] = field(default_factory=list)
     shown: Comparison | None = None
     """The comparison that is shown: the earliest one that differs or, before there is one, the first."""
+    shown_name: str = ""
     runs: tuple[RunSummary, ...] = ()
 
     def see(self, name: str, first: TraceReader | None, second: TraceReader | None) -> None:
@@ -90,17 +95,19 @@ class _Everything:
         if first is None or second is None:
             self.rows.append((f"only in run {_RUNS[first is None]}", name))
             return
-        comparison = same_steps(first, second) or compare(first, second, _RUNS)
+        comparison = same_steps(first, second) or compare(first, second, _RUNS, closely=False)
         self.steps = comparison.steps if self.steps is None else min(self.steps, comparison.steps)
         self.events += comparison.events
         self.rows.append((_in_words(comparison), name))
         if not comparison.equal:
             self.differing.append(name)
         if self._is_to_be_shown(comparison):
-            self.shown = comparison
-            self.runs = tuple(
-                summarize_run(run, reader) for run, reader in zip(_RUNS, (first, second), strict=True)
-            )
+            self.shown, self.shown_name = comparison, name
+
+    def look_closely(self, first: TraceReader, second: TraceReader) -> None:
+        """Compare the traces that are shown once more: what else differs in them, how far that reaches."""
+        self.shown = compare(first, second, _RUNS)
+        self.runs = (summarize_run(_RUNS[0], first), summarize_run(_RUNS[1], second))
 
     def _is_to_be_shown(self, comparison: Comparison) -> bool:
         shown = self.shown
