@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from detaudit.compare.align import EventPair
 from detaudit.compare.ranks import as_ranges, is_collective
-from detaudit.compare.replicas import Drift, RankStream, first_departing, only_in_one
+from detaudit.compare.replicas import Drift, RankStream, first_departing, only_in_one, parted_weights
 from detaudit.compare.shards import ShardFault
 from detaudit.compare.wording import describe, full_name
 from detaudit.model.cause import Cause
 from detaudit.model.evidence import Evidence, EvidenceKind
-from detaudit.model.result import Affected, Finding, Origin
-from detaudit.model.trace import Event, Kind, Site
+from detaudit.model.result import Affected, Finding, Notice, Origin
+from detaudit.model.trace import Event, Kind, Rank, Site
 
 _WAITING = ("wait_tensor", "barrier", "check_for_nan")
 
@@ -52,6 +52,7 @@ def drift_finding(
         message,
         run=run,
         ranks=among,
+        weights=parted_weights(ours, theirs, drift.step),
         symbol=None if alone is None else alone.event.place.name,
     )
 
@@ -118,6 +119,16 @@ def collective_finding(operators: Sequence[RankStream], run: str) -> Finding | N
     return None
 
 
+def unrelated_notices(ranks: Sequence[Rank]) -> Iterator[Notice]:
+    """Say so where nothing is known of what ranks hold copies of: they were not compared with each other."""
+    if len(ranks) > 1 and not any(rank.data_parallel or rank.mesh for rank in ranks):
+        text = (
+            "the weights of the ranks were not compared with each other: which of them are copies is only "
+            "known for DistributedDataParallel, fully_shard and DTensor"
+        )
+        yield Notice("ranks-not-compared", text)
+
+
 def _order_finding(
     reference: RankStream, rank: RankStream, step: int, different: tuple[Event, Event], run: str
 ) -> Finding:
@@ -178,6 +189,7 @@ def _finding(  # noqa: PLR0917 - the parts of a finding, each given in each plac
     *,
     run: str,
     ranks: str = "",
+    weights: int = 0,
     symbol: str | None = None,
 ) -> Finding:
     place = None if event is None else event.place
@@ -203,5 +215,5 @@ def _finding(  # noqa: PLR0917 - the parts of a finding, each given in each plac
         message=message,
         fix=cause.fix,
         rate={"differs": 0, "pairs": 1},
-        affects=Affected(0, 0, step, ranks) if ranks else None,
+        affects=Affected(weights, 0, step, ranks) if ranks else None,
     )

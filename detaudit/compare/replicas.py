@@ -140,6 +140,12 @@ def first_departing(reference: RankStream, departed: RankStream, step: int) -> E
     return None
 
 
+def parted_weights(reference: RankStream, departed: RankStream, step: int) -> int:
+    """Count the weights that two ranks leave behind a step with different values."""
+    pairs = pairs_of(reference, departed, step)
+    return sum(pair.event.place.kind is Kind.WEIGHT and not pair.agrees for pair in pairs)
+
+
 def only_in_one(reference: RankStream, departed: RankStream, step: int) -> EventPair | None:
     """Find the first operator of a step that only one of two ranks runs, on a line of the program."""
     operators = (pair for pair in pairs_of(reference, departed, step) if pair.event.place.kind is Kind.OP)

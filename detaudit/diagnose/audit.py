@@ -14,6 +14,7 @@ from detaudit import nested
 from detaudit.compare.compare import compare
 from detaudit.compare.data_audit import audit_data
 from detaudit.compare.data_audit import notices as data_notices
+from detaudit.compare.relations import unrelated_notices
 from detaudit.compare.result import (
     compared,
     conditions_notices,
@@ -144,7 +145,7 @@ def audit_target(
             notices = _look_again(case, readers["1"])
             perturbed = perturb(case, readers["1"], chosen(options.perturb), len(readers))
             reseeds = reseed_notices(case, readers["1"], named=options.diagnose)
-            told = [*reseeds, *perturbed.notices, *notices]
+            told = [*reseeds, *perturbed.notices, *notices, *unrelated_notices(readers["1"].info.ranks)]
             between = rank_findings(case, readers["1"], closely=options.level == AUTO)
             findings = (*between, *perturbed.findings, *_differing(comparisons))
             return perturbed.put_into(_answer(case, readers, comparisons, Diagnosis(findings), told))

@@ -53,13 +53,20 @@ def summarize(result: AuditResult) -> list[Line]:
 def headline(result: AuditResult) -> Line:
     """Give the verdict in capitals, and what was audited."""
     words, tone = references.headline(result) or variations.headline(result) or HEADLINES[result.verdict]
+    if _only_ranks(result):
+        words = "RANKS AT FAULT"
     return Line(words + _scope(result), " ".join((result.target.name, *result.target.args)), tone)
+
+
+def _only_ranks(result: AuditResult) -> bool:
+    """Say whether the runs are the same, and only the ranks of each of them are not as they should be."""
+    return bool(result.findings) and all(finding.cause in RELATIONS for finding in result.findings)
 
 
 def _scope(result: AuditResult) -> str:
     """Say what the verdict is about, where it does not cover all that was compared."""
-    if result.findings and all(finding.cause in RELATIONS for finding in result.findings):
-        return " (the runs agree; their ranks are at fault)"
+    if _only_ranks(result):
+        return " (the runs are the same)"
     if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
         return " (evaluation only: the training is the same)"
     if result.verdict is Verdict.REPRODUCIBLE and result.scope == TRAINING:
@@ -181,6 +188,8 @@ def _how(result: AuditResult, compared: Compared) -> str:
         # The line about the reference counts what was compared.
         return f"{_sides(result)}: {steps}"
     extent = f"{steps}, {count(compared.events, 'event')}"
+    if _only_ranks(result):
+        return f"{count(len(result.runs), 'run')}, every number the same in all of them: {extent}"
     if result.verdict is not Verdict.REPRODUCIBLE:
         return f"{_rate(result)}: {extent}"
     if result.varied and not all(one.equal for one in result.varied):

@@ -86,6 +86,11 @@ class Observation:
         own = (one.entry for one in self.all_pairs if one.stream == pair.stream)
         return not any(one.act is Act.SEEDS and one.draws_or_seeds_globally for one in own)
 
+    def rank_of(self, entry: LedgerEntry) -> str:
+        """Name the rank of a distributed training that an entry is of: `rank 1`; "" where there are none."""
+        stream = next((pair.stream for pair in self.all_pairs if pair.entry is entry), "")
+        return stream.partition("/")[0] if stream.startswith("rank ") else ""
+
     def other_seeds(self) -> list[LedgerEntry]:
         """List the calls that seeded a generator with another seed in each run, the earliest first.
 

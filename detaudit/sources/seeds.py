@@ -82,7 +82,10 @@ class GeneratorFamily:
         if seen.in_other_process(entry):
             words = f"{drawn} in a process of its own, which the seeds of the main process do not reach"
             return seen.name_at(self.cause, entry, words, SEED_FOR_EACH_TASK)
-        here, later = self._seeds(seen.all_pairs), self._seeds(seen.whole)
+        rank, everywhere = seen.rank_of(entry), self._seeds(seen.all_pairs)
+        # Each rank has generators of its own.
+        here = [one for one in everywhere if _is_of(rank, one)]
+        later = [one for one in self._seeds(seen.whole) if _is_of(rank, one)]
         late = [one for one in here if not _earlier(one.entry, entry)]
         late += [one for one in later if one.entry.step > entry.step]
         seed = next((one for one in late if not of_worker_start(one.entry)), None)
@@ -101,7 +104,8 @@ class GeneratorFamily:
                 words = f"{drawn}, which is not seeded: line {line} would seed it, but is not executed"
                 site = Site(entry.site.file, line, "", linecache.getline(entry.site.file, line).strip())
                 return Naming(self.cause, site, entry.operation, words, (entry.site,))
-        return seen.name_at(self.cause, entry, f"{drawn}, which nothing has seeded")
+        words = f"{drawn}, which nothing has seeded{_elsewhere(rank, everywhere)}"
+        return seen.name_at(self.cause, entry, words)
 
     def _library_fix(self, entry: LedgerEntry) -> str | None:
         if entry.fact.about:
@@ -119,6 +123,18 @@ class GeneratorFamily:
             and pair.entry.act is Act.SEEDS
             and pair.entry.draws_or_seeds_globally
         ]
+
+
+def _is_of(rank: str, pair: EntryPair) -> bool:
+    return not rank or pair.stream.partition("/")[0] == rank
+
+
+def _elsewhere(rank: str, seeds: list[EntryPair]) -> str:
+    """Say on which line other ranks seed their generators, where this one does not."""
+    other = next((one for one in seeds if rank and one.entry.site is not None), None)
+    if other is None or other.entry.site is None:
+        return ""
+    return f" on {rank}; {other.stream.partition('/')[0]} seeds its own on line {other.entry.site.line}"
 
 
 def name_new_seed(seen: Observation, cause: Cause, origin: str) -> Naming | None:

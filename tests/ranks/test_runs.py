@@ -101,3 +101,20 @@ def test_steps_end_all_ranks(recorded):
     reader = recorded(DIVIDED, steps=3)
     assert {rank.steps for rank in reader.info.ranks} == {3}
     assert all(rank.finished for rank in reader.info.ranks)
+
+
+BY_HAND = """
+def train(rank, world):
+    torch.manual_seed(rank)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for number in range(2):
+        step(model, optimizer, torch.ones(8, 4), torch.zeros(8, 1))
+"""
+
+
+@pytest.mark.parametrize(("source", "said"), [(BY_HAND, True), (DIVIDED, False)])
+def test_it_is_said_where_nobody_knows_what_ranks_share(check, source, said):
+    result = check(source)
+    assert result.verdict is Verdict.REPRODUCIBLE
+    assert ("ranks-not-compared" in [notice.id for notice in result.notices]) is said
