@@ -98,7 +98,7 @@ class TraceBuilder:
             self.writer.add_stream(self.streams[key], role, process, thread)
         return self.streams[key]
 
-    def step(self, *happenings, complete=True, generators="", stream=MAIN, parts=1):
+    def step(self, *happenings, complete=True, generators="", stream=MAIN, parts=1, copies=()):
         number = self.stream(*stream)
         index = self.steps.get(number, 0)
         size = max(1, -(-len(happenings) // parts))
@@ -106,7 +106,8 @@ class TraceBuilder:
         for part, chunk in enumerate(chunks):
             events = self._pack(chunk)
             last = part == len(chunks) - 1
-            packed = PackedStep(number, index, part, complete and last, *events, generators if last else "")
+            states = generators if last else ""
+            packed = PackedStep(number, index, part, complete and last, *events, states, dict(copies))
             self.writer.write_step(packed)
         self.steps[number] = index + 1
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detaudit.cli.answer import REPORTS, answer, answer_session, check_reports
@@ -21,8 +22,8 @@ from detaudit.report.output import check_folder
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
+    from detaudit.model.result import AuditResult
     from detaudit.vary.options import Asked
 
 SETTINGS = (
@@ -66,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     axes = _axes(settings)
     if settings.lock is not None and arguments.target is arguments.module is None:
         return _whole_lock(arguments, settings, settings.lock)
+    if _is_launch(arguments.target):
+        return answer(_between_ranks(arguments, Path(arguments.target)), settings)
     target = target_of(arguments, settings.launch)
     with progress_on_stderr() as progress:
         # Imported late: everything that is wrong with the command line is told at once.
@@ -87,6 +90,20 @@ def run(arguments: argparse.Namespace) -> int:
 
             result = audit(target, audit_options(settings), progress)
     return answer(result, settings)
+
+
+def _is_launch(target: str | None) -> bool:
+    """Say whether a target is a folder with the traces of a launch, not a program."""
+    return target is not None and Path(target).is_dir() and any(Path(target).glob("*.trace"))
+
+
+def _between_ranks(arguments: argparse.Namespace, folder: Path) -> AuditResult:
+    """Compare the ranks of a launch that left its traces in a folder."""
+    if arguments.passed_on:
+        raise UsageError("usage", "traces take no arguments", "remove what follows `--`")
+    from detaudit.compare.one_launch import check_launch
+
+    return check_launch(folder)
 
 
 def _whole_lock(arguments: argparse.Namespace, settings: Settings, path: Path) -> int:

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from detaudit.compare.compare import MAIN, SIDES, compare
-from detaudit.compare.launches import Launch, label_of, listed
+from detaudit.compare.launches import Launch, label_of, listed, traces_in
 from detaudit.compare.ranks import as_ranges, is_earlier
 from detaudit.compare.result import (
     compared,
@@ -23,7 +23,6 @@ from detaudit.compare.result import (
     notices_from,
     summarize_run,
 )
-from detaudit.errors import TraceError
 from detaudit.model.result import (
     BY_RANK,
     AuditResult,
@@ -38,7 +37,6 @@ from detaudit.model.result import (
 from detaudit.trace.data import read_step_rows, steps_completed
 from detaudit.trace.reader import TraceReader
 
-TRACES = "*.trace"
 _GRAVITY = (FaultScope.TRAINING, None, FaultScope.EVALUATION)
 _RUNS = ("1", "2")
 
@@ -48,7 +46,7 @@ def diff_folders(first: Path, second: Path) -> AuditResult:
 
     Raises TraceError for a folder without traces, and for traces that cannot be read or compared.
     """
-    ours, theirs = _traces_in(first), _traces_in(second)
+    ours, theirs = traces_in(first), traces_in(second)
     everything = _Everything()
     for name in sorted(ours.keys() | theirs.keys()):
         with contextlib.ExitStack() as stack:
@@ -62,14 +60,6 @@ def diff_folders(first: Path, second: Path) -> AuditResult:
         with TraceReader(ours[shown], at_rest=True) as one, TraceReader(theirs[shown], at_rest=True) as other:
             everything.look_closely(one, other)
     return everything.result(f"{first} / {second}")
-
-
-def _traces_in(folder: Path) -> dict[str, Path]:
-    found = {path.stem: path for path in folder.glob(TRACES)}
-    if not found:
-        hint = "record a launch there: `DETAUDIT_RECORD=FOLDER torchrun ... train.py`"
-        raise TraceError("folder-empty", f"there is no trace in {folder}", hint)
-    return found
 
 
 @dataclass(slots=True)

@@ -6,13 +6,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from detaudit.compare.ranks import as_ranges, rank_shortcomings
 from detaudit.compare.result import trace_shortcomings
+from detaudit.errors import TraceError
 from detaudit.model.trace import Rank
 from detaudit.trace.reader import TraceReader
 
 _FILE = re.compile(r"rank-(\d+)")
+TRACES = "*.trace"
 _GROUPS = 4
 """At most this many groups of ranks are listed for one reason."""
 
@@ -21,6 +24,15 @@ def label_of(name: str) -> int | str:
     """Return the rank that a trace is of, by the name of its file; the name itself for what is no rank's."""
     found = _FILE.fullmatch(name)
     return name if found is None else int(found[1])
+
+
+def traces_in(folder: Path) -> dict[str, Path]:
+    """List the traces in a folder by their names. Raises TraceError if there is none."""
+    found = {path.stem: path for path in sorted(folder.glob(TRACES))}
+    if not found:
+        hint = "record a launch there: `DETAUDIT_RECORD=FOLDER torchrun ... train.py`"
+        raise TraceError("folder-empty", f"there is no trace in {folder}", hint)
+    return found
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from detaudit.model.evidence import Evidence
 from detaudit.model.trace import Event, Level, Site
 from detaudit.model.variation import Variation
 
-ALL, TRAINING = "all", "training"
-"""The scopes of an audit: all that is compared, or the training alone."""
+ALL, TRAINING, RANKS = "all", "training", "ranks"
+"""What an answer may be about: all that is compared, the training alone, or the ranks of one launch."""
 
 BY_RANK = "by-rank"
 """The notice that says from which step on each rank of a distributed training differs."""
@@ -283,7 +283,7 @@ class AuditResult:
     """The results of `--vary`: each run under other conditions, compared with the first run."""
     notices: tuple[Notice, ...] = field(default=())
     scope: str = ALL
-    """The scope of the audit: `all`, or `training`, which leaves evaluations out of account."""
+    """The scope that was asked for: `all`; `training`, which leaves evaluations out of account; `ranks`."""
 
     @classmethod
     def unanswered(cls, reason: str, target: TargetSummary) -> AuditResult:

@@ -8,6 +8,7 @@ from detaudit.model.cause import RELATIONS
 from detaudit.model.evidence import EvidenceKind
 from detaudit.model.result import (
     BY_RANK,
+    RANKS,
     TRAINING,
     Affected,
     AuditResult,
@@ -55,6 +56,8 @@ def headline(result: AuditResult) -> Line:
     words, tone = references.headline(result) or variations.headline(result) or HEADLINES[result.verdict]
     if _only_ranks(result):
         words = "RANKS AT FAULT"
+    elif result.scope == RANKS and result.verdict is Verdict.REPRODUCIBLE:
+        words = "RANKS AGREE"
     return Line(words + _scope(result), " ".join((result.target.name, *result.target.args)), tone)
 
 
@@ -65,6 +68,8 @@ def _only_ranks(result: AuditResult) -> bool:
 
 def _scope(result: AuditResult) -> str:
     """Say what the verdict is about, where it does not cover all that was compared."""
+    if result.scope == RANKS:
+        return " (one launch: nothing is said of another one)"
     if _only_ranks(result):
         return " (the runs are the same)"
     if result.verdict is Verdict.NOT_REPRODUCIBLE and result.training_agrees:
