@@ -7,14 +7,14 @@ another one would be the same: the answer is about the ranks alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from detaudit.compare.launches import Launch, traces_in
+from detaudit.compare.launches import Launch, listed, traces_in
 from detaudit.compare.relations import drift_finding, shard_finding, unrelated_notices
 from detaudit.compare.replicas import Drift, RankStream, find_drift, rank_streams
 from detaudit.compare.shards import find_shard_faults
-from detaudit.model.result import RANKS, AuditResult, Finding, TargetSummary, Verdict
+from detaudit.model.result import BY_RANK, RANKS, AuditResult, Finding, Notice, TargetSummary, Verdict
 from detaudit.model.trace import Rank
 from detaudit.trace.reader import TraceReader
 
@@ -46,8 +46,15 @@ def check_launch(folder: Path) -> AuditResult:
         runs=(),
         compared=None,
         findings=tuple(findings),
+        notices=(Notice(BY_RANK, _extent(launch, ranks)),),
         scope=RANKS,
     )
+
+
+def _extent(launch: Launch, ranks: Sequence[Rank]) -> str:
+    """Say how much was compared."""
+    steps = min((rank.steps for rank in ranks), default=0)
+    return f"{listed(launch.names)} compared with each other, {steps} steps of each"
 
 
 def _ranks_of(traces: Mapping[str, Path]) -> Iterator[RankStream]:

@@ -42,7 +42,9 @@ def test_ranks_that_agree_are_told_so_and_of_other_launches_nothing_is_said(laun
     code, result = answer(folder, capsys)
     assert (code, result["verdict"], result["scope"]) == (0, "reproducible", "ranks")
     main(["check", str(folder)])
-    assert "RANKS AGREE (one launch: nothing is said of another one)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "RANKS AGREE (one launch: nothing is said of another one)" in shown
+    assert "rank 0-3 compared with each other, 2 steps of each" in shown
 
 
 def test_a_rank_whose_copy_has_another_value_is_named(launch, capsys):
