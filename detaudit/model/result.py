@@ -249,8 +249,7 @@ class ReferenceComparison:
     compared: int
     """Number of the things that both have: weights, gradients, outputs and batches of layers, per step."""
     relative: float | None
-    """The largest relative difference of one thing, estimated from sketches; None if there are no
-    sketches."""
+    """The largest relative difference of one thing, estimated from sketches; None without sketches."""
     tolerance: float | None
     environment: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Settings that differ: the value of the reference, then the value here."""
@@ -298,5 +297,4 @@ class AuditResult:
     @property
     def training_agrees(self) -> bool:
         """True if runs differ, and only in what they evaluate."""
-        found = self.findings
-        return bool(found) and all(one.scope is FaultScope.EVALUATION for one in found)
+        return bool(self.findings) and all(one.scope is FaultScope.EVALUATION for one in self.findings)

@@ -139,13 +139,8 @@ class Recorder:
 
     def stop_if_done(self, stream: StreamState) -> None:
         """Raise StopAfterSteps in the main thread once enough steps are recorded."""
-        limit = self.session.steps
-        if (
-            limit is not None
-            and stream.step >= limit
-            and stream.number == 1
-            and self.process.role in TRAINING
-        ):
+        limit, counts = self.session.steps, stream.number == 1 and self.process.role in TRAINING
+        if limit is not None and counts and stream.step >= limit:
             self.stopped = True
             self.on_stop()
             raise StopAfterSteps(0)

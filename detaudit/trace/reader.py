@@ -50,7 +50,6 @@ RECORD_AGAIN = "record it again with `detaudit record TARGET -o FILE`"
 
 EVENT_TYPES = (*HEAD_TYPES, int, bytes, bytes, bytes | None)
 """Types of the same columns, and of first, identity, sites, sequences."""
-
 BATCH_TYPES = (int, int, int, int, int | None, int, bytes | None, bytes | None)
 """Types of the columns that `batches` reads."""
 
@@ -217,7 +216,8 @@ class TraceReader:
             place = self.places.get(key)
             if place is None:
                 raise self.damaged("an event names a place that is not in the file")
-            yield Event(place, self.sites.get(site), sequence, _optional(inputs), _optional(outputs))
+            given, made = None if inputs == NO_DIGEST else inputs, None if outputs == NO_DIGEST else outputs
+            yield Event(place, self.sites.get(site), sequence, given, made)
 
     @cached_property
     def places(self) -> dict[bytes, Place]:
@@ -298,7 +298,3 @@ def _number(value: object) -> float | None:
     if value is not None and not isinstance(value, int | float):
         raise TypeError(value)
     return None if value is None else float(value)
-
-
-def _optional(digest: bytes) -> bytes | None:
-    return None if digest == NO_DIGEST else digest
