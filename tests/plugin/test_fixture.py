@@ -65,7 +65,7 @@ TESTS = """
         ):
             with pytest.raises(Exception, match=told):
                 detaudit(train, **wrong)
-        with pytest.raises(Exception, match="varies 'thread'.*did you mean threads"):
+        with pytest.raises(Exception, match="no axis has the name 'thread'.*did you mean threads"):
             detaudit.assert_same(train, vary={"thread": [1, 2]})
         detaudit.assert_same(train, vary={"threads": [1]})
 

@@ -77,8 +77,8 @@ REPLAYS = """
 from pathlib import Path
 from detaudit.diagnose import call_alone
 
-replay._START = "import family; family.start(); family.live()"
-replay.ask(Path("call.pt"), 1, "captured")
+call_alone._START = "import family; family.start(); family.live()"
+call_alone.ask(Path("call.pt"), 1, "captured")
 """
 
 CALLS = """
