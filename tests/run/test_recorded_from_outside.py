@@ -156,7 +156,8 @@ def test_where_detaudit_is_not_installed_the_variable_does_nothing(tmp_path, run
 @pytest.mark.slow
 def test_each_rank_that_torchrun_starts_leaves_a_trace_of_its_own(run, tmp_path):
     done = run(*RANKS)
-    assert (done.returncode, sorted(done.stdout.split())) == (0, ["0", "1", "trained", "trained"])
+    # The ranks share one output, where their words may meet.
+    assert (done.returncode, done.stdout.count("trained")) == (0, 2)
     assert names(tmp_path / "traces") == ["rank-00000.trace", "rank-00001.trace"]
     for number in (0, 1):
         with TraceReader(tmp_path / "traces" / f"rank-0000{number}.trace") as trace:
