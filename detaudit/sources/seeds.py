@@ -101,7 +101,8 @@ class GeneratorFamily:
         if entry.site is not None and not here and not later:
             line = uncalled_seed(entry.site.file, self.seeding, set())
             if line is not None:
-                words = f"{drawn}, which is not seeded: line {line} would seed it, but is not executed"
+                where = f" on {rank}" if rank else ""
+                words = f"{drawn}, which is not seeded: line {line} would seed it, but is not executed{where}"
                 site = Site(entry.site.file, line, "", linecache.getline(entry.site.file, line).strip())
                 return Naming(self.cause, site, entry.operation, words, (entry.site,))
         words = f"{drawn}, which nothing has seeded{_elsewhere(rank, everywhere)}"
