@@ -18,7 +18,11 @@ from detaudit.model.evidence import Evidence, EvidenceKind
 from detaudit.model.result import Affected, Finding, Notice, Origin
 from detaudit.model.trace import Event, Kind, Rank, Site
 
-_WAITING = ("wait_tensor", "barrier", "check_for_nan")
+_NOT_OF_ALL = ("wait_tensor", "barrier", "check_for_nan", "send", "recv", "isend", "irecv", "batch_p2p")
+"""Beginnings of operations that exchange nothing, or between two ranks: of these, a rank sends first and the
+other rank receives first, as it should be."""
+_GROUP = "group"
+"""In a line that names a process group. Each group has an order of its own, and the group is not recorded."""
 
 
 def drift_finding(
@@ -30,11 +34,7 @@ def drift_finding(
     departing, among = departed, as_ranges(drift.departed)
     pair = first_departing(ours, theirs, drift.step)
     event = None if pair is None else pair.event
-    alone = (
-        only_in_one(_of(operators, drift.reference), _of(operators, departed), drift.step)
-        if operators
-        else None
-    )
+    alone = _only_in_one(operators, drift)
     site = event.site if event is not None else None
     message = _how_copies_part(event, drift)
     if alone is not None and alone.event.site is not None:
@@ -151,13 +151,16 @@ def _collectives(rank: RankStream, step: int) -> Iterator[Event]:
     except KeyError:
         return
     for event in events:
-        name = event.place.name
-        if (
-            event.place.kind is Kind.OP
-            and is_collective(name)
-            and not name.split(".")[1].startswith(_WAITING)
-        ):
+        if event.place.kind is Kind.OP and _is_of_all(event):
             yield event
+
+
+def _is_of_all(event: Event) -> bool:
+    """Say whether an operation is one that all ranks must call in the same order, as far as is known."""
+    name = event.place.name
+    if not is_collective(name) or name.split(".")[1].startswith(_NOT_OF_ALL):
+        return False
+    return event.site is None or _GROUP not in event.site.code
 
 
 def _first_out_of_order(ours: Sequence[Event], theirs: Sequence[Event]) -> tuple[Event, Event] | None:

@@ -173,3 +173,25 @@ def test_collective_calls_in_another_order_are_found(check, first, second, found
     if found:
         assert result.findings[0].site.code.strip() == "dist.all_reduce(b)"
         assert result.findings[0].affects.ranks == "0-1"
+
+
+EXCHANGE = """
+def train(rank, world):
+    model = DDP(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    noise = torch.Generator().manual_seed(rank)
+    for number in range(2):
+        x = torch.randn(8, 4, generator=noise)
+        step(model, optimizer, x, x.sum(1, keepdim=True))
+        mine, other = x.mean(), torch.zeros(())
+        if rank == 0:
+            dist.send(mine, 1 - rank)
+            dist.recv(other, 1 - rank)
+        else:
+            dist.recv(other, 1 - rank)
+            dist.send(mine, 1 - rank)
+"""
+
+
+def test_two_ranks_that_send_and_receive_in_turn_are_no_fault(check):
+    assert check(EXCHANGE).verdict is Verdict.REPRODUCIBLE
